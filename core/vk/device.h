@@ -1,0 +1,53 @@
+/* device.h - Vulkan devices: listing, choosing, opening, and what the rest needs to know of one.
+ *
+ * The loader is opened at run time (volk), so the program starts, and says what is missing, on a
+ * machine without Vulkan. Only core/vk and core/run see Vulkan's own headers (through vk_private.h). */
+#ifndef VITRO_VK_DEVICE_H
+#define VITRO_VK_DEVICE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct device_info { /* read only */
+    char name[256];    /* "llvmpipe (LLVM 19.1.7, 512 bits)" */
+    char driver[256];  /* "llvmpipe, Mesa 26.1.6-1~bpo13+1 (LLVM 19.1.7)" */
+    uint32_t api_version; /* as VK_MAKE_API_VERSION */
+    uint32_t vendor_id, device_id, driver_version;
+    unsigned char pipeline_cache_uuid[16];
+    int is_cpu;        /* a software driver: kernels of the CPU-device style are chosen */
+    int is_llvmpipe;   /* Mesa's lavapipe */
+    uint32_t subgroup_size;                  /* the default one: 8 or 16 on lavapipe */
+    uint32_t subgroup_min, subgroup_max;     /* what a kernel may ask for */
+    uint32_t shared_bytes;                   /* shared memory of a workgroup */
+    uint32_t max_invocations;                /* of a workgroup */
+    uint32_t max_groups[3];                  /* of a dispatch */
+    uint64_t max_storage_range, max_allocation, heap_bytes; /* heap: the device-local one */
+    int has_fp16, has_coopmat;               /* offered by the driver; not yet used */
+    double timestamp_ns;                     /* nanoseconds a tick; 0: no timestamps */
+};
+
+struct device; /* an opened device with one queue; one thread at a time */
+
+/* Fills at most `room` infos, ranked best first (discrete, integrated, virtual, CPU); returns how
+ * many devices there are, or negative: no loader, no driver. A machine with a loader and no
+ * device gives 0. */
+int device_list(struct device_info *infos, int room);
+
+struct device_spec {
+    int index;       /* in device_list's order; -1: the first that can run us */
+    int validate;    /* turn on VK_LAYER_KHRONOS_validation; a message fails device_check */
+    size_t fail_allocation_after; /* test feature: 0 off; n: the n-th buffer fails as out of memory */
+};
+/* Refuses, with the reason, devices that lack what the kernels need: Vulkan 1.2, buffer device
+ * address, 64-bit shader integers, 8-bit storage, timeline semaphores. The caller owns *out. */
+int device_open(struct device **out, const struct device_spec *spec);
+void device_close(struct device *d); /* NULL is fine; all its objects must be gone */
+const struct device_info *device_info(const struct device *d);
+
+/* Negative, with the sentence, when the validation layers have reported an error. */
+int device_check(struct device *d);
+
+/* Bytes allocated on the device now, and the most there ever were. */
+uint64_t device_memory(const struct device *d, uint64_t *peak);
+
+#endif
