@@ -25,7 +25,7 @@ int fail_in(int code, const char *format, ...)
     va_start(args, format);
     vsnprintf(outer, sizeof outer, format, args);
     va_end(args);
-    snprintf(text, sizeof text, "%.*s: %.*s", TEXT_SIZE / 2 - 2, outer, TEXT_SIZE / 2, inner);
+    snprintf(text, sizeof text, "%.*s: %.*s", TEXT_SIZE / 2 - 4, outer, TEXT_SIZE / 2, inner);
     return code;
 }
 
