@@ -33,7 +33,8 @@ void mem_fail_after(long successes)
 
 void *mem_alloc(size_t count, size_t size)
 {
-    void *block = told_to_fail() ? NULL : calloc(count ? count : 1, size ? size : 1);
+    int refused = told_to_fail() || (size && count > SIZE_MAX / size);
+    void *block = refused ? NULL : calloc(count ? count : 1, size ? size : 1);
     if (!block)
         fail(ERR_MEMORY, "out of memory: %zu x %zu bytes could not be had", count, size);
     return block;
