@@ -10,12 +10,15 @@ function(vitro_layer name)
     target_link_libraries(vitro_${name} PUBLIC ${arg_USES} PRIVATE vitro_settings ${arg_LIBRARIES})
 endfunction()
 
-# vitro_test(NAME USES layer...): tests/<layer>/NAME.c as one CTest, a CMocka program.
+# vitro_test(NAME USES layer... LIBRARIES target... LABELS label...)
+#   tests/<layer>/NAME.c as one CTest, a CMocka program. The label `slow` keeps it out of the preset asan.
 function(vitro_test name)
-    cmake_parse_arguments(arg "" "" "USES;LIBRARIES" ${ARGN})
+    cmake_parse_arguments(arg "" "" "USES;LIBRARIES;LABELS" ${ARGN})
     add_executable(${name} ${name}.c)
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
     list(TRANSFORM arg_USES PREPEND vitro_)
     target_link_libraries(${name} PRIVATE ${arg_USES} vitro_settings PkgConfig::CMOCKA m ${arg_LIBRARIES})
     add_test(NAME ${name} COMMAND ${VITRO_LAUNCHER} $<TARGET_FILE:${name}>)
-    set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
+    set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600 LABELS "${arg_LABELS}")
+    vitro_on_device(${name})
 endfunction()

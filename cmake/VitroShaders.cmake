@@ -1,8 +1,5 @@
 # vitro_shaders(TARGET file.comp...): compiles each shader to a C header `<name>_spv.h` (an array
 # `<name>_spv`) below the build tree and makes the headers visible to TARGET.
-find_program(VITRO_GLSLANG NAMES glslang glslangValidator REQUIRED
-             HINTS ${CMAKE_SOURCE_DIR}/build/vulkan/bin
-             DOC "the shader compiler")
 function(vitro_shaders target)
     set(out ${CMAKE_BINARY_DIR}/shaders)
     file(MAKE_DIRECTORY ${out})

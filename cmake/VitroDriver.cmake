@@ -1,0 +1,39 @@
+# What scripts/driver.sh may have unpacked below build/vulkan, and how tests use it:
+#   VITRO_GLSLANG     the shader compiler (the unpacked one, else the distribution's); set it to choose
+#   VITRO_LAUNCHER    what test programs start through: with-vk where it is there and no hardware GPU is
+#   VITRO_VALIDATION  whether Vulkan's validation layers watch the tests
+# The first two are looked up anew at each configuration, as the set-up may have run in between.
+set(private_vulkan ${CMAKE_SOURCE_DIR}/build/vulkan)
+
+if(NOT VITRO_GLSLANG)
+    if(EXISTS ${private_vulkan}/bin/glslang)
+        set(VITRO_GLSLANG ${private_vulkan}/bin/glslang)
+    else()
+        find_program(VITRO_SYSTEM_GLSLANG NAMES glslang glslangValidator REQUIRED DOC "the shader compiler")
+        set(VITRO_GLSLANG ${VITRO_SYSTEM_GLSLANG})
+    endif()
+endif()
+execute_process(COMMAND ${VITRO_GLSLANG} --version OUTPUT_VARIABLE glslang_says ERROR_QUIET)
+string(REGEX MATCH "Glslang Version: [0-9]+:([0-9]+)" glslang_says "${glslang_says}")
+set(VITRO_GLSLANG_MAJOR ${CMAKE_MATCH_1})
+
+if(NOT DEFINED VITRO_LAUNCHER)
+    execute_process(COMMAND bash -c "source scripts/common.sh && launcher"
+                    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+                    OUTPUT_VARIABLE VITRO_LAUNCHER OUTPUT_STRIP_TRAILING_WHITESPACE)
+endif()
+
+option(VITRO_VALIDATION "let Vulkan's validation layers watch the tests" ON)
+set(VITRO_SHADER_CACHE ${CMAKE_BINARY_DIR}/shader_cache CACHE PATH
+    "where the software driver keeps compiled shaders between test runs")
+
+# vitro_on_device(TEST...): the environment of tests that may open a device. The software driver keeps
+# what it compiled, and a word of the validation layers fails the test, whatever its program says.
+function(vitro_on_device)
+    set(environment MESA_SHADER_CACHE_DIR=${VITRO_SHADER_CACHE})
+    if(VITRO_VALIDATION)
+        list(APPEND environment VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation)
+        set_property(TEST ${ARGN} APPEND PROPERTY FAIL_REGULAR_EXPRESSION "VUID-" "Validation Error")
+    endif()
+    set_property(TEST ${ARGN} APPEND PROPERTY ENVIRONMENT ${environment})
+endfunction()

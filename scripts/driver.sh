@@ -1,0 +1,255 @@
+#!/usr/bin/env bash
+# driver.sh [--check]: a newer software Vulkan driver (Mesa's lavapipe) and shader compiler (glslang)
+# below build/vulkan, where the distribution's own are too old. The system is not touched and no root
+# is needed: packages of the next release are fetched from the mirror that apt already uses, and only
+# unpacked. It makes
+#
+#   build/vulkan/bin/with-vk PROGRAM ...   runs PROGRAM on that loader, driver and libc
+#   build/vulkan/bin/glslang, spirv-val    the newer shader tools
+#   build/vulkan/layers/                   the validation layers that fit the driver
+#
+# Programs start through the private dynamic linker, so /proc/self/exe is that linker: with-vk exports
+# VITRO_EXE (the program's path) and VITRO_LAUNCHER (its own path, to start further processes alike).
+# Validation is off until asked for, by the program or with
+#   VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation build/vulkan/bin/with-vk PROGRAM ...
+# ASan and UBSan programs run under it as well; only names in their stack traces come out wrong, as
+# libasan takes the linker for the program: use `addr2line -fe PROGRAM OFFSET`.
+#
+# --check fetches nothing and exits 1 if the driver or the compiler is missing.
+# shellcheck disable=SC2016,SC2119 # scripts are written and apt formats given in single quotes
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+mesa_wanted=26    # the first whose compute code keeps uniform values scalar: 20 times Mesa 22's speed
+glslang_wanted=15 # the first with cooperative matrices
+recipe=1          # what an unpacked folder was made by; raise it to have old ones made anew
+
+usage() { die 2 "usage: scripts/driver.sh [--check]"; }
+
+os_release() { (. /etc/os-release && eval "printf '%s' \"\${$1:-}\""); }
+
+mesa_version() { dpkg-query -W -f '${Version}' mesa-vulkan-drivers 2>/dev/null || true; }
+
+# The major version of the compiler given, or 0; it says "Glslang Version: 11:15.1.0".
+glslang_major() {
+    local text
+    text=$("$1" --version 2>/dev/null) || true
+    [[ $text =~ Glslang\ Version:\ [0-9]+:([0-9]+)\. ]] && echo "${BASH_REMATCH[1]}" || echo 0
+}
+
+system_glslang_major() {
+    local program
+    program=$(command -v glslang || command -v glslangValidator) && glslang_major "$program" || echo 0
+}
+
+# Sets `packages` to what the machine lacks; empty: its own driver and compiler will do.
+choose_packages() {
+    local mesa
+    packages=()
+    mesa=$(mesa_version)
+    mesa=${mesa#*:}
+    mesa=${mesa%%.*}
+    if [ "${VITRO_DRIVER:-auto}" != system ] && [ "${mesa:-0}" -lt $mesa_wanted ] &&
+        { [ "${VITRO_DRIVER:-auto}" = software ] || ! has_gpu; }; then
+        packages+=(mesa-vulkan-drivers libvulkan1 vulkan-validationlayers)
+    fi
+    # a GPU's own driver is used as it is, but stock glslang may still be too old for its kernels
+    if [ "$(system_glslang_major)" -lt $glslang_wanted ]; then
+        packages+=(glslang-tools)
+    fi
+}
+
+is_complete() {
+    local package
+    [ "$(cat "$private/recipe" 2>/dev/null)" = $recipe ] || return 1
+    for package in "${packages[@]}"; do
+        grep -qx "$package" "$private/packages" || return 1
+    done
+}
+
+# Prints "SUITE COMPONENTS" a line: where this distribution's mirror has newer packages.
+newer_suites() {
+    case $(os_release ID) in
+        debian) printf '%s main\n' trixie trixie-backports ;;
+        ubuntu) printf '%s main universe\n' resolute resolute-updates ;;
+    esac
+}
+
+# Prints the mirrors of the distribution itself, as apt knows them, in apt's order.
+mirrors() {
+    apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' 2>/dev/null |
+        awk -v name="$(os_release VERSION_CODENAME)" \
+            '($2 == name || $2 ~ /^(stable|oldstable|testing)$/) && $3 == "main" && !seen[$1]++ { print $1 }'
+}
+
+# apt_private FOLDER COMMAND...: apt-get with a state of its own. The machine's settings (proxy,
+# credentials) still count; its lists, preferences and installed packages do not.
+apt_private() {
+    local state=$1/apt arch
+    shift
+    arch=$(dpkg --print-architecture)
+    apt-get -qq -o Dir::Etc::SourceList="$state/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+        -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null \
+        -o Dir::State="$state" -o Dir::State::Lists="$state/lists" -o Dir::State::status="$state/status" \
+        -o Dir::Cache="$state/cache" -o Dir::Log="$state" -o Debug::NoLocking=1 -o APT::Sandbox::User=root \
+        -o APT::Architecture="$arch" -o APT::Architectures="$arch" -o APT::Default-Release= \
+        -o Acquire::Languages=none -o Acquire::Retries=2 -o Acquire::http::Timeout=20 \
+        -o Acquire::https::Timeout=20 "$@"
+}
+
+# download FOLDER MIRROR: the packages and all they need, libc included, into FOLDER/apt.
+download() {
+    local folder=$1 mirror=$2 key suite newest components
+    key=/usr/share/keyrings/$(os_release ID)-archive-keyring.gpg
+    rm -rf "$folder/apt"
+    mkdir -p "$folder"/apt/lists/partial "$folder"/apt/cache/archives/partial
+    : >"$folder/apt/status"
+    while read -r suite components; do
+        printf 'deb [signed-by=%s] %s %s %s\n' "$key" "$mirror" "$suite" "$components"
+    done < <(newer_suites) >"$folder/apt/sources.list"
+    newest=$(awk 'END { print $4 }' "$folder/apt/sources.list")
+    apt_private "$folder" update || return 1
+    apt_private "$folder" -y -d --no-install-recommends -t "$newest" install "${packages[@]}"
+}
+
+# What programs on this folder never load: other drivers, headers, documentation, translations.
+prune() {
+    local drivers
+    drivers=$(find "$1/root/usr/lib" -name 'libvulkan_*.so' ! -name 'libvulkan_lvp.so')
+    [ -z "$drivers" ] || xargs -r rm -f <<<"$drivers"
+    rm -rf "$1/apt" "$1"/root/{etc,var,usr/include} "$1"/root/usr/lib/*/{gconv,*.a} \
+        "$1"/root/usr/share/{doc,man,locale,lintian,bug}
+}
+
+# The three small files beside the unpacked root; each finds it by its own path, so the folder may move.
+write_programs() {
+    local folder=$1 libs tool
+    libs=$(cd "$folder/root" && find usr/lib -maxdepth 2 -name 'ld-linux*.so.*' -printf '%h %f\n' | head -1)
+    [ -n "$libs" ] || return 1
+    mkdir -p "$folder/bin" "$folder/layers"
+    for tool in glslang spirv-val; do
+        [ -e "$folder/root/usr/bin/$tool" ] || continue
+        write_script "$folder/bin/$tool" "$libs" <<'S'
+exec "$libs/$linker" --library-path "$libs" "$here/root/usr/bin/$(basename "$0")" "$@"
+S
+    done
+    [ -e "$folder/root/${libs% *}/libvulkan_lvp.so" ] || return 0
+    printf '{"file_format_version": "1.0.1", "ICD": {"library_path": "%s", "api_version": "1.4.0"}}\n' \
+        "../root/${libs% *}/libvulkan_lvp.so" >"$folder/layers/lvp_icd.json"
+    sed "s|\"library_path\": *\"[^\"]*\"|\"library_path\": \"../root/${libs% *}/libVkLayer_khronos_validation.so\"|" \
+        "$folder/root/usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json" \
+        >"$folder/layers/VkLayer_khronos_validation.json"
+    write_script "$folder/bin/with-vk" "$libs" <<'S'
+# with-vk PROGRAM [ARGUMENT...]: runs an ELF program on this folder's loader, software driver and libc.
+[ $# -gt 0 ] || { echo "usage: with-vk PROGRAM [ARGUMENT...]" >&2; exit 2; }
+program=$(command -v "$1") || { echo "with-vk: there is no program \"$1\"" >&2; exit 127; }
+shift
+VITRO_EXE=$(readlink -f "$program")
+VITRO_LAUNCHER=$here/bin/with-vk
+VK_DRIVER_FILES=$here/layers/lvp_icd.json
+VK_LAYER_PATH=$here/layers
+VK_LOADER_LAYERS_DISABLE='~implicit~' # the distribution's implicit layers are for its own driver
+export VITRO_EXE VITRO_LAUNCHER VK_DRIVER_FILES VK_LAYER_PATH VK_LOADER_LAYERS_DISABLE
+unset VK_ICD_FILENAMES VK_ADD_DRIVER_FILES
+exec "$libs/$linker" --library-path "$libs" "$program" "$@"
+S
+}
+
+write_script() { # FILE "FOLDER LINKER", the rest of the script on stdin
+    {
+        printf '#!/bin/sh\n# Made by scripts/driver.sh.\n'
+        printf 'here=$(dirname "$(dirname "$(readlink -f "$0")")")\n'
+        printf 'libs=$here/root/%s\nlinker=%s\n' "${2% *}" "${2#* }"
+        cat
+    } >"$1"
+    chmod +x "$1"
+}
+
+# Whether what was unpacked runs here: every library found, the linker starts, the compiler is new.
+works() {
+    local folder=$1 package driver linker
+    for package in "${packages[@]}"; do
+        case $package in
+            glslang-tools) [ "$(glslang_major "$folder/bin/glslang")" -ge $glslang_wanted ] || return 1 ;;
+            mesa-vulkan-drivers)
+                "$folder/bin/with-vk" "$(type -P true)" || return 1
+                driver=$(find "$folder/root/usr/lib" -name libvulkan_lvp.so)
+                linker=$(find "$folder/root/usr/lib" -maxdepth 2 -name 'ld-linux*.so.*' | head -1)
+                ! "$linker" --library-path "$(dirname "$driver")" --list "$driver" | grep -q 'not found' ||
+                    return 1
+                ;;
+        esac
+    done
+}
+
+# Unpacks into a temporary folder beside `private` and puts it in place when it is whole.
+fetch_newer() {
+    local parent temporary mirror deb got=''
+    parent=$(dirname "$private")
+    mkdir -p "$parent"
+    temporary=$(mktemp -d "$parent/vulkan.XXXXXX")
+    # shellcheck disable=SC2064 # the folder of now, and the log that says what went wrong
+    trap "rm -rf '$temporary'" EXIT
+    while read -r mirror; do
+        download "$temporary" "$mirror" >>"$log" 2>&1 && got=$mirror && break
+    done < <(mirrors)
+    [ -n "$got" ] || return 1
+    for deb in "$temporary"/apt/cache/archives/*.deb; do
+        dpkg-deb -x "$deb" "$temporary/root" >>"$log" 2>&1 || return 1
+    done
+    prune "$temporary"
+    write_programs "$temporary" && works "$temporary" >>"$log" 2>&1 || return 1
+    printf '%s\n' "${packages[@]}" >"$temporary/packages"
+    echo $recipe >"$temporary/recipe"
+    chmod 755 "$temporary"
+    rm -rf "$private"
+    mv -T "$temporary" "$private" || is_complete # another run may have come first
+}
+
+# One sentence: what going on with the distribution's packages costs.
+cost() {
+    local mesa text='' slower=20
+    mesa=$(mesa_version)
+    [[ ${mesa#*:} =~ ^(2[45])\. ]] && slower=3
+    case " ${packages[*]} " in
+        *' mesa-vulkan-drivers '*) text="its Mesa (${mesa:-none installed}) computes about $slower times slower" ;;
+    esac
+    case " ${packages[*]} " in
+        *' glslang-tools '*) text+="${text:+ and }its glslang cannot compile cooperative-matrix shaders" ;;
+    esac
+    printf '%s' "$text"
+}
+
+check_only=0
+for argument; do
+    case $argument in
+        --check) check_only=1 ;;
+        *) usage ;;
+    esac
+done
+choose_packages
+log=$root/build/driver.log
+unavailable=$private.unavailable # exists where a newer driver could not be had
+
+if [ ${#packages[@]} -eq 0 ]; then
+    [ $check_only = 1 ] || say "the machine's own Vulkan driver and glslang are used"
+elif is_complete; then
+    [ $check_only = 1 ] || say "the newer software driver and glslang are in ${private#"$root"/}"
+elif [ $check_only = 1 ]; then
+    if [ -e "$unavailable" ]; then
+        say "no newer ${packages[*]} can be had: $(cost)"
+    else
+        say "missing: newer ${packages[*]} in ${private#"$root"/}"
+        exit 1
+    fi
+else
+    say "unpacking newer ${packages[*]} into ${private#"$root"/}"
+    mkdir -p "$root/build"
+    : >"$log"
+    if fetch_newer; then
+        rm -f "$unavailable"
+    else
+        : >"$unavailable"
+        warn "no newer ${packages[*]} could be had (build/driver.log says why), so the distribution's are used: $(cost)."
+    fi
+fi
