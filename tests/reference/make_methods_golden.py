@@ -29,15 +29,15 @@ METHODS = {  # key in the file: constructor, and what it was built with
 }
 
 
-def randomise(named, generator, unit):
-    """Nonzero values of the size trained tensors have: unit / sqrt(fan_in) for matrices, 1 +- 0.2 for scales, +-0.2 otherwise."""
+def randomise(named, generator):
+    """Nonzero values as trained tensors have them: 1 / sqrt(fan_in) for matrices, 1 +- 0.2 for scales, else +-0.2."""
     for name, value in named:
         noise = torch.randn(value.shape, generator=generator)
         gain = name.split("/")[0].startswith("scale") or ("norm" in name and name.endswith("weight"))
         if gain:
             noise = 1 + 0.2 * noise
         elif value.dim() >= 2 and not name.startswith(("prompt", "pos_embed", "cls_token")):
-            noise = noise * unit / value[0].numel() ** 0.5
+            noise = noise / value[0].numel() ** 0.5
         else:
             noise = noise * (0.5 if value.dim() >= 2 else 0.2)
         value.data = noise.float().double()
@@ -65,7 +65,7 @@ def measure(model, method, images, labels):
 def main(path):
     generator = torch.Generator().manual_seed(SEED)
     model = vit.Vit(**SHAPE).double()
-    randomise(model.named_parameters(), generator, unit=1.0)
+    randomise(model.named_parameters(), generator)
     pixels = torch.randint(0, 256, (BATCH, SHAPE["image"], SHAPE["image"], 3), generator=generator, dtype=torch.uint8)
     labels = torch.randint(0, SHAPE["classes"], (BATCH,), generator=generator)
     images = ((pixels.double() / 255 - 0.5) / 0.5).permute(0, 3, 1, 2)
@@ -77,7 +77,7 @@ def main(path):
     golden.update({f"tokens/{i}": value for i, value in enumerate(tokens)})
     for key, (build, _) in METHODS.items():
         method = build(model)
-        randomise(getattr(method, "params", {}).items(), generator, unit=1.0)
+        randomise(getattr(method, "params", {}).items(), generator)
         for name, value in measure(model, method, images, labels).items():
             golden[f"{key}/{name}"] = value
 

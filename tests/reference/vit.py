@@ -90,7 +90,7 @@ class Vit(nn.Module):
         self.head = nn.Linear(dim, classes)
 
     def features(self, images, method=None, tokens=None):
-        """The class token after the final LayerNorm; `tokens`, a list, receives the stream before and after each block."""
+        """The class token after the final LayerNorm; a list `tokens` receives the stream before and after each block."""
         method = method or Method()
         patches = self.patch_embed.proj(images).flatten(2).transpose(1, 2)
         patches = method.at("EMBED", None, patches, {})
@@ -108,7 +108,7 @@ class Vit(nn.Module):
 
 
 def resample_pos_embed(pos, grid):
-    """[1, 1 + g*g, D] to [1, 1 + grid*grid, D]: bicubic with antialias, the class slot kept (timm's resample_abs_pos_embed)."""
+    """[1, 1 + g*g, D] to [1, 1 + grid*grid, D] as timm does: bicubic with antialias, the class slot kept."""
     old = math.isqrt(pos.shape[1] - 1)
     if old == grid:
         return pos
@@ -131,7 +131,7 @@ def vit_from_state(state, image, heads, classes=None, fused=False):
     return model
 
 
-# --- methods; a parameter is `name` (shared) or `name/block`, the names that the plugins use --------------------------
+# --- methods; a parameter is `name` (shared) or `name/block`, the names that the plugins use -------------------
 
 
 class WithParams(Method):
