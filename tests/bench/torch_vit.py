@@ -1,7 +1,8 @@
 """Measures PyTorch on the CPU as the peer of the benchmarks: ViT inference, training steps and GEMMs in fp32.
 
-Each item runs in its own process, so that its peak memory is its own. Prints one JSON object: medians over runs, images/s,
-peak resident memory, and the machine's load before and after, because a busy machine makes every number worthless.
+Each item runs in its own process, so that its peak memory is its own. Prints one JSON object: medians over runs,
+images/s, peak resident memory, and the machine's load before and after, because a busy machine makes every number
+worthless.
 
 usage: torch_vit.py [--model tiny] [--image 224] [--batch 8] [--threads 2] [--runs 7] [--items inference,lora,...]
                     [--gemm 1576x768x768,...]
@@ -116,8 +117,9 @@ def measure_gemm(shape, args):
 
 def child(name, args):
     """Runs this script for one item alone; a failure (no compiler, out of memory) is reported, not hidden."""
-    command = [sys.executable, __file__, "--only", name] + [
-        text for key in ("model", "image", "patch", "batch", "threads", "runs") for text in (f"--{key}", str(getattr(args, key)))]
+    command = [sys.executable, __file__, "--only", name]
+    for key in ("model", "image", "patch", "batch", "threads", "runs"):
+        command += [f"--{key}", str(getattr(args, key))]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         return {"item": name, "failed": (done.stderr.strip().splitlines() or ["no message"])[-1]}

@@ -1,7 +1,7 @@
 """Trains the real ViT-Ti at 96 px on EuroSAT in plain PyTorch: the reference for loss curves and accuracies.
 
 usage: eurosat_lora.py trace MODEL.safetensors EUROSAT OUT.safetensors
-       eurosat_lora.py accuracy MODEL.safetensors EUROSAT {linear|lora|full} [--lr X] [--seed N] [--schedule study|plain]
+       eurosat_lora.py accuracy MODEL.safetensors EUROSAT {linear|lora|full} [--lr X] [--seed N] [--schedule plain]
 
 Images are resized by Pillow (bicubic, with its antialias), normalised with mean = std = 0.5; 1,000 training images
 (train800 then val200), batch 64, the rest of an epoch dropped (15 steps), AdamW with weight decay 1e-4 on everything
@@ -37,8 +37,8 @@ def load_images(folder, *lists):
     for name in lists:
         for line in (pathlib.Path(folder) / name).read_text().splitlines():
             path, label = line.rsplit(" ", 1)
-            image = Image.open(pathlib.Path(folder) / path).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-            pixels.append(np.asarray(image))
+            image = Image.open(pathlib.Path(folder) / path).convert("RGB")
+            pixels.append(np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BICUBIC)))
             labels.append(int(label))
     return torch.from_numpy(np.stack(pixels)), torch.tensor(labels)
 
@@ -48,8 +48,8 @@ def normalise(pixels, dtype):
 
 
 def rate(epoch, top, schedule):
-    """Cosine by epoch. `study` is the published study's: warm-up from LR_START, and one epoch late (epochs 0 and 1 share a
-    rate); `plain` warms up linearly to `top` over WARMUP epochs and then falls from `top`."""
+    """Cosine by epoch. `study` is the published study's: warm-up from LR_START, applied one epoch late (epochs 0 and 1
+    share a rate); `plain` warms up linearly to `top` over WARMUP epochs and then falls from `top`."""
     if schedule == "plain":
         if epoch < WARMUP:
             return top * (epoch + 1) / (WARMUP + 1)
@@ -62,13 +62,14 @@ def rate(epoch, top, schedule):
 
 
 def build(weights, kind, classes, seed, dtype):
-    """The model with its head and its method at their initial values; drawn in float32, so that both types start equal."""
+    """The model with head and method at their initial values; drawn in float32, so that both types start equal."""
     generator = torch.Generator().manual_seed(seed)
     model = vit.vit_from_state(load_file(weights), SIDE, heads=3, classes=classes, fused=True)
     method = METHODS[kind](model)
     bound = 1 / math.sqrt(model.head.in_features)
     with torch.no_grad():
-        for value in [model.head.weight, model.head.bias] + [p for n, p in method.named_parameters() if n.startswith("a_")]:
+        down = [value for name, value in method.named_parameters() if name.startswith("a_")]
+        for value in [model.head.weight, model.head.bias] + down:
             value.uniform_(-bound, bound, generator=generator)
     vit.freeze(model, method)
     return model.to(dtype), method.to(dtype)
@@ -99,7 +100,8 @@ def train(model, method, images, labels, order, rates):
 
 def accuracy(model, method, images, labels):
     with torch.inference_mode():
-        right = torch.cat([model(x, method).argmax(1) == y for x, y in zip(images.split(100), labels.split(100))]).double()
+        guess = torch.cat([model(some, method).argmax(1) for some in images.split(100)])
+    right = (guess == labels).double()
     return 100 * right[:1000].mean().item(), 100 * right.mean().item()
 
 
@@ -115,7 +117,7 @@ def trace(args, steps=100, seed=0):
     per_epoch = len(labels) // BATCH
     order = batches(len(labels), steps, seed)
     rates = [rate(step // per_epoch, LR["lora"], "study") for step in range(steps)]
-    out = {"pixels": pixels, "labels": labels.int(), "batch": order.int(), "lr": torch.tensor(rates, dtype=torch.float64)}
+    out = {"pixels": pixels, "labels": labels.int(), "batch": order.int(), "lr": torch.tensor(rates)}
     for dtype, key in ((torch.float32, "loss"), (torch.float64, "loss64")):
         model, method = build(args.weights, "lora", int(labels.max()) + 1, seed, dtype)
         if dtype == torch.float32:
@@ -125,7 +127,7 @@ def trace(args, steps=100, seed=0):
             out.update({f"final/{name}": value for name, value in state(model, method).items()})
     gap = ((out["loss"] - out["loss64"]).abs() / out["loss64"]).max().item()
     print(f"loss {out['loss'][0]:.6f} to {out['loss'][-1]:.6f}; float32 and float64 part by {gap:.2e} relative at most")
-    for name in ("lr", "loss", "loss64"):
+    for name in ("loss", "loss64"):
         out[name] = out[name].float()
     save_file(out, args.out)
 
@@ -142,9 +144,10 @@ def run(args):
     seconds = time.perf_counter() - start
     test_pixels, test_labels = load_images(args.data, "test.txt")
     first, whole = accuracy(model, method, normalise(test_pixels, torch.float32), test_labels)
-    print(f"{args.kind} lr {lr:g} {args.schedule} seed {args.seed}: {first:.1f} % of the first 1,000 test images, {whole:.2f} % of "
-          f"{len(test_labels)}; last epoch's loss {losses[-per_epoch:].mean():.4f}; "
-          f"{len(rates) * BATCH / seconds:.1f} images/s, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}", flush=True)
+    print(f"{args.kind} lr {lr:g} {args.schedule} seed {args.seed}: {first:.1f} % of the first 1,000 test images, "
+          f"{whole:.2f} % of {len(test_labels)}; last epoch's loss {losses[-per_epoch:].mean():.4f}; "
+          f"{len(rates) * BATCH / seconds:.1f} images/s, {torch.get_num_threads()} threads, "
+          f"load {os.getloadavg()[0]:.1f}", flush=True)
 
 
 def main():

@@ -90,7 +90,7 @@ class Vit(nn.Module):
         self.head = nn.Linear(dim, classes)
 
     def features(self, images, method=None, tokens=None):
-        """The class token after the final LayerNorm; a list `tokens` receives the stream before and after each block."""
+        """The class token after the final LayerNorm; a list `tokens` receives the stream around each block."""
         method = method or Method()
         patches = self.patch_embed.proj(images).flatten(2).transpose(1, 2)
         patches = method.at("EMBED", None, patches, {})
