@@ -1,0 +1,27 @@
+// philox.glsl - Philox 4x32-10 (Salmon et al. 2011), the same numbers as core/base/rng.c, and the block
+// of memory that changes from step to step.
+layout(buffer_reference, std430, buffer_reference_align = 16) buffer Control {
+    uint step;      // counted by the device, one up at the end of each replay
+    uint first;     // the step at which this series of replays began: records count from it
+    uint seed_low, seed_high;
+};
+
+uvec4 philox4x32(uvec2 key, uvec4 c)
+{
+    [[unroll]] for (int round = 0; round < 10; round++) {
+        uint high0, low0, high1, low1;
+        umulExtended(0xD2511F53u, c.x, high0, low0);
+        umulExtended(0xCD9E8D57u, c.z, high1, low1);
+        c = uvec4(high1 ^ c.y ^ key.x, low1, high0 ^ c.w ^ key.y, low0);
+        key += uvec2(0x9E3779B9u, 0xBB67AE85u);
+    }
+    return c;
+}
+
+// The draw of element `index` of a dropout.
+uint dropout_draw(uvec2 seed, uint step, uint stream, uint index)
+{
+    uvec4 words = philox4x32(seed, uvec4(index >> 2, 0u, step, stream));
+    uint pick = index & 3u;
+    return pick < 2u ? (pick == 0u ? words.x : words.y) : (pick == 2u ? words.z : words.w);
+}

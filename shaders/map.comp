@@ -1,0 +1,87 @@
+// map.comp - every op that treats elements one by one: out[i] = f(a[i], b[i]), with up to four axes of
+// free strides on all three, which makes it also the copy behind expand, permute, slice, pad and concat.
+//
+// Axis 3 runs along the lanes, CHUNK elements of it a workgroup.
+// Grid: (ceil(size[3] / CHUNK), size[2], size[0] size[1]).
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "lanes.glsl"
+#include "unary.glsl"
+#include "philox.glsl"
+
+layout(push_constant) uniform Push {
+    RF out_, a, b;
+    Control control;                // of dropout
+    uint size[4];
+    uint out_stride[4], a_stride[4], b_stride[4]; // in floats; dropout: b_stride counts the draws
+    float scale, shift;             // affine, fill (shift), dropout (scale 1 / (1 - p))
+    uint stream, threshold;         // dropout: a draw below the threshold drops the element
+};
+
+const uint MAP_COPY = 0, MAP_ADD = 1, MAP_MUL = 2, MAP_AFFINE = 3, MAP_UNARY = 4, MAP_UNARY_BACK = 5,
+           MAP_DROPOUT = 6, MAP_FILL = 7;
+layout(constant_id = 1) const uint MAP = 0;
+layout(constant_id = 2) const uint FN = 0;     // of unary and its derivative
+layout(constant_id = 3) const uint A_STEP = 1; // stride of axis 3: 0, 1, or 2 for any other
+layout(constant_id = 4) const uint B_STEP = 1;
+layout(constant_id = 5) const uint OUT_STEP = 1;
+layout(constant_id = 6) const uint CHUNK = 1024;
+
+float load(RF p, uint step, uint i, uint stride)
+{
+    if (step == 1u)
+        return lane_load(p + i);
+    if (step == 0u)
+        return p.v;
+    return p[(i + lane) * stride].v;
+}
+
+float compute(RF pa, RF pb, uint i, uint draws)
+{
+    if (MAP == MAP_FILL)
+        return shift;
+    if (MAP == MAP_DROPOUT) {
+        uint draw = dropout_draw(uvec2(control.seed_low, control.seed_high), control.step, stream,
+                                 draws + (i + lane) * b_stride[3]);
+        return mix(0.0, load(pa, A_STEP, i, a_stride[3]) * scale, draw >= threshold);
+    }
+    float x = load(pa, A_STEP, i, a_stride[3]);
+    switch (MAP) {
+    case MAP_ADD: return x + load(pb, B_STEP, i, b_stride[3]);
+    case MAP_MUL: return x * load(pb, B_STEP, i, b_stride[3]);
+    case MAP_AFFINE: return fma(x, scale, shift);
+    case MAP_UNARY: return unary(FN, x);
+    case MAP_UNARY_BACK: return load(pb, B_STEP, i, b_stride[3]) * unary_derivative(FN, x);
+    }
+    return x;
+}
+
+void store(RF p, uint i, float x)
+{
+    if (OUT_STEP == 1u)
+        p[i + lane].v = x;
+    else
+        p[(i + lane) * out_stride[3]].v = x;
+}
+
+void main()
+{
+    uint i0 = gl_WorkGroupID.z / size[1], i1 = gl_WorkGroupID.z % size[1], i2 = gl_WorkGroupID.y;
+    RF po = out_ + (i0 * out_stride[0] + i1 * out_stride[1] + i2 * out_stride[2]);
+    RF pa = a + (i0 * a_stride[0] + i1 * a_stride[1] + i2 * a_stride[2]);
+    uint draws = i0 * b_stride[0] + i1 * b_stride[1] + i2 * b_stride[2];
+    RF pb = b + draws;
+    uint i = gl_WorkGroupID.x * CHUNK, end = min(i + CHUNK, size[3]);
+    for (; i + 4u * LANES <= end; i += 4u * LANES) {
+        float x[4];
+        [[unroll]] for (uint k = 0u; k < 4u; k++)
+            x[k] = compute(pa, pb, i + k * LANES, draws);
+        [[unroll]] for (uint k = 0u; k < 4u; k++)
+            store(po, i + k * LANES, x[k]);
+    }
+    for (; i < end; i += LANES) {
+        float x = compute(pa, pb, i, draws);
+        if (i + lane < end)
+            store(po, i, x);
+    }
+}
