@@ -37,9 +37,11 @@ struct device_spec {
     int index;       /* in device_list's order; -1: the first that can run us */
     int validate;    /* turn on VK_LAYER_KHRONOS_validation; a message fails device_check */
     size_t fail_allocation_after; /* test feature: 0 off; n: the n-th buffer fails as out of memory */
+    int stage_copies; /* test feature: as on a device with memory of its own, BUFFER_DEVICE is never mapped */
 };
 /* Refuses, with the reason, devices that lack what the kernels need: Vulkan 1.2, buffer device
- * address, 64-bit shader integers, 8-bit storage, timeline semaphores. The caller owns *out. */
+ * address, 64-bit and 8-bit shader integers, 8-bit storage, scalar block layout, timeline semaphores
+ * and the common subgroup operations. The caller owns *out. */
 int device_open(struct device **out, const struct device_spec *spec);
 void device_close(struct device *d); /* NULL is fine; all its objects must be gone */
 const struct device_info *device_info(const struct device *d);

@@ -1,0 +1,256 @@
+/* buffer.c - buffers with an address: one VkBuffer and one allocation each. A plan has a few dozen,
+ * far below the 4096 allocations that every driver grants, so there is no allocator inside an allocator. */
+#include "vk_private.h"
+
+#include "memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    SLACK = 64 * 1024, /* promised in buffer.h: vector loads may run past the end */
+    GRANULE = 256,     /* sizes are multiples, so that fills and vectors come out even */
+    STAGING = 8 * 1024 * 1024
+};
+
+struct buffer_object {
+    VkBuffer buffer;
+    VkDeviceMemory memory;
+    uint64_t counted; /* bytes this buffer adds to the device's account */
+};
+
+VkBuffer buffer_handle(const struct buffer *b)
+{
+    return b->object->buffer;
+}
+
+/* "1.5 GiB", "312 MiB", "80 bytes" */
+static const char *size_text(char text[32], uint64_t bytes)
+{
+    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    if (bytes < 1024) {
+        snprintf(text, 32, "%u bytes", (unsigned)bytes);
+        return text;
+    }
+    double size = (double)bytes / 1024.0;
+    int unit = 0;
+    while (size >= 1024.0 && unit < 5) {
+        size /= 1024.0;
+        unit++;
+    }
+    snprintf(text, 32, size < 10.0 ? "%.1f %s" : "%.0f %s", size, units[unit]);
+    return text;
+}
+
+static int refuse(const struct device *d, const char *name, uint64_t size, const char *why)
+{
+    char asked[32], used[32], heap[32];
+    return fail(ERR_DEVICE,
+                "buffer '%s' of %s does not fit on %s: %s (%s of %s in use by this program); use a smaller batch or "
+                "model, or close other users of the device",
+                name, size_text(asked, size), d->info.name, why, size_text(used, d->used),
+                size_text(heap, d->info.heap_bytes));
+}
+
+/* The best of the memory types in `allowed`, or -1. Types with flags we do not know are left alone:
+ * some need a feature switched on. */
+static int choose_memory(const struct device *d, enum buffer_kind kind, uint32_t allowed)
+{
+    const VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
+    const VkMemoryPropertyFlags host = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+    const VkMemoryPropertyFlags cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+    int best = -1, best_score = -1;
+    for (uint32_t i = 0; i < d->memory.memoryTypeCount; i++) {
+        VkMemoryPropertyFlags flags = d->memory.memoryTypes[i].propertyFlags;
+        if (!(allowed >> i & 1) || (flags & ~(local | host | cached)))
+            continue;
+        int is_local = (flags & local) != 0, is_host = (flags & host) == host;
+        if (kind == BUFFER_HOST ? !is_host : !is_local)
+            continue;
+        int score = kind == BUFFER_HOST ? 2 * ((flags & cached) != 0) + !is_local : is_host == !d->staged;
+        if (score > best_score) {
+            best = (int)i;
+            best_score = score;
+        }
+    }
+    return best;
+}
+
+static int create_handle(struct device *d, struct buffer_object *o, uint64_t bytes)
+{
+    VkBufferCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+        .size = bytes,
+        .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT
+                 | VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT,
+        .sharingMode = VK_SHARING_MODE_EXCLUSIVE,
+    };
+    return VK(d->vk.vkCreateBuffer(d->handle, &info, NULL, &o->buffer));
+}
+
+static VkResult allocate(struct device *d, struct buffer_object *o, uint64_t bytes, int type)
+{
+    VkMemoryAllocateFlagsInfo flags = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
+        .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT,
+    };
+    VkMemoryAllocateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+        .pNext = &flags,
+        .allocationSize = bytes,
+        .memoryTypeIndex = (uint32_t)type,
+    };
+    if (d->fail_in && --d->fail_in == 0)
+        return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    return d->vk.vkAllocateMemory(d->handle, &info, NULL, &o->memory);
+}
+
+static int bind(struct device *d, struct buffer *b, enum buffer_kind kind, const char *name)
+{
+    struct buffer_object *o = b->object;
+    VkMemoryRequirements needs;
+    d->vk.vkGetBufferMemoryRequirements(d->handle, o->buffer, &needs);
+    int type = choose_memory(d, kind, needs.memoryTypeBits);
+    if (type < 0)
+        return fail(ERR_DEVICE, "buffer '%s': %s has no memory of the kind that is needed; use another device", name,
+                    d->info.name);
+    const VkMemoryHeap *heap = &d->memory.memoryHeaps[d->memory.memoryTypes[type].heapIndex];
+    int local = (heap->flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0;
+    if (needs.size > heap->size || (local && needs.size > heap->size - d->used))
+        return refuse(d, name, b->size, "its memory is too small");
+    VkResult result = allocate(d, o, needs.size, type);
+    if (result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_OUT_OF_HOST_MEMORY)
+        return refuse(d, name, b->size, "the driver is out of memory");
+    TRY(vk_check(result, "vkAllocateMemory("));
+    o->counted = local ? needs.size : 0;
+    d->used += o->counted;
+    if (d->used > d->peak)
+        d->peak = d->used;
+    TRY(VK(d->vk.vkBindBufferMemory(d->handle, o->buffer, o->memory, 0)));
+    VkMemoryPropertyFlags flags = d->memory.memoryTypes[type].propertyFlags;
+    if (kind == BUFFER_HOST || (!d->staged && (flags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT)))
+        TRY(VK(d->vk.vkMapMemory(d->handle, o->memory, 0, VK_WHOLE_SIZE, 0, &b->mapped)));
+    return 0;
+}
+
+static int clear(struct device *d, struct buffer *b, uint64_t bytes)
+{
+    if (b->mapped) {
+        memset(b->mapped, 0, (size_t)bytes);
+        return 0;
+    }
+    TRY(transfer_begin(d));
+    d->vk.vkCmdFillBuffer(d->transfer, b->object->buffer, 0, bytes, 0);
+    return transfer_finish(d);
+}
+
+static int fill_in(struct buffer *b, struct device *d, enum buffer_kind kind, const char *name)
+{
+    struct buffer_object *o = b->object;
+    if (b->size > d->max_buffer - SLACK - GRANULE || b->size > SIZE_MAX - SLACK - GRANULE)
+        return refuse(d, name, b->size, "no buffer can be so large");
+    uint64_t bytes = (b->size + GRANULE - 1) / GRANULE * GRANULE + SLACK;
+    TRY(create_handle(d, o, bytes));
+    device_name_object(d, VK_OBJECT_TYPE_BUFFER, (uint64_t)o->buffer, name);
+    TRY(bind(d, b, kind, name));
+    VkBufferDeviceAddressInfo info = {
+        .sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
+        .buffer = o->buffer,
+    };
+    b->address = d->vk.vkGetBufferDeviceAddress(d->handle, &info);
+    return clear(d, b, bytes);
+}
+
+int buffer_create(struct buffer *out, struct device *d, enum buffer_kind kind, size_t size, const char *name)
+{
+    memset(out, 0, sizeof *out);
+    out->object = mem_alloc(1, sizeof *out->object);
+    if (!out->object)
+        return ERR_MEMORY;
+    out->size = size;
+    int rc = fill_in(out, d, kind, name ? name : "unnamed");
+    if (rc < 0)
+        buffer_destroy(d, out);
+    return rc;
+}
+
+void buffer_destroy(struct device *d, struct buffer *b)
+{
+    if (!b || !b->object)
+        return;
+    struct buffer_object *o = b->object;
+    if (o->buffer)
+        d->vk.vkDestroyBuffer(d->handle, o->buffer, NULL);
+    if (o->memory)
+        d->vk.vkFreeMemory(d->handle, o->memory, NULL); /* unmaps it, too */
+    d->used -= o->counted;
+    mem_free(o);
+    memset(b, 0, sizeof *b);
+}
+
+static int check_range(const struct buffer *b, size_t offset, size_t size, const char *verb)
+{
+    if (offset <= b->size && size <= b->size - offset)
+        return 0;
+    return fail(ERR_INPUT, "%zu bytes at offset %zu cannot be %s: the buffer has %zu", size, offset, verb, b->size);
+}
+
+/* One copy between the staging buffer's start and the buffer; waits for it. */
+static int copy_staged(struct device *d, const struct buffer *b, size_t offset, size_t size, int to_device)
+{
+    VkBuffer staging = d->staging.object->buffer;
+    VkBufferCopy region = {
+        .srcOffset = to_device ? 0 : offset,
+        .dstOffset = to_device ? offset : 0,
+        .size = size,
+    };
+    TRY(transfer_begin(d));
+    d->vk.vkCmdCopyBuffer(d->transfer, to_device ? staging : b->object->buffer,
+                          to_device ? b->object->buffer : staging, 1, &region);
+    return transfer_finish(d);
+}
+
+static int need_staging(struct device *d)
+{
+    return d->staging.object ? 0 : buffer_create(&d->staging, d, BUFFER_HOST, STAGING, "staging");
+}
+
+int buffer_write(struct device *d, const struct buffer *b, size_t offset, const void *bytes, size_t size)
+{
+    TRY(check_range(b, offset, size, "written"));
+    if (size == 0)
+        return 0;
+    if (b->mapped) {
+        TRY(VK(d->vk.vkQueueWaitIdle(d->queue)));
+        memcpy((unsigned char *)b->mapped + offset, bytes, size);
+        return 0;
+    }
+    TRY(need_staging(d));
+    for (size_t done = 0; done < size;) {
+        size_t part = size - done < STAGING ? size - done : STAGING;
+        memcpy(d->staging.mapped, (const unsigned char *)bytes + done, part);
+        TRY(copy_staged(d, b, offset + done, part, 1));
+        done += part;
+    }
+    return 0;
+}
+
+int buffer_read(struct device *d, const struct buffer *b, size_t offset, void *bytes, size_t size)
+{
+    TRY(check_range(b, offset, size, "read"));
+    if (size == 0)
+        return 0;
+    if (b->mapped) {
+        TRY(VK(d->vk.vkQueueWaitIdle(d->queue)));
+        memcpy(bytes, (const unsigned char *)b->mapped + offset, size);
+        return 0;
+    }
+    TRY(need_staging(d));
+    for (size_t done = 0; done < size;) {
+        size_t part = size - done < STAGING ? size - done : STAGING;
+        TRY(copy_staged(d, b, offset + done, part, 0));
+        memcpy((unsigned char *)bytes + done, d->staging.mapped, part);
+        done += part;
+    }
+    return 0;
+}

@@ -1,0 +1,195 @@
+/* instance.c - the loader, an instance of Vulkan, and the devices it shows, best first. */
+#include "vk_private.h"
+
+#include "memory.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const validation_layer = "VK_LAYER_KHRONOS_validation";
+
+static pthread_mutex_t loader_lock = PTHREAD_MUTEX_INITIALIZER; /* guards volk's globals */
+static void *loader;
+
+static int load_functions(void)
+{
+    const char *asked = getenv("VITRO_VULKAN_LOADER");
+    const char *name = asked && *asked ? asked : "libvulkan.so.1";
+    void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    if (!library)
+        return fail(ERR_DEVICE, "the Vulkan loader '%s' could not be opened; install it (libvulkan1) or name "
+                    "it in VITRO_VULKAN_LOADER", name);
+    void *symbol = dlsym(library, "vkGetInstanceProcAddr");
+    PFN_vkGetInstanceProcAddr get = NULL;
+    memcpy(&get, &symbol, sizeof get); /* POSIX: a function's address fits an object pointer */
+    if (!get) {
+        dlclose(library);
+        return fail(ERR_DEVICE, "'%s' is no Vulkan loader: it lacks vkGetInstanceProcAddr; name another in "
+                    "VITRO_VULKAN_LOADER", name);
+    }
+    volkInitializeCustom(get);
+    if (volkGetInstanceVersion() < VK_API_VERSION_1_2) {
+        dlclose(library);
+        return fail(ERR_DEVICE, "the Vulkan loader '%s' is older than version 1.2; update it", name);
+    }
+    loader = library; /* stays open for the life of the process */
+    return 0;
+}
+
+int loader_open(void)
+{
+    pthread_mutex_lock(&loader_lock);
+    int rc = loader ? 0 : load_functions();
+    pthread_mutex_unlock(&loader_lock);
+    return rc;
+}
+
+static VKAPI_ATTR VkBool32 VKAPI_CALL hear(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
+                                           VkDebugUtilsMessageTypeFlagsEXT types,
+                                           const VkDebugUtilsMessengerCallbackDataEXT *data, void *user)
+{
+    (void)severity;
+    (void)types;
+    struct validation *v = user;
+    if (v->errors++ == 0)
+        snprintf(v->first, sizeof v->first, "%s", data->pMessage ? data->pMessage : "(no text)");
+    return VK_FALSE;
+}
+
+static VkDebugUtilsMessengerCreateInfoEXT messenger_info(struct instance *in)
+{
+    return (VkDebugUtilsMessengerCreateInfoEXT){
+        .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
+        .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
+        .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT,
+        .pfnUserCallback = hear,
+        .pUserData = &in->validation,
+    };
+}
+
+static int find_validation_layer(void)
+{
+    uint32_t count = 0;
+    TRY(VK(vkEnumerateInstanceLayerProperties(&count, NULL)));
+    VkLayerProperties *layers = mem_alloc(count + 1, sizeof *layers);
+    if (!layers)
+        return ERR_MEMORY;
+    int rc = VK(vkEnumerateInstanceLayerProperties(&count, layers));
+    int found = 0;
+    for (uint32_t i = 0; rc == 0 && i < count; i++)
+        found |= strcmp(layers[i].layerName, validation_layer) == 0;
+    mem_free(layers);
+    if (rc == 0 && !found)
+        return fail(ERR_DEVICE, "validation was asked for, but %s is not installed or is switched off; install it "
+                    "(vulkan-validationlayers) or do without", validation_layer);
+    return rc;
+}
+
+static int create(struct instance *in, int validate)
+{
+    static const char *const debug_utils = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
+    int newer = volkGetInstanceVersion() >= VK_API_VERSION_1_3;
+    VkApplicationInfo application = {
+        .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
+        .pApplicationName = "vitro",
+        .apiVersion = newer ? VK_API_VERSION_1_3 : VK_API_VERSION_1_2,
+    };
+    VkDebugUtilsMessengerCreateInfoEXT messenger = messenger_info(in);
+    VkInstanceCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+        .pNext = validate ? &messenger : NULL,
+        .pApplicationInfo = &application,
+        .enabledLayerCount = validate ? 1 : 0,
+        .ppEnabledLayerNames = &validation_layer,
+        .enabledExtensionCount = validate ? 1 : 0,
+        .ppEnabledExtensionNames = &debug_utils,
+    };
+    TRY(VK(vkCreateInstance(&info, NULL, &in->handle)));
+    volkLoadInstanceOnly(in->handle); /* the loader's own functions: the same for every instance */
+    if (validate)
+        return VK(vkCreateDebugUtilsMessengerEXT(in->handle, &messenger, NULL, &in->messenger));
+    return 0;
+}
+
+/* Best first; devices of equal rank stay in the driver's order. */
+static void insert_ranked(struct instance *in, VkPhysicalDevice physical, const struct device_info *info,
+                          int *ranks, int rank)
+{
+    uint32_t at = in->count++;
+    while (at > 0 && ranks[at - 1] > rank) {
+        in->physical[at] = in->physical[at - 1];
+        in->infos[at] = in->infos[at - 1];
+        ranks[at] = ranks[at - 1];
+        at--;
+    }
+    in->physical[at] = physical;
+    in->infos[at] = *info;
+    ranks[at] = rank;
+}
+
+static int enumerate(struct instance *in)
+{
+    VkPhysicalDevice found[INSTANCE_DEVICES_MAX];
+    int ranks[INSTANCE_DEVICES_MAX];
+    uint32_t count = INSTANCE_DEVICES_MAX; /* more are ignored: VK_INCOMPLETE is no error */
+    TRY(VK(vkEnumeratePhysicalDevices(in->handle, &count, found)));
+    for (uint32_t i = 0; i < count; i++) {
+        struct device_info info;
+        int rank = survey_info(found[i], &info);
+        insert_ranked(in, found[i], &info, ranks, rank);
+    }
+    return 0;
+}
+
+/* width: lavapipe's vectors in bits, or not to be touched when it is not positive. The environment
+ * is as before on return; it must not be read by other threads meanwhile. */
+static int start(struct instance *in, int validate, int width)
+{
+    static const char *const variable = "LP_NATIVE_VECTOR_WIDTH";
+    if (width > 0) {
+        char text[16];
+        snprintf(text, sizeof text, "%d", width);
+        if (setenv(variable, text, 0) != 0)
+            return fail(ERR_MEMORY, "out of memory: the environment could not hold %s", variable);
+    }
+    pthread_mutex_lock(&loader_lock);
+    int rc = create(in, validate);
+    if (rc == 0)
+        rc = enumerate(in);
+    pthread_mutex_unlock(&loader_lock);
+    if (width > 0)
+        unsetenv(variable);
+    if (rc < 0)
+        instance_close(in);
+    return rc;
+}
+
+int instance_open(struct instance *in, int validate)
+{
+    int width;
+    memset(in, 0, sizeof *in);
+    TRY(loader_open());
+    TRY(vector_width_asked(&width));
+    if (validate)
+        TRY(find_validation_layer());
+    TRY(start(in, validate, width));
+    int wide = 0;
+    for (uint32_t i = 0; i < in->count; i++)
+        wide |= vector_width_wide_helps(&in->infos[i]);
+    if (width != 0 || !wide)
+        return 0;
+    instance_close(in);
+    return start(in, validate, 512);
+}
+
+void instance_close(struct instance *in)
+{
+    if (in->messenger)
+        vkDestroyDebugUtilsMessengerEXT(in->handle, in->messenger, NULL);
+    if (in->handle)
+        vkDestroyInstance(in->handle, NULL);
+    memset(in, 0, sizeof *in);
+}

@@ -1,0 +1,124 @@
+/* kernel.c - compute pipelines whose only inputs are specialisation and push constants. */
+#include "vk_private.h"
+
+#include "memory.h"
+
+static const uint32_t spirv_magic = 0x07230203;
+
+static int check(const struct device *d, const struct kernel_spec *spec)
+{
+    if (spec->spirv_bytes < 20 || spec->spirv_bytes % 4 || spec->spirv[0] != spirv_magic)
+        return fail(ERR_INPUT, "kernel %s: %zu bytes that are no SPIR-V module; compile the shader again", spec->name,
+                    spec->spirv_bytes);
+    if (spec->push_bytes > KERNEL_PUSH_MAX || spec->push_bytes % 4)
+        return fail(ERR_INPUT, "kernel %s: %u bytes of push constants; a multiple of 4 up to %d is allowed", spec->name,
+                    (unsigned)spec->push_bytes, KERNEL_PUSH_MAX);
+    if (spec->constant_count > KERNEL_CONSTANTS_MAX)
+        return fail(ERR_INPUT, "kernel %s: %u specialisation constants; at most %d are allowed", spec->name,
+                    (unsigned)spec->constant_count, KERNEL_CONSTANTS_MAX);
+    uint32_t size = spec->subgroup_size;
+    uint32_t least = d->subgroup_control ? d->info.subgroup_min : d->info.subgroup_size;
+    uint32_t most = d->subgroup_control ? d->info.subgroup_max : d->info.subgroup_size;
+    if (size && (size < least || size > most || (size & (size - 1))))
+        return fail(ERR_DEVICE, "kernel %s: subgroups of %u are not to be had on %s (%u to %u, powers of two)",
+                    spec->name, (unsigned)size, d->info.name, (unsigned)least, (unsigned)most);
+    return 0;
+}
+
+static int create_layout(struct kernel *k, struct device *d)
+{
+    VkPushConstantRange range = {
+        .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT,
+        .size = k->push_bytes,
+    };
+    VkPipelineLayoutCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+        .pushConstantRangeCount = k->push_bytes ? 1 : 0,
+        .pPushConstantRanges = &range,
+    };
+    return VK(d->vk.vkCreatePipelineLayout(d->handle, &info, NULL, &k->layout));
+}
+
+static int create_pipeline(struct kernel *k, struct device *d, const struct kernel_spec *spec, VkShaderModule module)
+{
+    VkSpecializationMapEntry entries[KERNEL_CONSTANTS_MAX];
+    for (uint32_t i = 0; i < spec->constant_count; i++)
+        entries[i] = (VkSpecializationMapEntry){.constantID = i, .offset = 4 * i, .size = 4};
+    VkSpecializationInfo constants = {
+        .mapEntryCount = spec->constant_count,
+        .pMapEntries = entries,
+        .dataSize = 4 * spec->constant_count,
+        .pData = spec->constants,
+    };
+    VkPipelineShaderStageRequiredSubgroupSizeCreateInfo subgroup = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
+        .requiredSubgroupSize = spec->subgroup_size,
+    };
+    /* Without the control every subgroup has the default size, which `check` compared. */
+    int control = spec->subgroup_size && d->subgroup_control;
+    int choose = control && d->info.subgroup_min < d->info.subgroup_max;
+    VkComputePipelineCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .stage = {
+            .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+            .pNext = choose ? &subgroup : NULL,
+            .flags = control ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0,
+            .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+            .module = module,
+            .pName = "main",
+            .pSpecializationInfo = &constants,
+        },
+        .layout = k->layout,
+    };
+    return VK(d->vk.vkCreateComputePipelines(d->handle, d->cache.handle, 1, &info, NULL, &k->pipeline));
+}
+
+static int build(struct kernel *k, struct device *d, const struct kernel_spec *spec)
+{
+    VkShaderModuleCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
+        .codeSize = spec->spirv_bytes,
+        .pCode = spec->spirv,
+    };
+    VkShaderModule module = VK_NULL_HANDLE;
+    TRY(create_layout(k, d));
+    TRY(VK(d->vk.vkCreateShaderModule(d->handle, &info, NULL, &module)));
+    int rc = create_pipeline(k, d, spec, module);
+    d->vk.vkDestroyShaderModule(d->handle, module, NULL);
+    return rc;
+}
+
+int kernel_create(struct kernel **out, struct device *d, const struct kernel_spec *spec)
+{
+    *out = NULL;
+    TRY(check(d, spec));
+    struct kernel *k = mem_alloc(1, sizeof *k);
+    if (!k)
+        return ERR_MEMORY;
+    k->name = spec->name;
+    k->push_bytes = spec->push_bytes;
+    int rc = build(k, d, spec);
+    if (rc < 0) {
+        kernel_destroy(d, k);
+        return fail_in(rc, "kernel %s", spec->name);
+    }
+    device_name_object(d, VK_OBJECT_TYPE_PIPELINE, (uint64_t)k->pipeline, k->name);
+    *out = k;
+    return 0;
+}
+
+void kernel_destroy(struct device *d, struct kernel *k)
+{
+    if (!k)
+        return;
+    if (k->pipeline)
+        d->vk.vkDestroyPipeline(d->handle, k->pipeline, NULL);
+    if (k->layout)
+        d->vk.vkDestroyPipelineLayout(d->handle, k->layout, NULL);
+    mem_free(k);
+}
+
+const char *kernel_name(const struct kernel *k)
+{
+    return k->name;
+}

@@ -1,0 +1,121 @@
+/* vk_private.h - what the files of core/vk (and core/run) share: Vulkan itself, the device's insides,
+ * and how a VkResult becomes an error. */
+#ifndef VITRO_VK_PRIVATE_H
+#define VITRO_VK_PRIVATE_H
+
+#include <volk.h>
+
+#include "buffer.h"
+#include "device.h"
+#include "error.h"
+#include "hash.h"
+#include "kernel.h"
+
+enum { INSTANCE_DEVICES_MAX = 16, MESSAGE_SIZE = 768, SUBMITS_MAX = 8 };
+
+/* An error code for a call's result: 0, or negative with a sentence that names the call. */
+#define VK(call) vk_check((call), #call)
+int vk_check(VkResult result, const char *call);
+const char *vk_result_name(VkResult result);
+
+/* Opens the loader once per process: libvulkan.so.1, or what VITRO_VULKAN_LOADER names. A failure
+ * is not remembered. */
+int loader_open(void);
+
+/* The vector width in bits that the user asked lavapipe for: 0 when the choice is ours, -1 when
+ * the variable of Mesa itself is set and must stay as it is. */
+int vector_width_asked(int *bits);
+int vector_width_wide_helps(const struct device_info *info);
+
+struct validation { /* what VK_LAYER_KHRONOS_validation said */
+    unsigned errors;
+    char first[MESSAGE_SIZE];
+};
+
+struct instance { /* lives in one place: the messenger points into it */
+    VkInstance handle;
+    VkDebugUtilsMessengerEXT messenger;
+    struct validation validation;
+    uint32_t count;
+    VkPhysicalDevice physical[INSTANCE_DEVICES_MAX]; /* best first */
+    struct device_info infos[INSTANCE_DEVICES_MAX];
+};
+int instance_open(struct instance *in, int validate);
+void instance_close(struct instance *in); /* a zeroed one is fine */
+
+struct features { /* what a device offers, or what we switch on; chained by features_link */
+    VkPhysicalDeviceFeatures2 core;
+    VkPhysicalDeviceVulkan11Features v11;
+    VkPhysicalDeviceVulkan12Features v12;
+    VkPhysicalDeviceSubgroupSizeControlFeatures subgroup;
+};
+
+void features_link(struct features *f, int with_subgroup);
+
+/* What a device is; returns its rank among kinds of devices, 0 the best. */
+int survey_info(VkPhysicalDevice physical, struct device_info *info);
+/* Which of our features the device has, in *want; negative with the reason when one that the
+ * kernels need is missing. */
+int survey_features(VkPhysicalDevice physical, const struct device_info *info, struct features *want);
+int survey_has_extension(VkPhysicalDevice physical, const char *name);
+/* The family of the one queue: computes, and best does nothing else. */
+int survey_queue(VkPhysicalDevice physical, uint32_t *family, uint32_t *timestamp_bits);
+
+struct pipeline_cache {
+    VkPipelineCache handle; /* none: the driver's own cache is relied on */
+    char path[1024];        /* empty: not kept in a file */
+    char loaded[HASH_TEXT]; /* fingerprint of what the file held */
+};
+
+struct device {
+    struct instance instance;
+    VkPhysicalDevice physical;
+    VkDevice handle;
+    VkQueue queue;
+    uint32_t family;
+    uint32_t timestamp_bits;
+    struct VolkDeviceTable vk; /* this device's functions */
+    PFN_vkSetDebugUtilsObjectNameEXT set_name; /* NULL without validation */
+    struct device_info info;
+    int subgroup_control; /* a kernel may ask for a subgroup size */
+    VkPhysicalDeviceMemoryProperties memory;
+    int staged;       /* device buffers are not mapped: the device's memory is its own */
+    uint64_t max_buffer; /* bytes */
+    uint64_t used, peak; /* bytes of device memory */
+    size_t fail_in;   /* test feature: the fail_in-th buffer from now fails; 0: off */
+    struct pipeline_cache cache;
+    VkCommandPool transfer_pool; /* for blocking copies */
+    VkCommandBuffer transfer;
+    VkFence transfer_done;
+    struct buffer staging; /* made at the first staged copy */
+};
+void device_name_object(struct device *d, VkObjectType type, uint64_t object, const char *name);
+
+struct kernel {
+    const char *name;
+    uint32_t push_bytes;
+    VkPipelineLayout layout;
+    VkPipeline pipeline;
+};
+
+VkBuffer buffer_handle(const struct buffer *b);
+
+/* What the device wrote before is seen by what it does after and, with `host`, by the processor
+ * once the submit is done. */
+void command_barrier(struct device *d, VkCommandBuffer command, int host);
+
+/* Blocking work of our own: begin, record into d->transfer, finish (submits and waits). */
+int transfer_open(struct device *d);
+int transfer_begin(struct device *d);
+int transfer_finish(struct device *d);
+void transfer_close(struct device *d);
+
+/* The cache of compiled pipelines in the file `path`; a file that is absent, damaged or another
+ * driver's counts as empty. Closing writes it, whole or not at all, when there is more to keep. */
+int pipeline_cache_open(struct pipeline_cache *cache, struct device *d, const char *path);
+void pipeline_cache_close(struct pipeline_cache *cache, struct device *d);
+/* The file for this device below the user's cache folder; empty when there is no such folder or
+ * the driver keeps its own (lavapipe). */
+void pipeline_cache_path(const struct device *d, char *path, size_t size);
+
+#endif
