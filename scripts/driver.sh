@@ -186,7 +186,6 @@ works() {
 fetch_newer() {
     local parent temporary mirror deb got=''
     parent=$(dirname "$private")
-    mkdir -p "$parent"
     temporary=$(mktemp -d "$parent/vulkan.XXXXXX")
     # shellcheck disable=SC2064 # the folder of now, and the log that says what went wrong
     trap "rm -rf '$temporary'" EXIT
@@ -228,13 +227,13 @@ for argument; do
     esac
 done
 choose_packages
-log=$root/build/driver.log
+log=$(dirname "$private")/driver.log
 unavailable=$private.unavailable # exists where a newer driver could not be had
 
 if [ ${#packages[@]} -eq 0 ]; then
     [ $check_only = 1 ] || say "the machine's own Vulkan driver and glslang are used"
 elif is_complete; then
-    [ $check_only = 1 ] || say "the newer software driver and glslang are in ${private#"$root"/}"
+    [ $check_only = 1 ] || say "newer ${packages[*]} are in ${private#"$root"/}"
 elif [ $check_only = 1 ]; then
     if [ -e "$unavailable" ]; then
         say "no newer ${packages[*]} can be had: $(cost)"
@@ -244,12 +243,12 @@ elif [ $check_only = 1 ]; then
     fi
 else
     say "unpacking newer ${packages[*]} into ${private#"$root"/}"
-    mkdir -p "$root/build"
+    mkdir -p "$(dirname "$private")"
     : >"$log"
     if fetch_newer; then
         rm -f "$unavailable"
     else
         : >"$unavailable"
-        warn "no newer ${packages[*]} could be had (build/driver.log says why), so the distribution's are used: $(cost)."
+        warn "no newer ${packages[*]} could be had (${log#"$root"/} says why), so the distribution's are used: $(cost)."
     fi
 fi

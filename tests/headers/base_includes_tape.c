@@ -1,0 +1,4 @@
+/* Must not build: base lies below tape. */
+#include "tape.h"
+
+extern int unused;
