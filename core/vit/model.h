@@ -64,9 +64,10 @@ void vit_destroy(struct vit *m); /* NULL is fine */
 /* The tensor at a site (block -1 for those outside blocks), or NULL. */
 const struct vit_tensor *vit_find(const struct vit *m, int32_t site, int32_t part, int32_t block);
 
-/* timm's initialisation: weights truncated normal of deviation 0.02, biases 0, norms 1, positions
- * 0.02, class token 1e-6, patch projection as a linear layer (LeCun normal would be JAX's; timm's
- * default leaves PyTorch's uniform(1 / sqrt(fan_in))). */
+/* timm's default initialisation: linear weights, the head's too, and positions normal of deviation
+ * 0.02 (timm cuts them at +-2, a hundred deviations, which is no cut), class token normal of 1e-6,
+ * norms 1 and 0, biases 0; the patch projection is left at PyTorch's U(-1/sqrt(fan_in),
+ * 1/sqrt(fan_in)), bias too. A tensor's numbers depend on the seed and its name only. */
 void vit_random(struct vit *m, uint64_t seed);
 
 /* Reads a timm-style safetensors file (F32, F16 or BF16). Shape is inferred from the tensors; heads
