@@ -2,7 +2,7 @@
 # header (a regular expression)      the folders or files of core/ that may include it
 set(rules
     "vulkan/|volk\\."                "vk/|run/"
-    "dlfcn\\.h"                      "host/"
+    "dlfcn\\.h"                      "host/|vk/instance\\.c"
     "cjson/|cJSON"                   "base/json\\.c"
     "openssl/"                       "base/hash\\.c"
     "png\\.h|jpeglib\\.h|archive"    "data/"
