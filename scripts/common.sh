@@ -8,7 +8,7 @@ private=${VITRO_VULKAN_DIR:-$root/build/vulkan} # the newer driver and shader co
 me=$(basename "$0")
 say() { printf '%s: %s\n' "$me" "$*"; }
 warn() { say "$@" >&2; }
-die() { # die CODE SENTENCE: 1 a step failed, 2 wrong usage, 3 something that setup.sh brings is missing
+die() { # die CODE SENTENCE: 1 a step failed, 2 wrong usage, 3 what setup.sh needs is missing, 127 no program
     local code=$1
     shift
     warn "$@"
