@@ -69,7 +69,8 @@ static int create(struct device *d, const struct features *want)
 {
     static const char *const control_extension = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
     int extension = d->info.api_version < VK_API_VERSION_1_3
-                    && survey_has_extension(d->physical, control_extension);
+                        ? survey_has_extension(d->physical, control_extension) : 0;
+    TRY(extension);
     float priority = 1.0f;
     TRY(survey_queue(d->physical, &d->family, &d->timestamp_bits));
     VkDeviceQueueCreateInfo queue = {

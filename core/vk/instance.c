@@ -139,50 +139,45 @@ static int enumerate(struct instance *in)
     for (uint32_t i = 0; i < count; i++) {
         struct device_info info;
         int rank = survey_info(found[i], &info);
+        TRY(rank);
         insert_ranked(in, found[i], &info, ranks, rank);
     }
     return 0;
 }
 
-/* width: lavapipe's vectors in bits, or not to be touched when it is not positive. The environment
- * is as before on return; it must not be read by other threads meanwhile. */
-static int start(struct instance *in, int validate, int width)
+static int start(struct instance *in, int validate)
 {
-    static const char *const variable = "LP_NATIVE_VECTOR_WIDTH";
-    if (width > 0) {
-        char text[16];
-        snprintf(text, sizeof text, "%d", width);
-        if (setenv(variable, text, 0) != 0)
-            return fail(ERR_MEMORY, "out of memory: the environment could not hold %s", variable);
-    }
     pthread_mutex_lock(&loader_lock);
     int rc = create(in, validate);
     if (rc == 0)
         rc = enumerate(in);
     pthread_mutex_unlock(&loader_lock);
-    if (width > 0)
-        unsetenv(variable);
     if (rc < 0)
         instance_close(in);
     return rc;
 }
 
+static int settle_vector_width(const struct instance *in)
+{
+    for (uint32_t i = 0; i < in->count; i++) {
+        if (in->infos[i].is_llvmpipe)
+            return vector_width_settle(&in->infos[i]);
+    }
+    return 0;
+}
+
 int instance_open(struct instance *in, int validate)
 {
-    int width;
     memset(in, 0, sizeof *in);
     TRY(loader_open());
-    TRY(vector_width_asked(&width));
     if (validate)
         TRY(find_validation_layer());
-    TRY(start(in, validate, width));
-    int wide = 0;
-    for (uint32_t i = 0; i < in->count; i++)
-        wide |= vector_width_wide_helps(&in->infos[i]);
-    if (width != 0 || !wide)
+    TRY(start(in, validate));
+    int again = settle_vector_width(in);
+    if (again == 0)
         return 0;
     instance_close(in);
-    return start(in, validate, 512);
+    return again < 0 ? again : start(in, validate);
 }
 
 void instance_close(struct instance *in)

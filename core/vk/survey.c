@@ -31,22 +31,24 @@ static const VkSubgroupFeatureFlags needed_subgroup_operations =
 int survey_has_extension(VkPhysicalDevice physical, const char *name)
 {
     uint32_t count = 0;
-    if (vkEnumerateDeviceExtensionProperties(physical, NULL, &count, NULL) != VK_SUCCESS)
-        return 0;
+    TRY(VK(vkEnumerateDeviceExtensionProperties(physical, NULL, &count, NULL)));
     VkExtensionProperties *list = mem_alloc(count + 1, sizeof *list);
-    if (!list || vkEnumerateDeviceExtensionProperties(physical, NULL, &count, list) != VK_SUCCESS)
-        count = 0;
-    int found = 0;
-    for (uint32_t i = 0; i < count; i++)
-        found |= strcmp(list[i].extensionName, name) == 0;
+    if (!list)
+        return ERR_MEMORY;
+    int rc = VK(vkEnumerateDeviceExtensionProperties(physical, NULL, &count, list));
+    for (uint32_t i = 0; rc == 0 && i < count; i++)
+        rc = strcmp(list[i].extensionName, name) == 0;
     mem_free(list);
-    return found;
+    return rc;
 }
 
+/* 1, 0 or negative */
 static int has_subgroup_control(VkPhysicalDevice physical, uint32_t api_version)
 {
+    if (api_version < VK_API_VERSION_1_2)
+        return 0;
     return api_version >= VK_API_VERSION_1_3
-           || survey_has_extension(physical, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+               ? 1 : survey_has_extension(physical, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
 }
 
 void features_link(struct features *f, int with_subgroup)
@@ -69,6 +71,7 @@ int survey_features(VkPhysicalDevice physical, const struct device_info *info, s
                     info->name, VK_API_VERSION_MAJOR(info->api_version), VK_API_VERSION_MINOR(info->api_version));
     struct features has = {0};
     int control = has_subgroup_control(physical, info->api_version);
+    TRY(control);
     features_link(&has, control);
     vkGetPhysicalDeviceFeatures2(physical, &has.core);
     features_link(want, control);
@@ -126,7 +129,7 @@ struct properties {
     VkPhysicalDeviceSubgroupSizeControlProperties control;
 };
 
-static void read_properties(VkPhysicalDevice physical, struct properties *p)
+static int read_properties(VkPhysicalDevice physical, struct properties *p)
 {
     memset(p, 0, sizeof *p);
     p->core.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
@@ -137,14 +140,17 @@ static void read_properties(VkPhysicalDevice physical, struct properties *p)
     vkGetPhysicalDeviceProperties(physical, &p->core.properties);
     uint32_t api_version = p->core.properties.apiVersion;
     if (api_version < VK_API_VERSION_1_1)
-        return;
+        return 0;
+    int control = has_subgroup_control(physical, api_version);
+    TRY(control);
     p->core.pNext = &p->maintenance;
     p->maintenance.pNext = &p->subgroup;
     if (api_version >= VK_API_VERSION_1_2)
         p->subgroup.pNext = &p->driver;
-    if (api_version >= VK_API_VERSION_1_2 && has_subgroup_control(physical, api_version))
+    if (control)
         p->driver.pNext = &p->control;
     vkGetPhysicalDeviceProperties2(physical, &p->core);
+    return 0;
 }
 
 static uint64_t device_heap(VkPhysicalDevice physical)
@@ -167,15 +173,16 @@ static void subgroup_sizes(const struct properties *p, struct device_info *info)
     info->subgroup_max = chosen ? p->control.maxSubgroupSize : info->subgroup_size;
 }
 
-static void offers(VkPhysicalDevice physical, struct device_info *info)
+static int offers(VkPhysicalDevice physical, struct device_info *info)
 {
     struct features has = {0};
     if (info->api_version < VK_API_VERSION_1_2)
-        return;
+        return 0;
     features_link(&has, 0);
     vkGetPhysicalDeviceFeatures2(physical, &has.core);
     info->has_fp16 = has.v12.shaderFloat16 && has.v11.storageBuffer16BitAccess;
     info->has_coopmat = survey_has_extension(physical, "VK_KHR_cooperative_matrix");
+    return info->has_coopmat < 0 ? info->has_coopmat : 0;
 }
 
 int survey_info(VkPhysicalDevice physical, struct device_info *info)
@@ -188,7 +195,7 @@ int survey_info(VkPhysicalDevice physical, struct device_info *info)
         [VK_PHYSICAL_DEVICE_TYPE_CPU] = 4,
     };
     struct properties p;
-    read_properties(physical, &p);
+    TRY(read_properties(physical, &p));
     const VkPhysicalDeviceProperties *core = &p.core.properties;
     uint32_t family = 0, timestamp_bits = 0;
     memset(info, 0, sizeof *info);
@@ -209,7 +216,7 @@ int survey_info(VkPhysicalDevice physical, struct device_info *info)
     info->max_storage_range = core->limits.maxStorageBufferRange;
     info->max_allocation = p.maintenance.maxMemoryAllocationSize;
     info->heap_bytes = device_heap(physical);
-    offers(physical, info);
+    TRY(offers(physical, info));
     if (survey_queue(physical, &family, &timestamp_bits) == 0 && timestamp_bits > 0)
         info->timestamp_ns = (double)core->limits.timestampPeriod;
     return (size_t)core->deviceType < sizeof ranks / sizeof ranks[0] ? ranks[core->deviceType] : 3;

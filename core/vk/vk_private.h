@@ -22,10 +22,9 @@ const char *vk_result_name(VkResult result);
  * is not remembered. */
 int loader_open(void);
 
-/* The vector width in bits that the user asked lavapipe for: 0 when the choice is ours, -1 when
- * the variable of Mesa itself is set and must stay as it is. */
-int vector_width_asked(int *bits);
-int vector_width_wide_helps(const struct device_info *info);
+/* Decides how wide lavapipe's vectors are in this process, from what it reports now. Returns 1 when
+ * the environment changed and the instance must be opened again, 0 when all is settled. */
+int vector_width_settle(const struct device_info *lavapipe);
 
 struct validation { /* what VK_LAYER_KHRONOS_validation said */
     unsigned errors;
@@ -52,12 +51,12 @@ struct features { /* what a device offers, or what we switch on; chained by feat
 
 void features_link(struct features *f, int with_subgroup);
 
-/* What a device is; returns its rank among kinds of devices, 0 the best. */
+/* What a device is; returns its rank among kinds of devices, 0 the best, or negative. */
 int survey_info(VkPhysicalDevice physical, struct device_info *info);
 /* Which of our features the device has, in *want; negative with the reason when one that the
  * kernels need is missing. */
 int survey_features(VkPhysicalDevice physical, const struct device_info *info, struct features *want);
-int survey_has_extension(VkPhysicalDevice physical, const char *name);
+int survey_has_extension(VkPhysicalDevice physical, const char *name); /* 1, 0 or negative */
 /* The family of the one queue: computes, and best does nothing else. */
 int survey_queue(VkPhysicalDevice physical, uint32_t *family, uint32_t *timestamp_bits);
 

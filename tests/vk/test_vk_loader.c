@@ -1,5 +1,5 @@
-/* test_vk_loader.c - machines without a loader, without a driver, and the choice of the vector width. The loader
- * stays open once it was found, so the order of these tests matters. */
+/* test_vk_loader.c - machines without a loader and without a driver. The loader stays open once it was found, so
+ * the order of these tests matters. */
 #include "device.h"
 #include "error.h"
 
@@ -39,46 +39,6 @@ static void a_library_that_is_no_loader_is_refused(void **state)
     unsetenv("VITRO_VULKAN_LOADER");
 }
 
-static void a_vector_width_that_does_not_exist_is_refused(void **state)
-{
-    (void)state;
-    setenv("VITRO_VECTOR_WIDTH", "511", 1);
-    assert_int_equal(device_list(infos, 16), ERR_INPUT);
-    assert_says("VITRO_VECTOR_WIDTH is '511'; it must be 128, 256 or 512");
-    unsetenv("VITRO_VECTOR_WIDTH");
-}
-
-/* The subgroup size of lavapipe, or 0 when it is not among the devices. */
-static uint32_t lavapipe_lanes(void)
-{
-    int count = device_list(infos, 16);
-    for (int i = 0; i < count && i < 16; i++) {
-        if (infos[i].is_llvmpipe)
-            return infos[i].subgroup_size;
-    }
-    return 0;
-}
-
-static void the_vector_width_of_lavapipe_can_be_chosen(void **state)
-{
-    (void)state;
-    uint32_t automatic = lavapipe_lanes();
-    if (automatic == 0)
-        skip();
-    assert_true(automatic == 4 || automatic == 8 || automatic == 16);
-    setenv("VITRO_VECTOR_WIDTH", "256", 1);
-    assert_int_equal(lavapipe_lanes(), 8);
-    setenv("VITRO_VECTOR_WIDTH", "512", 1);
-    assert_int_equal(lavapipe_lanes(), 16);
-    assert_null(getenv("LP_NATIVE_VECTOR_WIDTH")); /* the environment is as it was */
-    setenv("LP_NATIVE_VECTOR_WIDTH", "256", 1);    /* the user's own choice wins */
-    assert_int_equal(lavapipe_lanes(), 8);
-    assert_string_equal(getenv("LP_NATIVE_VECTOR_WIDTH"), "256");
-    unsetenv("LP_NATIVE_VECTOR_WIDTH");
-    unsetenv("VITRO_VECTOR_WIDTH");
-    assert_int_equal(lavapipe_lanes(), automatic);
-}
-
 static void without_a_driver_one_sentence_says_what_to_install(void **state)
 {
     (void)state;
@@ -96,11 +56,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_a_loader_one_sentence_says_what_to_install),
         cmocka_unit_test(a_library_that_is_no_loader_is_refused),
-        cmocka_unit_test(a_vector_width_that_does_not_exist_is_refused),
-        cmocka_unit_test(the_vector_width_of_lavapipe_can_be_chosen),
         cmocka_unit_test(without_a_driver_one_sentence_says_what_to_install),
     };
-    unsetenv("LP_NATIVE_VECTOR_WIDTH");
-    unsetenv("VITRO_VECTOR_WIDTH");
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
