@@ -1,0 +1,49 @@
+/* merge.c - folds the stack into the backbone's weights: one trace over tensors, no activations. */
+#include "ops_private.h"
+
+#include "error.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int merge_block(struct trace *tr, const struct instance *in, int32_t block)
+{
+    struct plugin_trace p = plugin_trace(tr, in, PHASE_MERGE, block);
+    char what[INSTANCE_NAME + 16];
+    snprintf(what, sizeof what, "%s's merge", in->name);
+    trace_place(tr, what, -1, block);
+    int rc = in->plugin->info.merge(in->self, &p.pub, block);
+    tape_place(tr->tape, NULL);
+    if (tape_why(tr->tape))
+        return fail(ERR_PLUGIN, "%s", tape_why(tr->tape));
+    return instance_check(in, rc, "merge");
+}
+
+/* In stack order: each plugin sees the weights that those before it left. */
+static int merge_stack(struct trace *tr)
+{
+    struct method *m = tr->method;
+    for (size_t i = 0; i < m->count; i++) {
+        struct method_part part;
+        TRY(method_part(m, i, &part));
+        if (!part.mergeable)
+            return fail(ERR_PLUGIN, "%s cannot be folded into the weights", part.name);
+        for (int32_t b = -1; part.plugin->info.merge && b < m->model.depth; b++)
+            TRY(merge_block(tr, &m->instances[i], b));
+    }
+    return 0;
+}
+
+int method_merge(struct method *m, struct tape *tape, value *merged)
+{
+    struct trace tr = {.method = m, .tape = tape};
+    if (!m->vit)
+        return fail(ERR_INPUT, "%s is not declared against a model yet", m->text);
+    int rc = trace_begin(&tr);
+    if (rc == 0)
+        rc = merge_stack(&tr);
+    if (rc == 0)
+        memcpy(merged, tr.backbone, m->vit->count * sizeof *merged);
+    arena_finish(&tr.arena);
+    return rc;
+}

@@ -1,0 +1,262 @@
+/* method_trace.c - runs the network's forward through the stack's hooks, and, when the tape is
+ * differentiated, the derivatives that plugins wrote by hand. */
+#include "ops_private.h"
+
+#include "error.h"
+#include "trace.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct plugin_trace plugin_trace(struct trace *tr, const struct instance *in, enum phase phase, int32_t block)
+{
+    return (struct plugin_trace){
+        .pub = {.op = &trace_ops, .host = &in->host}, .trace = tr, .in = in, .phase = phase, .block = block,
+    };
+}
+
+void trace_place(struct trace *tr, const char *what, int32_t site, int32_t block)
+{
+    char place[2 * INSTANCE_NAME + 40];
+    const char *where = site >= 0 ? site_names[site] : "no site";
+    if (block < 0)
+        snprintf(place, sizeof place, "%s at %s", what, where);
+    else
+        snprintf(place, sizeof place, "%s at %s of block %d", what, where, block);
+    tape_place(tr->tape, place);
+}
+
+void trace_complaint(struct trace *tr, const struct instance *in)
+{
+    if (in->why[0])
+        tape_fail(tr->tape, "%s", in->why);
+    in->why[0] = 0;
+}
+
+int trace_begin(struct trace *tr)
+{
+    const struct method *m = tr->method;
+    size_t sites = ((size_t)m->model.depth + 1) * VITRO_SITE_COUNT;
+    tr->leaves = arena_alloc(&tr->arena, m->tensor_count, sizeof *tr->leaves);
+    tr->backbone = arena_alloc(&tr->arena, m->vit->count, sizeof *tr->backbone);
+    tr->seen = arena_alloc(&tr->arena, sites, sizeof *tr->seen);
+    tr->on_top = arena_alloc(&tr->arena, m->count * ((size_t)m->model.depth + 1), sizeof *tr->on_top);
+    if (!tr->leaves || !tr->backbone || !tr->seen || !tr->on_top)
+        return ERR_MEMORY;
+    for (size_t i = 0; i < m->tensor_count; i++) {
+        const struct tensor *t = &m->tensors[i];
+        tr->leaves[i] = tape_leaf(tr->tape, t->kind, t->shape, (uint32_t)i, t->name);
+    }
+    memcpy(tr->backbone, tr->leaves, m->vit->count * sizeof *tr->backbone);
+    return 0;
+}
+
+/* --- derivatives written by hand */
+
+static int run_backward(void *context, struct tape *t, value y, value d_y)
+{
+    struct record *r = context;
+    char what[INSTANCE_NAME + 16], is[SHAPE_TEXT], was[SHAPE_TEXT];
+    struct plugin_trace p = plugin_trace(r->trace, r->in, PHASE_BACKWARD, r->site.block);
+    p.record = r;
+    (void)y;
+    snprintf(what, sizeof what, "%s's backward", r->in->name);
+    trace_place(r->trace, what, r->site.kind, r->site.block);
+    value d_x = r->in->plugin->info.backward(r->in->self, &p.pub, &r->site, d_y);
+    trace_complaint(r->trace, r->in);
+    if (!tape_node(t, d_x))
+        tape_fail(t, "it returned no gradient of its input");
+    else if (!shape_equal(tape_shape(t, d_x), tape_shape(t, r->x)))
+        tape_fail(t, "its gradient is %s, its input was %s", shape_text(tape_shape(t, d_x), is),
+                  shape_text(tape_shape(t, r->x), was));
+    else
+        tape_add_gradient(t, r->x, d_x);
+    tape_place(t, NULL);
+    return tape_why(t) ? ERR_PLUGIN : 0;
+}
+
+/* --- what a hook may do to a shape */
+
+static int put_on_top(struct trace *tr, int32_t owner, int32_t tokens)
+{
+    size_t limit = tr->method->count * ((size_t)tr->method->model.depth + 1);
+    if (tr->on_top_count == limit)
+        return 0;
+    tr->on_top[tr->on_top_count].owner = owner;
+    tr->on_top[tr->on_top_count++].tokens = tokens;
+    return 1;
+}
+
+/* Last on, first off: a plugin may take off only what it put on, when nobody's tokens are before. */
+static void take_off_top(struct trace *tr, const struct instance *in, int32_t tokens)
+{
+    size_t n = tr->on_top_count;
+    if (!n || tr->on_top[n - 1].owner != in->owner) {
+        tape_fail(tr->tape, "it takes off %d tokens, but those in front are %s%s", tokens,
+                  n ? "put there by " : "the model's own", n ? tr->method->instances[tr->on_top[n - 1].owner].name : "");
+        return;
+    }
+    if (tr->on_top[n - 1].tokens != tokens) {
+        tape_fail(tr->tape, "it put on %d tokens and takes off %d", tr->on_top[n - 1].tokens, tokens);
+        return;
+    }
+    tr->on_top_count--;
+}
+
+static void check_hook_shape(struct trace *tr, const struct record *r, value y)
+{
+    struct shape before = tape_shape(tr->tape, r->x), after = tape_shape(tr->tape, y), rows = after;
+    char before_text[SHAPE_TEXT], after_text[SHAPE_TEXT];
+    int32_t gained = after.dim[1] - before.dim[1];
+    rows.dim[1] = before.dim[1];
+    if (shape_equal(before, after))
+        return;
+    if (r->site.kind == VITRO_AT_BLOCK_IN && shape_equal(before, rows) && gained > 0 &&
+        put_on_top(tr, r->in->owner, gained))
+        return;
+    if (r->site.kind == VITRO_AT_BLOCK_OUT && shape_equal(before, rows) && gained < 0)
+        take_off_top(tr, r->in, -gained);
+    else
+        tape_fail(tr->tape, "it was given %s and returned %s; a hook keeps the shape, only BLOCK_IN may add tokens and "
+                  "BLOCK_OUT take them off", shape_text(before, before_text), shape_text(after, after_text));
+}
+
+/* --- hooks */
+
+static vitro_site site_here(const struct trace *tr, int32_t kind, int32_t block, value x)
+{
+    const vitro_model *m = &tr->method->model;
+    struct shape s = tape_shape(tr->tape, x);
+    vitro_site site = {.size = sizeof site, .kind = kind, .block = block, .batch = s.dim[0],
+                       .tokens = s.rank == 3 ? s.dim[1] : 1};
+    site.prefix = s.rank == 3 ? site.tokens - m->grid_h * m->grid_w : 1;
+    return site;
+}
+
+static value run_hook(struct trace *tr, const struct instance *in, int32_t kind, int32_t block, value x)
+{
+    struct record *r = arena_alloc(&tr->arena, 1, sizeof *r);
+    if (!r)
+        return tape_fail(tr->tape, "%s", error_text());
+    *r = (struct record){.trace = tr, .in = in, .site = site_here(tr, kind, block, x), .x = x};
+    struct plugin_trace p = plugin_trace(tr, in, PHASE_FORWARD, block);
+    p.record = r;
+    trace_place(tr, in->name, kind, block);
+    value y = in->plugin->info.forward(in->self, &p.pub, &r->site, x);
+    trace_complaint(tr, in);
+    if (!tape_why(tr->tape) && !tape_node(tr->tape, y))
+        tape_fail(tr->tape, "it returned no value");
+    if (!tape_why(tr->tape))
+        check_hook_shape(tr, r, y);
+    tr->refused = tape_why(tr->tape) != NULL;
+    if (!tr->refused && tr->training && !tr->derive && in->plugin->info.backward)
+        y = tape_hooked(tr->tape, y, run_backward, r);
+    tape_place(tr->tape, NULL);
+    r->y = y;
+    return tr->refused ? 0 : y;
+}
+
+/* vit_trace's stop: each plugin that hooked the site, in stack order, in reverse at BLOCK_OUT. */
+static value stop_at_site(void *context, int32_t kind, int32_t block, value x)
+{
+    struct trace *tr = context;
+    const struct method *m = tr->method;
+    for (size_t k = 0; k < m->count && x && !tape_why(tr->tape); k++) {
+        const struct instance *in = &m->instances[kind == VITRO_AT_BLOCK_OUT ? m->count - 1 - k : k];
+        if (in->hooked[block + 1] >> kind & 1)
+            x = run_hook(tr, in, kind, block, x);
+    }
+    tr->seen[(size_t)(block + 1) * VITRO_SITE_COUNT + (size_t)kind] = x;
+    return x;
+}
+
+static int tokens_left(struct trace *tr)
+{
+    if (!tr->on_top_count || tape_why(tr->tape))
+        return 0;
+    const struct instance *in = &tr->method->instances[tr->on_top[tr->on_top_count - 1].owner];
+    tape_fail(tr->tape, "%s put on %d tokens and never takes them off", in->name,
+              tr->on_top[tr->on_top_count - 1].tokens);
+    tr->refused = 1;
+    return 1;
+}
+
+/* --- penalties: each a single number per block and one outside, summed */
+
+static void add_penalty(struct trace *tr, const struct instance *in, int32_t block)
+{
+    struct plugin_trace p = plugin_trace(tr, in, PHASE_PENALTY, block);
+    char what[INSTANCE_NAME + 16];
+    snprintf(what, sizeof what, "%s's penalty", in->name);
+    trace_place(tr, what, -1, block);
+    value v = in->plugin->info.penalty(in->self, &p.pub, block);
+    trace_complaint(tr, in);
+    if (v && !tape_node(tr->tape, v))
+        tape_fail(tr->tape, "it returned no value");
+    else if (v && shape_count(tape_shape(tr->tape, v)) != 1)
+        tape_fail(tr->tape, "it is not a single number");
+    else if (v) {
+        v = tape_reshape(tr->tape, v, (struct shape){0});
+        tr->pub.penalty = tr->pub.penalty ? tape_add(tr->tape, tr->pub.penalty, v) : v;
+    }
+    tr->refused |= tape_why(tr->tape) != NULL;
+    tape_place(tr->tape, NULL);
+}
+
+static void add_penalties(struct trace *tr)
+{
+    const struct method *m = tr->method;
+    for (size_t i = 0; i < m->count; i++)
+        for (int32_t b = -1; m->instances[i].plugin->info.penalty && b < m->model.depth; b++)
+            if (!tape_why(tr->tape))
+                add_penalty(tr, &m->instances[i], b);
+}
+
+static int run_trace(struct trace *tr, const struct method_step *step)
+{
+    struct vit_trace v = {
+        .tape = tr->tape, .vit = tr->method->vit, .images = step->images, .index = step->index,
+        .drop_path = step->training ? step->drop_path : 0, .hook = stop_at_site, .context = tr,
+    };
+    memcpy(v.mean, step->mean, sizeof v.mean);
+    memcpy(v.std, step->std, sizeof v.std);
+    TRY(trace_begin(tr));
+    v.tensors = tr->backbone;
+    tr->pub.logits = vit_trace(&v);
+    if (!tokens_left(tr) && step->training)
+        add_penalties(tr);
+    if (tape_why(tr->tape))
+        return fail(tr->refused ? ERR_PLUGIN : ERR_INPUT, "%s", tape_why(tr->tape));
+    tr->pub.leaves = tr->leaves;
+    tr->pub.count = tr->method->tensor_count;
+    return 0;
+}
+
+int method_trace(struct method_trace **out, struct method *m, const struct method_step *step)
+{
+    if (!m->vit)
+        return fail(ERR_INPUT, "%s is not declared against a model yet", m->text);
+    struct trace *tr = mem_alloc(1, sizeof *tr);
+    if (!tr)
+        return ERR_MEMORY;
+    tr->method = m;
+    tr->tape = step->tape;
+    tr->training = step->training;
+    tr->derive = step->derive;
+    int rc = run_trace(tr, step);
+    if (rc < 0) {
+        method_trace_destroy(&tr->pub);
+        return rc;
+    }
+    *out = &tr->pub;
+    return 0;
+}
+
+void method_trace_destroy(struct method_trace *trace)
+{
+    struct trace *tr = (struct trace *)(void *)trace;
+    if (!tr)
+        return;
+    arena_finish(&tr->arena);
+    mem_free(tr);
+}

@@ -1,0 +1,73 @@
+/* AdaptFormer: a bottleneck beside the MLP, fed by the stream before its norm.  Chen et al. 2022.
+ *     mlp += s (h upT + up_bias),  h = dropout(relu(z)),  z = mid downT + down_bias
+ * up starts at zero, so at first nothing changes. */
+#include <vitro/sdk.h>
+
+struct adaptformer {
+    int32_t r;
+    float scale, dropout;
+    vitro_param down, down_bias, up, up_bias;
+};
+
+static const vitro_option options[] = {
+    VITRO_OPT_INT(struct adaptformer, r, 16, 1, 1024, "4 16 32", "width of the bottleneck"),
+    VITRO_OPT_FLOAT(struct adaptformer, scale, 0.1, 0, 100, "0.05 0.1 0.2", "strength of the branch"),
+    VITRO_OPT_FLOAT(struct adaptformer, dropout, 0.1, 0, 0.99, NULL, "dropout in the bottleneck"),
+    VITRO_OPT_END,
+};
+
+static int declare(void *self, vitro_decl *d)
+{
+    struct adaptformer *a = self;
+    int32_t dim = d->model->dim;
+    a->down = VITRO_PARAM(d, .name = "down", .shape = VITRO_SHAPE(a->r, dim), .init = VITRO_KAIMING);
+    a->down_bias = VITRO_PARAM(d, .name = "down_bias", .shape = VITRO_SHAPE(a->r));
+    a->up = VITRO_PARAM(d, .name = "up", .shape = VITRO_SHAPE(dim, a->r), .wise = VITRO_TO_ZERO);
+    a->up_bias = VITRO_PARAM(d, .name = "up_bias", .shape = VITRO_SHAPE(dim), .wise = VITRO_TO_ZERO);
+    d->hook(d, VITRO_BIT(MLP_OUT), (vitro_blocks){0, 0});
+    return 0;
+}
+
+static int64_t param_count(const void *self, const vitro_model *m)
+{
+    const int64_t r = ((const struct adaptformer *)self)->r;
+    return m->depth * (2 * m->dim * r + r + m->dim);
+}
+
+static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, vitro_value x)
+{
+    struct adaptformer *a = self;
+    (void)site;
+    vitro_value z = vitro_linear(t, vitro_at(t, VITRO_AT_MID), a->down, a->down_bias);
+    vitro_value h = vitro_dropout(t, vitro_relu(t, z), a->dropout);
+    t->op->save(t, 0, z);
+    t->op->save(t, 1, h);
+    return vitro_add(t, x, vitro_scale(t, vitro_linear(t, h, a->up, a->up_bias), a->scale));
+}
+
+/* g = s dy;  dup = gT h, dup_bias = sum g, dh = g up;  dz = relu'(z) the mask of h on dh;
+ * ddown = dzT mid, ddown_bias = sum dz;  dmid = dz down */
+static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, vitro_value dy)
+{
+    struct adaptformer *a = self;
+    (void)site;
+    vitro_value mid = vitro_at(t, VITRO_AT_MID), z = t->op->saved(t, 0), h = t->op->saved(t, 1);
+    vitro_value dh = vitro_linear_back(t, h, vitro_scale(t, dy, a->scale), a->up, a->up_bias);
+    vitro_value dz = t->op->unary_back(t, z, t->op->redrop(t, 0, dh), VITRO_RELU);
+    t->op->grad(t, mid, vitro_linear_back(t, mid, dz, a->down, a->down_bias));
+    return dy;
+}
+
+const vitro_plugin_info vitro_plugin = {
+    VITRO_HEAD,
+    .id = "adaptformer",
+    .version = "1.0",
+    .summary = "a bottleneck in parallel to each MLP",
+    .paper = "arXiv:2205.13535",
+    .options = options,
+    .self_size = sizeof(struct adaptformer),
+    .declare = declare,
+    .param_count = param_count,
+    .forward = forward,
+    .backward = backward,
+};
