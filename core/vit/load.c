@@ -228,8 +228,9 @@ static int check_tensor(const struct import *in, const struct vit_shape *s, cons
         return fail(ERR_INPUT, "%s: tensor %s is missing", in->path, t->name);
     if (!same_shape(e, t->shape))
         return fail(ERR_INPUT, "%s: tensor %s is %s; %s is needed in a ViT of width %d (patch_embed.proj.weight), "
-                    "MLP width %d (blocks.0.mlp.fc1.weight) and %d blocks", in->path, t->name,
-                    safetensors_shape_text(e, is), shape_text(t->shape, needed), s->dim, s->hidden, s->depth);
+                    "MLP width %d (blocks.0.mlp.fc1.weight), %d blocks and %d classes (head.weight)", in->path,
+                    t->name, safetensors_shape_text(e, is), shape_text(t->shape, needed), s->dim, s->hidden,
+                    s->depth, s->classes);
     if (e->type != SAFETENSORS_F32 && e->type != SAFETENSORS_F16 && e->type != SAFETENSORS_BF16 &&
         e->type != SAFETENSORS_F64)
         return fail(ERR_INPUT, "%s: tensor %s is of type %.32s; F32, F16, BF16 or F64 is needed", in->path, t->name,
