@@ -13,6 +13,7 @@ static const char *const validation_layer = "VK_LAYER_KHRONOS_validation";
 
 static pthread_mutex_t loader_lock = PTHREAD_MUTEX_INITIALIZER; /* guards volk's globals */
 static void *loader;
+static VkInstance keeper;
 
 static int load_functions(void)
 {
@@ -157,13 +158,53 @@ static int start(struct instance *in, int validate)
     return rc;
 }
 
-static int settle_vector_width(const struct instance *in)
+/* An instance that is never used and never destroyed: with its last instance the loader would unload
+ * the drivers, which costs time (and Mesa 22 a little memory) every time. */
+static void keep_drivers(void)
+{
+    VkApplicationInfo application = {
+        .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
+        .apiVersion = VK_API_VERSION_1_2,
+    };
+    VkInstanceCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+        .pApplicationInfo = &application,
+    };
+    pthread_mutex_lock(&loader_lock);
+    if (!keeper && vkCreateInstance(&info, NULL, &keeper) != VK_SUCCESS)
+        keeper = VK_NULL_HANDLE; /* nothing depends on it */
+    pthread_mutex_unlock(&loader_lock);
+}
+
+static const struct device_info *find_lavapipe(const struct instance *in)
 {
     for (uint32_t i = 0; i < in->count; i++) {
         if (in->infos[i].is_llvmpipe)
-            return vector_width_settle(&in->infos[i]);
+            return &in->infos[i];
     }
-    return 0;
+    return NULL;
+}
+
+/* Mesa 22 takes a new width only once it was unloaded, Mesa 26 is never unloaded and takes it at any time. */
+static int settle_vector_width(struct instance *in, int validate)
+{
+    const struct device_info *lavapipe = find_lavapipe(in);
+    if (!lavapipe)
+        return 0;
+    int bits, changed = vector_width_settle(lavapipe, &bits);
+    if (changed == 0)
+        return 0;
+    if (changed == 1 && bits == 32 * (int)lavapipe->subgroup_size)
+        keep_drivers();
+    instance_close(in);
+    TRY(changed);
+    TRY(start(in, validate));
+    lavapipe = find_lavapipe(in);
+    if (lavapipe && bits == 32 * (int)lavapipe->subgroup_size)
+        return 0;
+    instance_close(in);
+    return fail(ERR_DEVICE, "this version of lavapipe does not take %d-bit vectors in a running program; start it with "
+                "LP_NATIVE_VECTOR_WIDTH=%d instead", bits, bits);
 }
 
 int instance_open(struct instance *in, int validate)
@@ -173,11 +214,10 @@ int instance_open(struct instance *in, int validate)
     if (validate)
         TRY(find_validation_layer());
     TRY(start(in, validate));
-    int again = settle_vector_width(in);
-    if (again == 0)
-        return 0;
-    instance_close(in);
-    return again < 0 ? again : start(in, validate);
+    int rc = settle_vector_width(in, validate);
+    if (rc == 0)
+        keep_drivers();
+    return rc;
 }
 
 void instance_close(struct instance *in)

@@ -5,8 +5,9 @@
  * faster on Mesa 26, equal on 25.0 and half as fast on 22.3: the driver's version decides, which is known
  * only once it is loaded. Measured on 22.3.6 and 26.1.6:
  *
- * - Every new instance reads the variable again when it enumerates its devices (1.5 ms on Mesa 26, 15 ms
- *   on 22.3), so we can look first and open a second instance.
+ * - A new instance reads the variable again when it enumerates its devices, on 22.3 only after the driver
+ *   was unloaded with its last instance. So we can look first and open a second instance, which takes
+ *   1.5 ms on 26 and 15 ms on 22.3.
  * - The width is one global of the driver. An instance opened later with another width, or the first
  *   compilation with another value in the environment, changes the code of devices that are already open,
  *   while they go on reporting the old subgroup size. So the variable is set once and stays set.
@@ -92,20 +93,19 @@ static int separate_cache(int bits)
     return 1;
 }
 
-int vector_width_settle(const struct device_info *lavapipe)
+int vector_width_settle(const struct device_info *lavapipe, int *bits)
 {
-    int bits, now = 32 * (int)lavapipe->subgroup_size, changed = 0;
-    TRY(asked_width(&bits));
-    if (getenv(width_variable))
-        bits = now;
-    else if (bits == 0)
-        bits = now < 512 && lavapipe->driver_version >= first_fast_mesa && processor_has_avx512() ? 512 : now;
-    if (!getenv(width_variable)) {
-        char text[16];
-        snprintf(text, sizeof text, "%d", bits);
-        TRY(set_variable(width_variable, text));
-        changed = bits != now;
+    int now = 32 * (int)lavapipe->subgroup_size;
+    TRY(asked_width(bits));
+    if (getenv(width_variable)) {
+        *bits = now; /* the user's, or set by us before */
+        return separate_cache(now);
     }
-    int rc = separate_cache(bits);
-    return rc < 0 ? rc : rc || changed;
+    if (*bits == 0)
+        *bits = now < 512 && lavapipe->driver_version >= first_fast_mesa && processor_has_avx512() ? 512 : now;
+    char text[16];
+    snprintf(text, sizeof text, "%d", *bits);
+    TRY(set_variable(width_variable, text));
+    TRY(separate_cache(*bits));
+    return 1;
 }

@@ -24,7 +24,7 @@ int loader_open(void);
 
 /* Decides how wide lavapipe's vectors are in this process, from what it reports now. Returns 1 when
  * the environment changed and the instance must be opened again, 0 when all is settled. */
-int vector_width_settle(const struct device_info *lavapipe);
+int vector_width_settle(const struct device_info *lavapipe, int *bits);
 
 struct validation { /* what VK_LAYER_KHRONOS_validation said */
     unsigned errors;
