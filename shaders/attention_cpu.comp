@@ -1,0 +1,62 @@
+// attention_cpu.comp - out = softmax(scale q k^T) v for a CPU device, and the rows' log-sum-exp.
+//
+// A lane owns a query and walks over the keys, STEP at a time, with the online softmax of Milakov and
+// Gimelshein (2018) in powers of two; keys and values are uniform scalars, scores never leave registers.
+// lib/attention.glsl has the layouts. Grid: (ceil(T / LANES), heads, batch).
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "lanes.glsl"
+#include "attention.glsl"
+
+layout(push_constant) uniform Push {
+    RF qkv, to, lse;
+    uint T, heads;
+    float scale;
+};
+
+void main()
+{
+    const uint h = gl_WorkGroupID.y, z = gl_WorkGroupID.z;
+    const uint width = heads * D, row = 3u * width;
+    const uint t = gl_WorkGroupID.x * LANES + lane, mine = min(t, T - 1u);
+    RF head = qkv + (z * T * row + h * D);
+    RF keys = head + width, values = keys + width;
+
+    float q[D], sum[D];
+    LOAD_ROW(q, head + mine * row)
+    FOR_D {
+        q[i] *= scale * LOG2_E;
+        sum[i] = 0.0;
+    }
+    float top = LOWEST, total = 0.0;
+    for (uint j = 0u; j < T; j += STEP) {
+        float p[STEP];
+        uint at[STEP];
+        FOR_STEP {
+            at[u] = min(j + u, T - 1u) * row;
+            p[u] = 0.0;
+        }
+        FOR_D FOR_STEP p[u] = fma(q[i], keys[at[u] + i].v, p[u]);
+        float top_before = top;
+        FOR_STEP {
+            p[u] = mix(p[u], LOWEST, j + u >= T);
+            top = max(top, p[u]);
+        }
+        float shrink = exp2(top_before - top);
+        total *= shrink;
+        FOR_STEP {
+            p[u] = exp2(p[u] - top);
+            total += p[u];
+        }
+        FOR_D {
+            float x = sum[i] * shrink;
+            FOR_STEP x = fma(p[u], values[at[u] + i].v, x);
+            sum[i] = x;
+        }
+    }
+    if (t < T) {
+        float factor = 1.0 / total;
+        STORE_ROW(to + ((z * T + t) * width + h * D), sum, factor)
+        lse[(z * heads + h) * T + t].v = (top + log2(total)) * LN_2;
+    }
+}

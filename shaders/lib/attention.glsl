@@ -1,0 +1,35 @@
+// attention.glsl - what the attention kernels share: the layout of the fused tensor.
+//
+// qkv is [batch][T][3 heads D]: in a token's row stand the queries of all heads, then the keys, then the
+// values, D floats each. out and d_out are [batch][T][heads D], lse and delta [batch][heads][T].
+layout(buffer_reference, scalar, buffer_reference_align = 4) buffer PAIR { uint64_t bits; };
+
+layout(constant_id = 1) const uint D = 64;   // a head's width, even
+layout(constant_id = 2) const uint STEP = 4; // keys (or queries) in a turn of the loop
+
+const float LOG2_E = 1.44269504, LN_2 = 0.69314718;
+const float LOWEST = -3.402823466e38;
+
+#define FOR_D [[unroll]] for (uint i = 0u; i < D; i++)
+#define FOR_STEP [[unroll]] for (uint u = 0u; u < STEP; u++)
+
+// Each lane its own row, in pairs: 64-bit gathers and scatters cost lavapipe less a float. (The driver's own
+// unpackUint2x32 fails with vectors of 512 bits.)
+vec2 load_pair(PAIR p)
+{
+    uint64_t bits = p.bits;
+    return vec2(uintBitsToFloat(uint(bits)), uintBitsToFloat(uint(bits >> 32)));
+}
+
+void store_pair(PAIR p, vec2 x)
+{
+    p.bits = uint64_t(floatBitsToUint(x.x)) | uint64_t(floatBitsToUint(x.y)) << 32;
+}
+
+#define LOAD_ROW(to, p) [[unroll]] for (uint i = 0u; i < D; i += 2u) { \
+        vec2 pair = load_pair(PAIR((p) + i));                          \
+        to[i] = pair.x;                                                \
+        to[i + 1u] = pair.y;                                           \
+    }
+#define STORE_ROW(p, from, factor) [[unroll]] for (uint i = 0u; i < D; i += 2u) \
+        store_pair(PAIR((p) + i), vec2(from[i], from[i + 1u]) * factor);
