@@ -1,0 +1,65 @@
+// attention_back_kv_cpu.comp - the gradients of attention's keys and values, for a CPU device; second half of
+// the backward, after attention_back_q_cpu.comp, whose delta it reads.
+//
+//     dv = p^T d_out,  dk = ds^T q,  with p and ds as there.
+// A lane owns a key and walks over the queries, STEP at a time. Writes the key and value columns of d_qkv.
+// Grid: (ceil(T / LANES), heads, batch).
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "lanes.glsl"
+#include "attention.glsl"
+
+layout(push_constant) uniform Push {
+    RF qkv, from, lse, d_out, delta, d_qkv; // as in attention_back_q_cpu.comp; `from` is not read
+    uint T, heads;
+    float scale;
+};
+
+void main()
+{
+    const uint h = gl_WorkGroupID.y, z = gl_WorkGroupID.z;
+    const uint width = heads * D, row = 3u * width;
+    const uint t = gl_WorkGroupID.x * LANES + lane, mine = min(t, T - 1u);
+    RF head = qkv + (z * T * row + h * D);
+    RF gradients = d_out + (z * T * width + h * D);
+    RF lse_row = lse + (z * heads + h) * T, delta_row = delta + (z * heads + h) * T;
+
+    float k[D], v[D], dk[D], dv[D];
+    LOAD_ROW(k, head + (mine * row + width))
+    LOAD_ROW(v, head + (mine * row + 2u * width))
+    FOR_D {
+        k[i] *= scale * LOG2_E;
+        dk[i] = dv[i] = 0.0;
+    }
+    for (uint j = 0u; j < T; j += STEP) {
+        float p[STEP], ds[STEP];
+        uint query[STEP];
+        FOR_STEP {
+            query[u] = min(j + u, T - 1u);
+            p[u] = ds[u] = 0.0;
+        }
+        FOR_D FOR_STEP {
+            p[u] = fma(k[i], head[query[u] * row + i].v, p[u]);
+            ds[u] = fma(v[i], gradients[query[u] * width + i].v, ds[u]);
+        }
+        FOR_STEP {
+            p[u] = exp2(p[u] - lse_row[query[u]].v * LOG2_E);
+            p[u] = mix(p[u], 0.0, j + u >= T);
+            ds[u] = p[u] * (ds[u] - delta_row[query[u]].v) * scale;
+        }
+        FOR_D {
+            float x = dv[i], y = dk[i];
+            FOR_STEP {
+                x = fma(p[u], gradients[query[u] * width + i].v, x);
+                y = fma(ds[u], head[query[u] * row + i].v, y);
+            }
+            dv[i] = x;
+            dk[i] = y;
+        }
+    }
+    if (t < T) {
+        RF to = d_qkv + ((z * T + t) * row + h * D);
+        STORE_ROW(to + width, dk, 1.0)
+        STORE_ROW(to + 2u * width, dv, 1.0)
+    }
+}

@@ -1,0 +1,63 @@
+// attention_back_q_cpu.comp - the gradient of attention's queries, for a CPU device; first half of the backward.
+//
+// With p = exp(scale q k - lse) computed again and delta = sum d_out out (kept for the second half):
+//     ds = p (d_out v - delta) scale,  dq = ds k.
+// A lane owns a query and walks over the keys as attention_cpu.comp does. Writes the query columns of d_qkv.
+// Grid: (ceil(T / LANES), heads, batch).
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "lanes.glsl"
+#include "attention.glsl"
+
+layout(push_constant) uniform Push {
+    RF qkv, from, lse, d_out, delta, d_qkv; // from: attention's result
+    uint T, heads;
+    float scale;
+};
+
+void main()
+{
+    const uint h = gl_WorkGroupID.y, z = gl_WorkGroupID.z;
+    const uint width = heads * D, row = 3u * width;
+    const uint t = gl_WorkGroupID.x * LANES + lane, mine = min(t, T - 1u);
+    RF head = qkv + (z * T * row + h * D);
+    RF keys = head + width, values = keys + width;
+    const uint at_out = (z * T + mine) * width + h * D, at_row = (z * heads + h) * T + mine;
+
+    float q[D], g[D], dq[D];
+    float rest = 0.0;
+    LOAD_ROW(dq, from + at_out)
+    LOAD_ROW(g, d_out + at_out)
+    LOAD_ROW(q, head + mine * row)
+    FOR_D {
+        rest = fma(dq[i], g[i], rest);
+        q[i] *= scale * LOG2_E;
+        dq[i] = 0.0;
+    }
+    const float top = lse[at_row].v * LOG2_E;
+    for (uint j = 0u; j < T; j += STEP) {
+        float p[STEP], ds[STEP];
+        uint at[STEP];
+        FOR_STEP {
+            at[u] = min(j + u, T - 1u) * row;
+            p[u] = ds[u] = 0.0;
+        }
+        FOR_D FOR_STEP {
+            p[u] = fma(q[i], keys[at[u] + i].v, p[u]);
+            ds[u] = fma(g[i], values[at[u] + i].v, ds[u]);
+        }
+        FOR_STEP {
+            ds[u] = exp2(p[u] - top) * (ds[u] - rest) * scale;
+            ds[u] = mix(ds[u], 0.0, j + u >= T);
+        }
+        FOR_D {
+            float x = dq[i];
+            FOR_STEP x = fma(ds[u], keys[at[u] + i].v, x);
+            dq[i] = x;
+        }
+    }
+    if (t < T) {
+        delta[at_row].v = rest;
+        STORE_ROW(d_qkv + ((z * T + t) * row + h * D), dq, 1.0)
+    }
+}
