@@ -1,0 +1,288 @@
+/* source.c - folders through the file system, archives through libarchive into an index in memory:
+ * a plain tar is mapped and its files lent from there, a compressed one is unpacked into memory. */
+#include "source.h"
+
+#include "error.h"
+#include "file.h"
+#include "memory.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { FILE_LIMIT = 256 << 20 };
+static const size_t unpacked_limit = (size_t)8 << 30;
+
+struct entry {
+    const char *name;
+    const unsigned char *bytes; /* NULL: not a plain file */
+    size_t size;
+};
+
+struct source {
+    char path[PATH_MAX]; /* resolved: no links, no dots */
+    int is_archive;
+    struct file_map map;
+    struct arena arena;
+    struct entry *entries; /* by name */
+    size_t count, room, unpacked;
+    char *prefix; /* leading folders with a final slash, or "" */
+};
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct entry *)a)->name, ((const struct entry *)b)->name);
+}
+
+/* No absolute name and no step upwards. */
+static int check_name(const char *name)
+{
+    int leaves = name[0] == '/' || !name[0];
+    for (const char *part = name; part && !leaves; part = strchr(part, '/')) {
+        part += *part == '/';
+        leaves = strncmp(part, "..", 2) == 0 && (part[2] == '/' || !part[2]);
+    }
+    return leaves ? fail(ERR_INPUT, "the path \"%s\" leaves the data set's folder", name) : 0;
+}
+
+/* ---- archives ---- */
+
+static int archive_trouble(struct archive *a, const struct source *s)
+{
+    const char *reason = archive_error_string(a);
+    return fail(ERR_INPUT, "%s cannot be read as a tar archive: %s", s->path, reason ? reason : "it is damaged");
+}
+
+/* Appends the data of the current entry: lent when it is one block of the map, copied otherwise. */
+static int read_entry(struct source *s, struct archive *a, struct entry *e, size_t size)
+{
+    const void *block = NULL;
+    size_t length = 0, used = 0;
+    la_int64_t offset = 0;
+    unsigned char *copy = NULL;
+    e->bytes = (const unsigned char *)"";
+    e->size = size;
+    while (used < size) {
+        int rc = archive_read_data_block(a, &block, &length, &offset);
+        if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN)
+            return rc == ARCHIVE_EOF ? fail(ERR_INPUT, "%s: %s is cut short", s->path, e->name) : archive_trouble(a, s);
+        if (offset < 0 || (size_t)offset != used || length > size - used)
+            return fail(ERR_INPUT, "%s: %s is stored with holes, which are not read", s->path, e->name);
+        uintptr_t at = (uintptr_t)block, map = (uintptr_t)s->map.bytes;
+        if (length == size && size <= s->map.size && at >= map && at - map <= s->map.size - size) {
+            e->bytes = block;
+            return 0;
+        }
+        if (!copy) {
+            s->unpacked += size;
+            if (size > FILE_LIMIT || s->unpacked > unpacked_limit)
+                return fail(ERR_INPUT, "%s unpacks to more than %zu GiB; unpack it and give the folder", s->path,
+                            unpacked_limit >> 30);
+            copy = arena_alloc(&s->arena, size, 1);
+            if (!copy)
+                return ERR_MEMORY;
+            e->bytes = copy;
+        }
+        memcpy(copy + used, block, length);
+        used += length;
+    }
+    return 0;
+}
+
+static int add_entry(struct source *s, struct archive *a, struct archive_entry *header)
+{
+    const char *name = archive_entry_pathname(header);
+    if (!name) /* not in this locale's characters */
+        name = archive_entry_pathname_utf8(header);
+    if (!name || archive_entry_filetype(header) == AE_IFDIR)
+        return 0;
+    while (strncmp(name, "./", 2) == 0)
+        name += 2;
+    if (s->count == s->room) {
+        struct entry *grown = mem_grow(s->entries, s->room, 2 * s->room + 256, sizeof *grown);
+        if (!grown)
+            return ERR_MEMORY;
+        s->entries = grown;
+        s->room = 2 * s->room + 256;
+    }
+    struct entry *e = &s->entries[s->count];
+    e->name = arena_string(&s->arena, name);
+    if (!e->name)
+        return ERR_MEMORY;
+    s->count++;
+    int plain = archive_entry_filetype(header) == AE_IFREG && !archive_entry_hardlink(header);
+    la_int64_t size = archive_entry_size(header);
+    return plain && size >= 0 ? read_entry(s, a, e, (size_t)size) : 0;
+}
+
+static int read_archive(struct source *s, struct archive *a)
+{
+    archive_read_support_format_tar(a);
+    archive_read_support_filter_gzip(a);
+    archive_read_support_filter_bzip2(a);
+    archive_read_support_filter_xz(a);
+    archive_read_support_filter_zstd(a);
+    archive_read_support_filter_lz4(a);
+    if (archive_read_open_memory(a, s->map.bytes, s->map.size) != ARCHIVE_OK)
+        return archive_trouble(a, s);
+    for (;;) {
+        struct archive_entry *header = NULL;
+        int rc = archive_read_next_header(a, &header);
+        if (rc == ARCHIVE_EOF)
+            break;
+        if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN)
+            return archive_trouble(a, s);
+        TRY(add_entry(s, a, header));
+    }
+    if (s->count)
+        qsort(s->entries, s->count, sizeof *s->entries, by_name);
+    for (size_t i = 1; i < s->count; i++)
+        if (by_name(&s->entries[i - 1], &s->entries[i]) == 0)
+            return fail(ERR_INPUT, "%s holds %s twice", s->path, s->entries[i].name);
+    return 0;
+}
+
+/* The leading folders of the shallowest `landmark`; "" without one. */
+static int find_prefix(struct source *s, const char *landmark)
+{
+    size_t tail = strlen(landmark), best = SIZE_MAX;
+    const char *found = landmark;
+    for (size_t i = 0; i < s->count; i++) {
+        const char *name = s->entries[i].name;
+        size_t length = strlen(name);
+        if (length >= tail && length < best && strcmp(name + length - tail, landmark) == 0 &&
+            (length == tail || name[length - tail - 1] == '/')) {
+            best = length;
+            found = name;
+        }
+    }
+    s->prefix = arena_string(&s->arena, found);
+    if (!s->prefix)
+        return ERR_MEMORY;
+    s->prefix[strlen(found) - tail] = 0;
+    return 0;
+}
+
+static int open_archive(struct source *s, const char *landmark)
+{
+    TRY(file_map(&s->map, s->path));
+    struct archive *a = archive_read_new();
+    if (!a)
+        return fail(ERR_MEMORY, "out of memory for libarchive");
+    int rc = read_archive(s, a);
+    archive_read_free(a);
+    TRY(rc);
+    return find_prefix(s, landmark);
+}
+
+static const struct entry *find_entry(const struct source *s, const char *name)
+{
+    char whole[PATH_MAX];
+    int n = snprintf(whole, sizeof whole, "%s%s", s->prefix, name);
+    struct entry key = {.name = whole};
+    if (n < 0 || (size_t)n >= sizeof whole || !s->count)
+        return NULL;
+    return bsearch(&key, s->entries, s->count, sizeof key, by_name);
+}
+
+/* ---- folders ---- */
+
+/* The file's resolved path, which must lie in the folder. */
+static int find_file(const struct source *s, const char *name, char found[PATH_MAX])
+{
+    char whole[PATH_MAX];
+    int n = snprintf(whole, sizeof whole, "%s/%s", s->path, name);
+    if (n < 0 || (size_t)n >= sizeof whole)
+        return fail(ERR_INPUT, "the path \"%.100s...\" is too long", name);
+    if (!realpath(whole, found))
+        return fail(ERR_INPUT, "%s cannot be read: %s", whole, strerror(errno));
+    size_t length = strlen(s->path);
+    length -= length && s->path[length - 1] == '/'; /* the root folder */
+    if (strncmp(found, s->path, length) != 0 || found[length] != '/')
+        return fail(ERR_INPUT, "the path \"%s\" leaves the data set's folder through a link", name);
+    struct stat about;
+    if (stat(found, &about) < 0 || !S_ISREG(about.st_mode))
+        return fail(ERR_INPUT, "%s is not a plain file", whole);
+    return 0;
+}
+
+/* ---- both ---- */
+
+int source_open(struct source **out, const char *path, const char *landmark)
+{
+    *out = NULL;
+    struct stat about;
+    struct source *s = mem_alloc(1, sizeof *s);
+    if (!s)
+        return ERR_MEMORY;
+    int rc = 0;
+    if (!realpath(path, s->path) || stat(s->path, &about) < 0)
+        rc = fail(ERR_IO, "%s cannot be read: %s", path, strerror(errno));
+    else if (S_ISREG(about.st_mode))
+        s->is_archive = 1;
+    else if (!S_ISDIR(about.st_mode))
+        rc = fail(ERR_INPUT, "%s is neither a folder nor a tar archive", path);
+    if (rc == 0 && s->is_archive)
+        rc = open_archive(s, landmark);
+    if (rc < 0) {
+        source_close(s);
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+void source_close(struct source *s)
+{
+    if (!s)
+        return;
+    file_unmap(&s->map);
+    arena_finish(&s->arena);
+    mem_free(s->entries);
+    mem_free(s);
+}
+
+int source_check(const struct source *s, const char *name)
+{
+    char found[PATH_MAX];
+    TRY(check_name(name));
+    if (!s->is_archive)
+        return find_file(s, name, found);
+    const struct entry *e = find_entry(s, name);
+    if (!e)
+        return fail(ERR_INPUT, "%s does not hold %s%s", s->path, s->prefix, name);
+    return e->bytes ? 0 : fail(ERR_INPUT, "%s: %s is a link, not a plain file", s->path, e->name);
+}
+
+int source_has(const struct source *s, const char *name)
+{
+    return source_check(s, name) == 0;
+}
+
+int source_get(const struct source *s, const char *name, struct source_bytes *out)
+{
+    char found[PATH_MAX];
+    *out = (struct source_bytes){0};
+    TRY(source_check(s, name));
+    if (!s->is_archive) {
+        TRY(find_file(s, name, found));
+        TRY(file_read(found, FILE_LIMIT, &out->owned, &out->size));
+        out->bytes = out->owned;
+        return 0;
+    }
+    const struct entry *e = find_entry(s, name);
+    out->bytes = (const char *)e->bytes;
+    out->size = e->size;
+    return 0;
+}
+
+void source_release(struct source_bytes *b)
+{
+    mem_free(b->owned);
+    *b = (struct source_bytes){0};
+}

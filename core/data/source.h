@@ -1,0 +1,29 @@
+/* source.h - a folder of files, or a tar archive of such a folder, read alike.
+ *
+ * Archives may be compressed (gzip, bzip2, xz, zstd, lz4) and may hold the files below leading
+ * folders, as in eurosat/train800.txt. A name never leads out of the folder. */
+#ifndef VITRO_DATA_SOURCE_H
+#define VITRO_DATA_SOURCE_H
+
+#include <stddef.h>
+
+struct source;
+
+/* `landmark` is a file that lies at the top of what is wanted: it tells an archive's leading folders. */
+int source_open(struct source **out, const char *path, const char *landmark);
+void source_close(struct source *s); /* NULL is fine */
+
+/* 0 when `name` is a plain file inside; a sentence otherwise. Safe from several threads, as is get. */
+int source_check(const struct source *s, const char *name);
+int source_has(const struct source *s, const char *name);
+
+/* A file's bytes, until source_release; they may be lent by the archive. */
+struct source_bytes {
+    const char *bytes;
+    size_t size;
+    char *owned;
+};
+int source_get(const struct source *s, const char *name, struct source_bytes *out);
+void source_release(struct source_bytes *b);
+
+#endif
