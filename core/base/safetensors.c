@@ -19,10 +19,10 @@
 #endif
 
 enum {
-    PREFIX = 8,                    /* bytes of the header's length */
+    PREFIX = 8,                       /* bytes of the header's length */
     HEADER_LIMIT = 100 * 1000 * 1000, /* the format's own */
-    COMMA_LIMIT = 1 << 20,         /* bounds what the header can cost in memory: 100,000 tensors */
-    NAME_SHOWN = 120,              /* of a name in a sentence */
+    COMMA_LIMIT = 1 << 20,            /* bounds what the header can cost in memory: 100,000 tensors */
+    NAME_SHOWN = 120,                 /* of a name in a sentence */
 };
 
 struct safetensors {
@@ -45,7 +45,8 @@ static const struct {
 };
 
 /* Sentences begin alike: file, tensor. */
-#define REFUSE(f, name, ...) fail_in(fail(ERR_INPUT, __VA_ARGS__), "%s: tensor %.*s", (f)->what, NAME_SHOWN, name)
+#define REFUSE(f, name, ...) \
+    fail_in(fail(ERR_INPUT, __VA_ARGS__), "%s: tensor %.*s", (f)->what, NAME_SHOWN, name)
 
 /* Names from the file go into sentences and on to terminals. */
 static int has_control_character(const char *text)
@@ -164,7 +165,8 @@ static int compare_places(const void *a, const void *b)
 }
 static int compare_names(const void *a, const void *b)
 {
-    return strcmp((*(struct safetensors_entry *const *)a)->name, (*(struct safetensors_entry *const *)b)->name);
+    return strcmp((*(struct safetensors_entry *const *)a)->name,
+                  (*(struct safetensors_entry *const *)b)->name);
 }
 
 /* Every byte of the data belongs to exactly one tensor. */
@@ -177,7 +179,8 @@ static int check_coverage(struct safetensors *f, const unsigned char *data, size
             return REFUSE(f, e->name, "its data begins at byte %zu, inside that of %.*s",
                           (size_t)(e->bytes - data), NAME_SHOWN, f->entries[i - 1].name);
         if (e->bytes > covered)
-            return REFUSE(f, e->name, "its data begins at byte %zu, but bytes from %zu on belong to no tensor",
+            return REFUSE(f, e->name,
+                          "its data begins at byte %zu, but bytes from %zu on belong to no tensor",
                           (size_t)(e->bytes - data), (size_t)(covered - data));
         covered = e->bytes + e->size;
     }
@@ -211,7 +214,8 @@ static int read_entries(struct safetensors *f, const unsigned char *data, size_t
 static int read_header(struct safetensors *f, const unsigned char *bytes, size_t size)
 {
     if (size < PREFIX)
-        return fail(ERR_INPUT, "%s is no safetensors file: it has %zu bytes, and the header's length alone takes 8",
+        return fail(ERR_INPUT,
+                    "%s is no safetensors file: it has %zu bytes, and the header's length alone takes 8",
                     f->what, size);
     uint64_t length;
     memcpy(&length, bytes, sizeof length);
@@ -328,8 +332,8 @@ static int read_doubles(const struct safetensors *f, const struct safetensors_en
     return 0;
 }
 
-int safetensors_read(const struct safetensors *f, const struct safetensors_entry *e, enum safetensors_type type,
-                     void *out)
+int safetensors_read(const struct safetensors *f, const struct safetensors_entry *e,
+                     enum safetensors_type type, void *out)
 {
     if (e->type == type && type != SAFETENSORS_UNKNOWN) {
         if (e->size)

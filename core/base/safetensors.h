@@ -9,22 +9,37 @@
 #include <stdint.h>
 
 /* as the header spells it, bytes of one element */
-#define SAFETENSORS_TYPES(X)                                                                    \
-    X(F32, 4) X(F16, 2) X(BF16, 2) X(F64, 8) X(U8, 1) X(I32, 4) X(I64, 8) X(BOOL, 1) X(I8, 1)   \
-    X(I16, 2) X(U16, 2) X(U32, 4) X(U64, 8) X(F8_E4M3, 1) X(F8_E5M2, 1) X(F8_E8M0, 1) X(C64, 8)
+#define SAFETENSORS_TYPES(X) \
+    X(F32, 4)                \
+    X(F16, 2)                \
+    X(BF16, 2)               \
+    X(F64, 8)                \
+    X(U8, 1)                 \
+    X(I32, 4)                \
+    X(I64, 8)                \
+    X(BOOL, 1)               \
+    X(I8, 1)                 \
+    X(I16, 2)                \
+    X(U16, 2)                \
+    X(U32, 4)                \
+    X(U64, 8)                \
+    X(F8_E4M3, 1)            \
+    X(F8_E5M2, 1)            \
+    X(F8_E8M0, 1)            \
+    X(C64, 8)
 enum safetensors_type {
 #define X(id, bytes) SAFETENSORS_##id,
     SAFETENSORS_TYPES(X)
 #undef X
-    SAFETENSORS_UNKNOWN /* a type of this name is not known: listed, but not read */
+        SAFETENSORS_UNKNOWN /* a type of this name is not known: listed, but not read */
 };
 
-struct safetensors_entry { /* lent by the open file */
+struct safetensors_entry {    /* lent by the open file */
     const char *name, *dtype; /* dtype as the header spells it */
     enum safetensors_type type;
     size_t rank;
     const int64_t *dim;
-    size_t count; /* elements */
+    size_t count;               /* elements */
     const unsigned char *bytes; /* row-major, little-endian, aligned to nothing */
     size_t size;
 };
@@ -45,8 +60,8 @@ enum { SAFETENSORS_TEXT = 192 };
 char *safetensors_shape_text(const struct safetensors_entry *e, char text[SAFETENSORS_TEXT]);
 
 /* Copies the elements to `out` as `type`: the entry's own, or F32 from F16, BF16 and F64. */
-int safetensors_read(const struct safetensors *f, const struct safetensors_entry *e, enum safetensors_type type,
-                     void *out);
+int safetensors_read(const struct safetensors *f, const struct safetensors_entry *e,
+                     enum safetensors_type type, void *out);
 /* Finds and reads a tensor of exactly `count` elements; refuses a missing one by name. */
 int safetensors_need(const struct safetensors *f, const char *name, enum safetensors_type type, size_t count,
                      void *out);

@@ -67,7 +67,8 @@ static int describe(struct json *header, const struct safetensors_item *item, in
         return rc;
     }
     rc = json_take(entry, "shape", shape);
-    int rc_offsets = json_take(entry, "data_offsets", offsets), rc_entry = json_take(header, item->name, entry);
+    int rc_offsets = json_take(entry, "data_offsets", offsets),
+        rc_entry = json_take(header, item->name, entry);
     *offset = end;
     return rc ? rc : rc_offsets ? rc_offsets : rc_entry;
 }

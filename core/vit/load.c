@@ -70,7 +70,8 @@ static int refuse_families(const struct import *in)
     for (size_t i = 0; i < safetensors_count(in->file); i++) {
         const char *name = safetensors_at(in->file, i)->name, *family = family_of(name);
         if (family)
-            return fail(ERR_INPUT, "%s: %.*s is not part of a plain ViT: %s", in->path, NAME_SHOWN, name, family);
+            return fail(ERR_INPUT, "%s: %.*s is not part of a plain ViT: %s", in->path, NAME_SHOWN, name,
+                        family);
     }
     return 0;
 }
@@ -106,6 +107,18 @@ static int32_t count_blocks(const struct import *in)
     return depth < INT32_MAX ? (int32_t)depth : INT32_MAX;
 }
 
+/* Of the class token and of the patches: a wrong one would make all the other tensors look wrong. */
+static int infer_width(const struct import *in, struct vit_shape *s)
+{
+    int32_t width;
+    TRY(read_axis(in, "cls_token", 3, 2, &width));
+    TRY(read_axis(in, "patch_embed.proj.weight", 4, 0, &s->dim));
+    if (width != s->dim)
+        return fail(ERR_INPUT, "%s: the width is %d by cls_token and %d by patch_embed.proj.weight", in->path,
+                    width, s->dim);
+    return 0;
+}
+
 /* Class token and a square grid: the positions' number less one is a square. */
 static int infer_image(const struct import *in, struct vit_shape *s)
 {
@@ -113,10 +126,13 @@ static int infer_image(const struct import *in, struct vit_shape *s)
     TRY(read_axis(in, "pos_embed", 3, 1, &tokens));
     int32_t grid = (int32_t)lrint(sqrt((double)tokens - 1));
     if (grid < 1 || (int64_t)grid * grid + 1 != tokens)
-        return fail(ERR_INPUT, "%s: pos_embed has %d positions; a class token and a square grid of patches are "
-                    "needed, such as 197", in->path, tokens);
+        return fail(ERR_INPUT,
+                    "%s: pos_embed has %d positions; a class token and a square grid of patches are "
+                    "needed, such as 197",
+                    in->path, tokens);
     if (grid > INT32_MAX / s->patch)
-        return fail(ERR_INPUT, "%s: %d patches of %d pixels a side make too large an image", in->path, grid, s->patch);
+        return fail(ERR_INPUT, "%s: %d patches of %d pixels a side make too large an image", in->path, grid,
+                    s->patch);
     s->image = grid * s->patch;
     return 0;
 }
@@ -130,12 +146,14 @@ static int infer_heads(const struct import *in, int32_t wanted, struct vit_shape
         char *end;
         long heads = strtol(noted, &end, 10);
         if (*end || heads < 1 || heads > INT32_MAX)
-            return fail(ERR_INPUT, "%s: the metadata says heads = \"%.*s\", which is no number from 1 on", in->path,
-                        NAME_SHOWN, noted);
+            return fail(ERR_INPUT, "%s: the metadata says heads = \"%.*s\", which is no number from 1 on",
+                        in->path, NAME_SHOWN, noted);
         s->heads = (int32_t)heads;
     } else if (s->dim % HEAD_WIDTH) {
-        return fail(ERR_INPUT, "%s: the number of heads is not known, as the width %d is no multiple of %d and the "
-                    "metadata has no \"heads\"; say it", in->path, s->dim, HEAD_WIDTH);
+        return fail(ERR_INPUT,
+                    "%s: the number of heads is not known, as the width %d is no multiple of %d and the "
+                    "metadata has no \"heads\"; say it",
+                    in->path, s->dim, HEAD_WIDTH);
     } else {
         s->heads = s->dim / HEAD_WIDTH;
     }
@@ -145,9 +163,11 @@ static int infer_heads(const struct import *in, int32_t wanted, struct vit_shape
 /* Metadata that changes the arithmetic must not be passed over. */
 static int read_notes(const struct import *in, struct vit_shape *s)
 {
-    const char *act = safetensors_metadata(in->file, "act"), *eps = safetensors_metadata(in->file, "norm_eps");
+    const char *act = safetensors_metadata(in->file, "act"),
+               *eps = safetensors_metadata(in->file, "norm_eps");
     if (act && strcmp(act, "gelu") != 0 && strcmp(act, "gelu_erf") != 0)
-        return fail(ERR_INPUT, "%s: the metadata says act = \"%.*s\"; a plain ViT has the exact GELU (gelu_erf)",
+        return fail(ERR_INPUT,
+                    "%s: the metadata says act = \"%.*s\"; a plain ViT has the exact GELU (gelu_erf)",
                     in->path, NAME_SHOWN, act);
     s->eps = 1e-6f;
     if (eps) {
@@ -165,7 +185,7 @@ static int infer_shape(struct import *in, const struct vit_import *want, struct 
     in->headless = !safetensors_find(in->file, "head.weight") && !safetensors_find(in->file, "head.bias");
     if (in->headless && !want->classes)
         return fail(ERR_INPUT, "%s has no head; say how many classes a new one shall have", in->path);
-    TRY(read_axis(in, "patch_embed.proj.weight", 4, 0, &s->dim));
+    TRY(infer_width(in, s));
     TRY(read_axis(in, "patch_embed.proj.weight", 4, 3, &s->patch));
     TRY(infer_image(in, s));
     s->depth = count_blocks(in);
@@ -213,8 +233,10 @@ static int refuse_extra(const struct import *in, const struct vit *m)
     for (size_t i = 0; i < safetensors_count(in->file) && !rc; i++) {
         const char *name = safetensors_at(in->file, i)->name;
         if (!bsearch(&name, names, m->count, sizeof *names, compare_names))
-            rc = fail(ERR_INPUT, "%s: %.*s is not part of a plain ViT, and would be left out without effect; take "
-                      "it out of the file if that is right", in->path, NAME_SHOWN, name);
+            rc = fail(ERR_INPUT,
+                      "%s: %.*s is not part of a plain ViT, and would be left out without effect; take "
+                      "it out of the file if that is right",
+                      in->path, NAME_SHOWN, name);
     }
     mem_free(names);
     return rc;
@@ -227,14 +249,15 @@ static int check_tensor(const struct import *in, const struct vit_shape *s, cons
     if (!e)
         return fail(ERR_INPUT, "%s: tensor %s is missing", in->path, t->name);
     if (!same_shape(e, t->shape))
-        return fail(ERR_INPUT, "%s: tensor %s is %s; %s is needed in a ViT of width %d (patch_embed.proj.weight), "
-                    "MLP width %d (blocks.0.mlp.fc1.weight), %d blocks and %d classes (head.weight)", in->path,
-                    t->name, safetensors_shape_text(e, is), shape_text(t->shape, needed), s->dim, s->hidden,
-                    s->depth, s->classes);
+        return fail(ERR_INPUT,
+                    "%s: tensor %s is %s; %s is needed in a ViT of width %d (patch_embed.proj.weight), "
+                    "MLP width %d (blocks.0.mlp.fc1.weight), %d blocks and %d classes (head.weight)",
+                    in->path, t->name, safetensors_shape_text(e, is), shape_text(t->shape, needed), s->dim,
+                    s->hidden, s->depth, s->classes);
     if (e->type != SAFETENSORS_F32 && e->type != SAFETENSORS_F16 && e->type != SAFETENSORS_BF16 &&
         e->type != SAFETENSORS_F64)
-        return fail(ERR_INPUT, "%s: tensor %s is of type %.32s; F32, F16, BF16 or F64 is needed", in->path, t->name,
-                    e->dtype);
+        return fail(ERR_INPUT, "%s: tensor %s is of type %.32s; F32, F16, BF16 or F64 is needed", in->path,
+                    t->name, e->dtype);
     return 0;
 }
 
@@ -279,8 +302,8 @@ static int read_weights(const struct import *in, const struct vit_shape *from, i
             TRY(safetensors_read(in->file, safetensors_find(in->file, t->name), SAFETENSORS_F32, t->data));
         for (int64_t j = 0; j < shape_count(t->shape); j++)
             if (!isfinite(t->data[j]))
-                return fail(ERR_INPUT, "%s: tensor %s: element %lld is infinite or not a number", in->path, t->name,
-                            (long long)j);
+                return fail(ERR_INPUT, "%s: tensor %s: element %lld is infinite or not a number", in->path,
+                            t->name, (long long)j);
     }
     return 0;
 }

@@ -13,13 +13,13 @@
 #include <vitro/method.h>
 
 /* field, smallest, largest: what the 32-bit shapes and a kernel's grid can take with room to spare */
-#define SHAPE_LIMITS(X)         \
-    X(patch, 1, 1024)           \
-    X(image, 1, 16384)          \
-    X(dim, 1, 65536)            \
-    X(depth, 1, 4096)           \
-    X(heads, 1, 65536)          \
-    X(hidden, 1, 1 << 20)       \
+#define SHAPE_LIMITS(X)   \
+    X(patch, 1, 1024)     \
+    X(image, 1, 16384)    \
+    X(dim, 1, 65536)      \
+    X(depth, 1, 4096)     \
+    X(heads, 1, 65536)    \
+    X(hidden, 1, 1 << 20) \
     X(classes, 1, 1 << 20)
 enum { GRID_LIMIT = 1024 };
 
@@ -31,15 +31,17 @@ struct row { /* one line of VIT_TENSORS */
 
 static int check_shape(const struct vit_shape *s)
 {
-#define X(field, low, high)                                                                                  \
-    if (s->field < (low) || s->field > (high))                                                               \
-        return fail(ERR_INPUT, "a ViT of " #field " %d cannot be built: it must lie between %d and %d",       \
+#define X(field, low, high)                                                                             \
+    if (s->field < (low) || s->field > (high))                                                          \
+        return fail(ERR_INPUT, "a ViT of " #field " %d cannot be built: it must lie between %d and %d", \
                     s->field, (low), (high));
     SHAPE_LIMITS(X)
 #undef X
     if (s->image % s->patch || vit_grid(s) > GRID_LIMIT)
-        return fail(ERR_INPUT, "images of %d pixels cannot be cut into patches of %d: the image's side must be a "
-                    "multiple of the patch's, and at most %d times it", s->image, s->patch, GRID_LIMIT);
+        return fail(ERR_INPUT,
+                    "images of %d pixels cannot be cut into patches of %d: the image's side must be a "
+                    "multiple of the patch's, and at most %d times it",
+                    s->image, s->patch, GRID_LIMIT);
     if (s->dim % s->heads)
         return fail(ERR_INPUT, "%d heads do not divide a ViT's width of %d", s->heads, s->dim);
     if (!(s->eps >= 0 && s->eps < 1))
@@ -188,5 +190,6 @@ void vit_reset_head(struct vit *m, uint64_t seed)
     const double bound = 1 / sqrt(m->shape.dim);
     for (size_t i = 0; i < m->count; i++)
         if (m->tensors[i].site == VITRO_AT_HEAD)
-            fill_uniform(&m->tensors[i], seed, m->tensors[i].part == 1 ? "new head.weight" : "new head.bias", bound);
+            fill_uniform(&m->tensors[i], seed, m->tensors[i].part == 1 ? "new head.weight" : "new head.bias",
+                         bound);
 }

@@ -70,7 +70,7 @@ const struct vit_tensor *vit_find(const struct vit *m, int32_t site, int32_t par
  * 1/sqrt(fan_in)), bias too. A tensor's numbers depend on the seed and its name only. */
 void vit_random(struct vit *m, uint64_t seed);
 
-/* Reads a timm-style safetensors file (F32, F16 or BF16). Shape is inferred from the tensors; heads
+/* Reads a timm-style safetensors file (F32, F16, BF16, F64). Shape is inferred from the tensors; heads
  * = dim / 64 unless the file's metadata says "heads". Every missing, extra or misshapen tensor is
  * refused by name. `image` 0 keeps the file's image size; else position embeddings are resampled
  * as timm does (bicubic, antialias). `classes` 0 keeps the head; else the head is a new one of that

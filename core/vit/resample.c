@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-struct taps { /* out[i] = sum over j of weight[i][j] in[first[i] + j] */
+struct taps {      /* out[i] = sum over j of weight[i][j] in[first[i] + j] */
     int32_t width; /* row length of weight; unused ends are zero */
     int32_t *first;
     double *weight;
@@ -31,7 +31,9 @@ static void taps_finish(struct taps *t)
 
 static int taps_init(struct taps *t, int32_t in, int32_t out)
 {
-    const double scale = (double)in / out, stretch = scale > 1 ? scale : 1, support = 2 * stretch;
+    /* PyTorch rounds the scale and the centre to float32, which moves a tap by up to 1e-6 */
+    const float scale = (float)in / (float)out;
+    const double stretch = scale > 1 ? (double)scale : 1, support = 2 * stretch;
     t->width = (int32_t)ceil(support) * 2 + 1;
     t->first = mem_alloc((size_t)out, sizeof *t->first);
     t->weight = mem_alloc((size_t)out * (size_t)t->width, sizeof *t->weight);
@@ -40,7 +42,7 @@ static int taps_init(struct taps *t, int32_t in, int32_t out)
         return ERR_MEMORY;
     }
     for (int32_t i = 0; i < out; i++) {
-        const double center = scale * (i + 0.5);
+        const double center = (double)(float)((double)scale * (i + 0.5));
         double *w = t->weight + (int64_t)i * t->width, total = 0;
         int32_t first = (int32_t)fmax(center - support + 0.5, 0);
         int32_t end = (int32_t)fmin(center + support + 0.5, in);

@@ -34,8 +34,10 @@ int vit_save(const struct vit *m, const char *path, int half)
         return ERR_MEMORY;
     for (size_t i = 0; i < m->count; i++) {
         const struct vit_tensor *t = &m->tensors[i];
-        items[i] = (struct safetensors_item){.name = t->name, .type = half ? SAFETENSORS_F16 : SAFETENSORS_F32,
-                                             .rank = t->shape.rank, .data = t->data};
+        items[i] = (struct safetensors_item){.name = t->name,
+                                             .type = half ? SAFETENSORS_F16 : SAFETENSORS_F32,
+                                             .rank = t->shape.rank,
+                                             .data = t->data};
         for (int32_t axis = 0; axis < t->shape.rank; axis++)
             items[i].dim[axis] = t->shape.dim[axis];
     }
@@ -43,9 +45,12 @@ int vit_save(const struct vit *m, const char *path, int half)
     char heads[NUMBER], patch[NUMBER], image[NUMBER], eps[NUMBER];
     const struct safetensors_note notes[] = {
         {"format", "pt"}, /* what other readers of the format ask for */
-        {"heads", integer_text(s->heads, heads)}, {"patch", integer_text(s->patch, patch)},
-        {"image", integer_text(s->image, image)}, {"norm_eps", float_text(s->eps, eps)},
-        {"act", "gelu_erf"}, {"source", m->source_hash},
+        {"heads", integer_text(s->heads, heads)},
+        {"patch", integer_text(s->patch, patch)},
+        {"image", integer_text(s->image, image)},
+        {"norm_eps", float_text(s->eps, eps)},
+        {"act", "gelu_erf"},
+        {"source", m->source_hash},
     };
     const size_t count = sizeof notes / sizeof *notes;
     int rc = safetensors_write(path, items, m->count, notes, m->source_hash[0] ? count : count - 1);

@@ -103,8 +103,8 @@ static const int64_t longs[2] = {INT64_MIN, 7};
 static const int32_t ints[1] = {-5};
 static const uint8_t octets[3] = {0, 255, 9};
 static const struct safetensors_item items[] = {
-    {"w", SAFETENSORS_F32, 2, {2, 3}, floats}, {"h", SAFETENSORS_F16, 1, {6}, floats},
-    {"l", SAFETENSORS_I64, 1, {2}, longs},     {"scalar", SAFETENSORS_I32, 0, {0}, ints},
+    {"w", SAFETENSORS_F32, 2, {2, 3}, floats},     {"h", SAFETENSORS_F16, 1, {6}, floats},
+    {"l", SAFETENSORS_I64, 1, {2}, longs},         {"scalar", SAFETENSORS_I32, 0, {0}, ints},
     {"empty", SAFETENSORS_F32, 2, {0, 4}, floats}, {"bytes \"x\"", SAFETENSORS_U8, 1, {3}, octets},
 };
 enum { ITEMS = sizeof items / sizeof *items };
@@ -196,7 +196,8 @@ static void f16_bf16_and_f64_are_read_as_f32(void **state)
     struct bytes b = make("{\"a\":{\"dtype\":\"F16\",\"shape\":[1],\"data_offsets\":[0,2]},"
                           "\"b\":{\"dtype\":\"BF16\",\"shape\":[1],\"data_offsets\":[2,4]},"
                           "\"c\":{\"dtype\":\"F64\",\"shape\":[1,1,1,1,1],\"data_offsets\":[4,12]},"
-                          "\"d\":{\"dtype\":\"F64\",\"shape\":[],\"data_offsets\":[12,20]}}", data, 20);
+                          "\"d\":{\"dtype\":\"F64\",\"shape\":[],\"data_offsets\":[12,20]}}",
+                          data, 20);
     struct safetensors *f = view(b);
     float x;
     assert_int_equal(safetensors_need(f, "a", SAFETENSORS_F32, 1, &x), 0);
@@ -244,7 +245,8 @@ static void a_header_that_contradicts_itself_or_its_data_is_refused(void **state
         {"{" ENTRY("a", "[4]", "0", "4") "," ENTRY("\\u001b[2J", "[0]", "4", "4") "}", "control character"},
         {"{" ENTRY("a", "[3]", "0", "3") "}", "the last 1 bytes belong to no tensor"},
         {"{" ENTRY("a", "[3]", "1", "4") "}", "tensor a: its data begins at byte 1, but bytes from 0 on"},
-        {"{" ENTRY("a", "[1]", "0", "1") "," ENTRY("b", "[2]", "2", "4") "}", "tensor b: its data begins at byte 2"},
+        {"{" ENTRY("a", "[1]", "0", "1") "," ENTRY("b", "[2]", "2", "4") "}",
+         "tensor b: its data begins at byte 2"},
         {"{" ENTRY("a", "[3]", "0", "3") "," ENTRY("b", "[2]", "2", "4") "}", "inside that of a"},
         {"{" ENTRY("a", "[4]", "0", "4") "," ENTRY("b", "[4]", "0", "4") "}", "inside that of a"},
         {"{" ENTRY("a", "[4]", "0", "4") "," ENTRY("e", "[0]", "2", "2") "}", "inside that of a"},
@@ -270,7 +272,8 @@ static void a_header_that_contradicts_itself_or_its_data_is_refused(void **state
         {"{\"a\":{\"shape\":[4],\"data_offsets\":[0,4]}}", "must give dtype"},
         {"{\"a\":{\"dtype\":8,\"shape\":[4],\"data_offsets\":[0,4]}}", "must give dtype"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4],\"shape\":[1]}}", "nothing else"},
-        {"{\"a\":{\"dtype\":\"\\u0007\",\"shape\":[4],\"data_offsets\":[0,4]}}", "dtype holds a control character"},
+        {"{\"a\":{\"dtype\":\"\\u0007\",\"shape\":[4],\"data_offsets\":[0,4]}}",
+         "dtype holds a control character"},
         {"{\"__metadata__\":[],\"a\":{}}", "__metadata__ is not an object"},
         {"{\"__metadata__\":{\"k\":1}}", "__metadata__ has k, which is not a string"},
         {"{\"__metadata__\":{\"k\":\"1\",\"k\":\"2\"}}", "has the name k twice"},
