@@ -33,25 +33,29 @@ void main()
     }
     for (uint j = 0u; j < T; j += STEP) {
         float p[STEP], ds[STEP];
-        uint query[STEP];
+        RF query[STEP], gradient[STEP], query_again[STEP], gradient_again[STEP];
         FOR_STEP {
-            query[u] = min(j + u, T - 1u);
+            uint n = min(j + u, T - 1u);
+            query[u] = head + n * row;
+            gradient[u] = gradients + n * width;
+            query_again[u] = AGAIN(query[u]);
+            gradient_again[u] = AGAIN(gradient[u]);
             p[u] = ds[u] = 0.0;
         }
         FOR_D FOR_STEP {
-            p[u] = fma(k[i], head[query[u] * row + i].v, p[u]);
-            ds[u] = fma(v[i], gradients[query[u] * width + i].v, ds[u]);
+            p[u] = fma(k[i], query[u][i].v, p[u]);
+            ds[u] = fma(v[i], gradient[u][i].v, ds[u]);
         }
         FOR_STEP {
-            p[u] = exp2(p[u] - lse_row[query[u]].v * LOG2_E);
+            p[u] = exp2(p[u] - lse_row[min(j + u, T - 1u)].v * LOG2_E);
             p[u] = mix(p[u], 0.0, j + u >= T);
-            ds[u] = p[u] * (ds[u] - delta_row[query[u]].v) * scale;
+            ds[u] = p[u] * (ds[u] - delta_row[min(j + u, T - 1u)].v) * scale;
         }
         FOR_D {
             float x = dv[i], y = dk[i];
             FOR_STEP {
-                x = fma(p[u], gradients[query[u] * width + i].v, x);
-                y = fma(ds[u], head[query[u] * row + i].v, y);
+                x = fma(p[u], gradient_again[u][i].v, x);
+                y = fma(ds[u], query_again[u][i].v, y);
             }
             dv[i] = x;
             dk[i] = y;

@@ -37,14 +37,16 @@ void main()
     const float top = lse[at_row].v * LOG2_E;
     for (uint j = 0u; j < T; j += STEP) {
         float p[STEP], ds[STEP];
-        uint at[STEP];
+        RF key[STEP], value[STEP], key_again[STEP];
         FOR_STEP {
-            at[u] = min(j + u, T - 1u) * row;
+            key[u] = keys + min(j + u, T - 1u) * row;
+            value[u] = values + min(j + u, T - 1u) * row;
+            key_again[u] = AGAIN(key[u]);
             p[u] = ds[u] = 0.0;
         }
         FOR_D FOR_STEP {
-            p[u] = fma(q[i], keys[at[u] + i].v, p[u]);
-            ds[u] = fma(g[i], values[at[u] + i].v, ds[u]);
+            p[u] = fma(q[i], key[u][i].v, p[u]);
+            ds[u] = fma(g[i], value[u][i].v, ds[u]);
         }
         FOR_STEP {
             ds[u] = exp2(p[u] - top) * (ds[u] - rest) * scale;
@@ -52,7 +54,7 @@ void main()
         }
         FOR_D {
             float x = dq[i];
-            FOR_STEP x = fma(ds[u], keys[at[u] + i].v, x);
+            FOR_STEP x = fma(ds[u], key_again[u][i].v, x);
             dq[i] = x;
         }
     }

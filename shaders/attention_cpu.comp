@@ -31,12 +31,13 @@ void main()
     float top = LOWEST, total = 0.0;
     for (uint j = 0u; j < T; j += STEP) {
         float p[STEP];
-        uint at[STEP];
+        RF key[STEP], value[STEP];
         FOR_STEP {
-            at[u] = min(j + u, T - 1u) * row;
+            key[u] = keys + min(j + u, T - 1u) * row;
+            value[u] = values + min(j + u, T - 1u) * row;
             p[u] = 0.0;
         }
-        FOR_D FOR_STEP p[u] = fma(q[i], keys[at[u] + i].v, p[u]);
+        FOR_D FOR_STEP p[u] = fma(q[i], key[u][i].v, p[u]);
         float top_before = top;
         FOR_STEP {
             p[u] = mix(p[u], LOWEST, j + u >= T);
@@ -50,7 +51,7 @@ void main()
         }
         FOR_D {
             float x = sum[i] * shrink;
-            FOR_STEP x = fma(p[u], values[at[u] + i].v, x);
+            FOR_STEP x = fma(p[u], value[u][i].v, x);
             sum[i] = x;
         }
     }

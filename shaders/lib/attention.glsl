@@ -13,6 +13,10 @@ const float LOWEST = -3.402823466e38;
 #define FOR_D [[unroll]] for (uint i = 0u; i < D; i++)
 #define FOR_STEP [[unroll]] for (uint u = 0u; u < STEP; u++)
 
+// p again, in a form that the compiler cannot know to be p: what was loaded through p is then loaded anew,
+// where it would otherwise be kept, spread over whole vectors, in memory. T is below 2^31.
+#define AGAIN(p) ((p) + (T >> 31u))
+
 // Each lane its own row, in pairs: 64-bit gathers and scatters cost lavapipe less a float. (The driver's own
 // unpackUint2x32 fails with vectors of 512 bits.)
 vec2 load_pair(PAIR p)
