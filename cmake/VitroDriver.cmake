@@ -1,6 +1,7 @@
 # What scripts/driver.sh may have unpacked below build/vulkan, and how tests use it:
 #   VITRO_GLSLANG     the shader compiler (the unpacked one, else the distribution's); set it to choose
 #   VITRO_LAUNCHER    what test programs start through: with-vk where it is there and no hardware GPU is
+#   VITRO_BIND_DRIVER whether programs are linked to the unpacked libc, for debuggers and sanitizers
 #   VITRO_VALIDATION  whether Vulkan's validation layers watch the tests
 # The first two are looked up anew at each configuration, as the set-up may have run in between.
 set(private_vulkan ${CMAKE_SOURCE_DIR}/build/vulkan)
@@ -21,6 +22,19 @@ if(NOT DEFINED VITRO_LAUNCHER)
     execute_process(COMMAND bash -c "source scripts/common.sh && launcher"
                     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
                     OUTPUT_VARIABLE VITRO_LAUNCHER OUTPUT_STRIP_TRAILING_WHITESPACE)
+endif()
+
+# Under with-vk a program starts through the private dynamic linker, which debuggers and sanitizers then
+# take for the program. Linked to that linker and its libraries, the program is itself.
+option(VITRO_BIND_DRIVER "link programs to the newer driver's libc; they run in this tree only" OFF)
+if(VITRO_BIND_DRIVER AND VITRO_LAUNCHER)
+    get_filename_component(vulkan_root ${VITRO_LAUNCHER} REALPATH)
+    get_filename_component(vulkan_root ${vulkan_root}/../../root/usr/lib ABSOLUTE)
+    file(GLOB private_linker ${vulkan_root}/*-*/ld-linux*.so.*)
+    get_filename_component(private_libs ${private_linker} DIRECTORY)
+    # old-style rpath: it also counts for the libraries' own libraries; while linking, the system's come first
+    string(APPEND CMAKE_EXE_LINKER_FLAGS " -Wl,--dynamic-linker=${private_linker},--disable-new-dtags"
+           ",-rpath,${private_libs},-rpath-link,/usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}")
 endif()
 
 option(VITRO_VALIDATION "let Vulkan's validation layers watch the tests" ON)

@@ -12,8 +12,9 @@
 # VITRO_EXE (the program's path) and VITRO_LAUNCHER (its own path, to start further processes alike).
 # Validation is off until asked for, by the program or with
 #   VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation build/vulkan/bin/with-vk PROGRAM ...
-# ASan and UBSan programs run under it as well; only names in their stack traces come out wrong, as
-# libasan takes the linker for the program: use `addr2line -fe PROGRAM OFFSET`.
+# The sanitizers' leak check and stack traces come out wrong that way, as libasan takes the linker for the
+# program. So CMake's VITRO_BIND_DRIVER (on in the presets asan and debug) links programs to the private
+# linker; with-vk sees that and starts them directly.
 #
 # --check fetches nothing and exits 1 if the driver or the compiler is missing.
 # shellcheck disable=SC2016,SC2119 # scripts are written and apt formats given in single quotes
@@ -22,7 +23,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 mesa_wanted=26    # the first whose compute code keeps uniform values scalar: 20 times Mesa 22's speed
 glslang_wanted=15 # the first with cooperative matrices
-recipe=1          # what an unpacked folder was made by; raise it to have old ones made anew
+recipe=2          # what an unpacked folder was made by; raise it to have old ones made anew
 
 usage() { die 2 "usage: scripts/driver.sh [--check]"; }
 
@@ -127,6 +128,8 @@ write_programs() {
     libs=$(cd "$folder/root" && find usr/lib -maxdepth 2 -name 'ld-linux*.so.*' -printf '%h %f\n' | head -1)
     [ -n "$libs" ] || return 1
     mkdir -p "$folder/bin" "$folder/layers"
+    # libLLVM looks for its libraries in $ORIGIN/../lib first, and would go on to the system's
+    ln -s "$(basename "${libs% *}")" "$folder/root/usr/lib/lib"
     for tool in glslang spirv-val; do
         [ -e "$folder/root/usr/bin/$tool" ] || continue
         write_script "$folder/bin/$tool" "$libs" <<'S'
@@ -151,6 +154,8 @@ VK_LAYER_PATH=$here/layers
 VK_LOADER_LAYERS_DISABLE='~implicit~' # the distribution's implicit layers are for its own driver
 export VITRO_EXE VITRO_LAUNCHER VK_DRIVER_FILES VK_LAYER_PATH VK_LOADER_LAYERS_DISABLE
 unset VK_ICD_FILENAMES VK_ADD_DRIVER_FILES
+# linked to this folder's linker (VITRO_BIND_DRIVER): the kernel starts that by itself
+head -c 4096 "$program" | grep -qaF "$libs/$linker" && exec "$program" "$@"
 exec "$libs/$linker" --library-path "$libs" "$program" "$@"
 S
 }

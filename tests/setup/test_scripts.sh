@@ -12,25 +12,27 @@ trap 'rm -rf "$machine"' EXIT
 real_path=$PATH
 unset VITRO_DRIVER VITRO_PRESET
 
+# Every program of this machine but those that are make-believe.
+mkdir "$machine/system"
+IFS=: read -ra folders <<<"$PATH"
+for folder in "${folders[@]}"; do
+    ln -s "$folder"/* "$machine/system/" 2>/dev/null # the first of a name stays, as in a PATH
+done
+rm -f "$machine"/system/{apt-get,dpkg-query,sudo,id,glslang,glslangValidator}
+
 # A machine as setup.sh leaves it: everything installed, driver and compiler new; apt-get only notes.
 new_machine() {
-    local folder
     export PATH=$real_path
-    rm -rf "${machine:?}"/*
-    mkdir -p "$machine/bin"
-    IFS=: read -ra folders <<<"$real_path"
-    for folder in "${folders[@]}"; do
-        ln -s "$folder"/* "$machine/bin/" 2>/dev/null
-    done
+    rm -rf "$machine"/{bin,apt,private,gpu}
+    mkdir "$machine/bin"
     program apt-get "echo \"\$*\" >>$machine/apt"
     program dpkg-query 'case $* in *Version*) echo 26.1.6-1 ;; *) echo installed ;; esac'
     program glslang 'echo "Glslang Version: 11:15.1.0"'
     program glslangValidator 'echo "Glslang Version: 11:15.1.0"'
     program id 'echo 0'
-    export PATH=$machine/bin VITRO_VULKAN_DIR=$machine/private/vulkan
+    export PATH=$machine/bin:$machine/system VITRO_VULKAN_DIR=$machine/private/vulkan
 }
 program() { # NAME SCRIPT
-    rm -f "$machine/bin/$1"
     printf '#!/bin/bash\n%s\n' "$2" >"$machine/bin/$1"
     chmod +x "$machine/bin/$1"
 }
@@ -84,7 +86,6 @@ only_what_is_missing_is_installed() {
 without_root_or_sudo_the_remedy_is_named() {
     lacks_package libcmocka-dev
     program id 'echo 1000'
-    rm -f "$machine/bin/sudo"
     run 3 "$scripts/setup.sh" && says "takes root or sudo: apt-get install libcmocka-dev" && apt_was_not_called
 }
 
