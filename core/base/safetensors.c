@@ -25,13 +25,18 @@ enum {
     NAME_SHOWN = 120,                 /* of a name in a sentence */
 };
 
+struct by_name {
+    const struct safetensors_entry *entry;
+};
+
 struct safetensors {
     char *what;
     struct file_map map;
     struct json *header; /* owns names, dtypes and metadata */
     const struct json *metadata;
     struct arena arena; /* owns what follows */
-    struct safetensors_entry *entries, **by_name;
+    struct safetensors_entry *entries;
+    struct by_name *by_name; /* the same, sorted */
     size_t count;
 };
 
@@ -165,8 +170,7 @@ static int compare_places(const void *a, const void *b)
 }
 static int compare_names(const void *a, const void *b)
 {
-    return strcmp((*(struct safetensors_entry *const *)a)->name,
-                  (*(struct safetensors_entry *const *)b)->name);
+    return strcmp(((const struct by_name *)a)->entry->name, ((const struct by_name *)b)->entry->name);
 }
 
 /* Every byte of the data belongs to exactly one tensor. */
@@ -206,7 +210,7 @@ static int read_entries(struct safetensors *f, const unsigned char *data, size_t
     }
     qsort(f->entries, f->count, sizeof *f->entries, compare_places);
     for (size_t i = 0; i < f->count; i++)
-        f->by_name[i] = &f->entries[i];
+        f->by_name[i].entry = &f->entries[i];
     qsort(f->by_name, f->count, sizeof *f->by_name, compare_names);
     return check_coverage(f, data, data_size);
 }
@@ -300,9 +304,10 @@ const struct safetensors_entry *safetensors_at(const struct safetensors *f, size
 
 const struct safetensors_entry *safetensors_find(const struct safetensors *f, const char *name)
 {
-    struct safetensors_entry wanted = {.name = name}, *key = &wanted;
-    struct safetensors_entry **found = bsearch(&key, f->by_name, f->count, sizeof *f->by_name, compare_names);
-    return found ? *found : NULL;
+    const struct safetensors_entry wanted = {.name = name};
+    const struct by_name key = {&wanted};
+    const struct by_name *found = bsearch(&key, f->by_name, f->count, sizeof *f->by_name, compare_names);
+    return found ? found->entry : NULL;
 }
 
 const char *safetensors_metadata(const struct safetensors *f, const char *key)

@@ -88,16 +88,16 @@ int vit_outline(struct vit **out, const struct vit_shape *shape)
 {
     *out = NULL;
     TRY(check_shape(shape));
-#define ONE(suffix, site, part, shape) +1
+#define ONE(suffix, site, part, shape) 0,
 #define NONE(suffix, site, part, shape)
-    const size_t globals = 0 VIT_TENSORS(ONE, NONE), rows = 0 VIT_TENSORS(NONE, ONE);
+    static const char global[] = {VIT_TENSORS(ONE, NONE)}, block[] = {VIT_TENSORS(NONE, ONE)};
 #undef ONE
 #undef NONE
     struct vit *m = mem_alloc(1, sizeof *m);
     if (!m)
         return ERR_MEMORY;
     m->shape = *shape;
-    m->tensors = mem_alloc(globals + rows * (size_t)shape->depth, sizeof *m->tensors);
+    m->tensors = mem_alloc(sizeof global + sizeof block * (size_t)shape->depth, sizeof *m->tensors);
     if (!m->tensors) {
         mem_free(m);
         return ERR_MEMORY;
