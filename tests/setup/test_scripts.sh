@@ -23,7 +23,7 @@ rm -f "$machine"/system/{apt-get,dpkg-query,sudo,id,glslang,glslangValidator}
 # A machine as setup.sh leaves it: everything installed, driver and compiler new; apt-get only notes.
 new_machine() {
     export PATH=$real_path
-    rm -rf "$machine"/{bin,apt,private,gpu}
+    rm -rf "${machine:?}"/{bin,apt,private,gpu}
     mkdir "$machine/bin"
     program apt-get "echo \"\$*\" >>$machine/apt"
     program dpkg-query 'case $* in *Version*) echo 26.1.6-1 ;; *) echo installed ;; esac'
