@@ -192,6 +192,25 @@ static int check_labels(const struct pack *p)
     return 0;
 }
 
+/* The gaps between the parts hold zeros, so that no byte of a pack goes unchecked. */
+static int check_gaps(const struct pack *p)
+{
+    const struct pack_layout *l = &p->layout;
+    const uint32_t *count = p->info.count;
+    uint64_t picture = (uint64_t)p->info.size * (uint64_t)p->info.size * 3;
+    const uint64_t gaps[][2] = {
+        {l->labels[PACK_VAL] + count[PACK_VAL] * sizeof(int32_t), l->rgb[PACK_TRAIN]},
+        {l->rgb[PACK_VAL] + count[PACK_VAL] * picture, l->labels[PACK_TEST]},
+        {l->labels[PACK_TEST] + count[PACK_TEST] * sizeof(int32_t), l->rgb[PACK_TEST]},
+        {l->rgb[PACK_TEST] + count[PACK_TEST] * picture, l->about},
+    };
+    for (size_t i = 0; i < sizeof gaps / sizeof *gaps; i++)
+        for (uint64_t at = gaps[i][0]; at < gaps[i][1]; at++)
+            if (p->bytes[at])
+                return damaged("a gap between its parts is not zero");
+    return 0;
+}
+
 static int open_bytes(struct pack *p)
 {
     uint64_t start = 0;
@@ -201,6 +220,7 @@ static int open_bytes(struct pack *p)
     p->layout = pack_layout(p->info.count, p->info.size);
     if (p->layout.about != start)
         return damaged("its length does not fit its counts and size");
+    TRY(check_gaps(p));
     return check_labels(p);
 }
 
