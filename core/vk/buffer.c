@@ -45,11 +45,12 @@ static const char *size_text(char text[32], uint64_t bytes)
 static int refuse(const struct device *d, const char *name, uint64_t size, const char *why)
 {
     char asked[32], used[32], heap[32];
-    return fail(ERR_DEVICE,
-                "buffer '%s' of %s does not fit on %s: %s (%s of %s in use by this program); use a smaller batch or "
-                "model, or close other users of the device",
-                name, size_text(asked, size), d->info.name, why, size_text(used, d->used),
-                size_text(heap, d->info.heap_bytes));
+    return fail(
+        ERR_DEVICE,
+        "buffer '%s' of %s does not fit on %s: %s (%s of %s in use by this program); use a smaller batch or "
+        "model, or close other users of the device",
+        name, size_text(asked, size), d->info.name, why, size_text(used, d->used),
+        size_text(heap, d->info.heap_bytes));
 }
 
 /* The best of the memory types in `allowed`, or -1. Types with flags we do not know are left alone:
@@ -57,7 +58,8 @@ static int refuse(const struct device *d, const char *name, uint64_t size, const
 static int choose_memory(const struct device *d, enum buffer_kind kind, uint32_t allowed)
 {
     const VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
-    const VkMemoryPropertyFlags host = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+    const VkMemoryPropertyFlags host =
+        VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
     const VkMemoryPropertyFlags cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
     int best = -1, best_score = -1;
     for (uint32_t i = 0; i < d->memory.memoryTypeCount; i++) {
@@ -81,8 +83,8 @@ static int create_handle(struct device *d, struct buffer_object *o, uint64_t byt
     VkBufferCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
         .size = bytes,
-        .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT
-                 | VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT,
+        .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+                 VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT,
         .sharingMode = VK_SHARING_MODE_EXCLUSIVE,
     };
     return VK(d->vk.vkCreateBuffer(d->handle, &info, NULL, &o->buffer));
@@ -112,11 +114,12 @@ static int bind(struct device *d, struct buffer *b, enum buffer_kind kind, const
     d->vk.vkGetBufferMemoryRequirements(d->handle, o->buffer, &needs);
     int type = choose_memory(d, kind, needs.memoryTypeBits);
     if (type < 0)
-        return fail(ERR_DEVICE, "buffer '%s': %s has no memory of the kind that is needed; use another device", name,
+        return fail(ERR_DEVICE,
+                    "buffer '%s': %s has no memory of the kind that is needed; use another device", name,
                     d->info.name);
     const VkMemoryHeap *heap = &d->memory.memoryHeaps[d->memory.memoryTypes[type].heapIndex];
     int local = (heap->flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0;
-    if (needs.size > heap->size || (local && needs.size > heap->size - d->used))
+    if (needs.size > heap->size || (local && needs.size + d->used > d->info.heap_bytes))
         return refuse(d, name, b->size, "its memory is too small");
     VkResult result = allocate(d, o, needs.size, type);
     if (result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_OUT_OF_HOST_MEMORY)
@@ -192,7 +195,8 @@ static int check_range(const struct buffer *b, size_t offset, size_t size, const
 {
     if (offset <= b->size && size <= b->size - offset)
         return 0;
-    return fail(ERR_INPUT, "%zu bytes at offset %zu cannot be %s: the buffer has %zu", size, offset, verb, b->size);
+    return fail(ERR_INPUT, "%zu bytes at offset %zu cannot be %s: the buffer has %zu", size, offset, verb,
+                b->size);
 }
 
 /* One copy between the staging buffer's start and the buffer; waits for it. */

@@ -7,7 +7,7 @@
 
 struct device;
 
-struct buffer { /* read only; a zeroed one is none */
+struct buffer {       /* read only; a zeroed one is none */
     uint64_t address; /* on the device */
     size_t size;      /* bytes asked for; 64 KiB of readable slack follow, so that a vector load
                          may run past the end */

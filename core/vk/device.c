@@ -27,8 +27,8 @@ static int choose(struct device *d, int index, struct features *want)
 {
     const struct instance *in = &d->instance;
     if (in->count == 0)
-        return fail(ERR_DEVICE, "there is no Vulkan device; install a driver (mesa-vulkan-drivers runs on any "
-                    "processor)");
+        return fail(ERR_DEVICE, "there is no Vulkan device; install a driver (mesa-vulkan-drivers runs on "
+                                "any processor)");
     if (index >= (int)in->count)
         return fail(ERR_DEVICE, "device %d was asked for, but there are only %u, counted from 0", index,
                     (unsigned)in->count);
@@ -61,15 +61,15 @@ static int shares_memory(const struct device *d, uint64_t *max_buffer)
     };
     vkGetPhysicalDeviceProperties2(d->physical, &properties);
     *max_buffer = limits.maxBufferSize;
-    return properties.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU
-           || properties.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    return properties.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU ||
+           properties.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
 }
 
 static int create(struct device *d, const struct features *want)
 {
     static const char *const control_extension = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
-    int extension = d->info.api_version < VK_API_VERSION_1_3
-                        ? survey_has_extension(d->physical, control_extension) : 0;
+    int extension =
+        d->info.api_version < VK_API_VERSION_1_3 ? survey_has_extension(d->physical, control_extension) : 0;
     TRY(extension);
     float priority = 1.0f;
     TRY(survey_queue(d->physical, &d->family, &d->timestamp_bits));
@@ -104,7 +104,8 @@ static int open_on(struct device *d, const struct device_spec *spec)
     TRY(choose(d, spec->index, &want));
     TRY(create(d, &want));
     if (spec->validate)
-        d->set_name = vkSetDebugUtilsObjectNameEXT;
+        d->set_name = (PFN_vkSetDebugUtilsObjectNameEXT)vkGetInstanceProcAddr(d->instance.handle,
+                                                                              "vkSetDebugUtilsObjectNameEXT");
     d->staged |= spec->stage_copies;
     d->fail_in = spec->fail_allocation_after;
     TRY(transfer_open(d));

@@ -8,22 +8,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct device_info { /* read only */
-    char name[256];    /* "llvmpipe (LLVM 19.1.7, 512 bits)" */
-    char driver[256];  /* "llvmpipe, Mesa 26.1.6-1~bpo13+1 (LLVM 19.1.7)" */
+struct device_info {      /* read only */
+    char name[256];       /* "llvmpipe (LLVM 19.1.7, 512 bits)" */
+    char driver[256];     /* "llvmpipe, Mesa 26.1.6-1~bpo13+1 (LLVM 19.1.7)" */
     uint32_t api_version; /* as VK_MAKE_API_VERSION */
     uint32_t vendor_id, device_id, driver_version;
     unsigned char pipeline_cache_uuid[16];
-    int is_cpu;        /* a software driver: kernels of the CPU-device style are chosen */
-    int is_llvmpipe;   /* Mesa's lavapipe */
-    uint32_t subgroup_size;                  /* the default one: 8 or 16 on lavapipe */
-    uint32_t subgroup_min, subgroup_max;     /* what a kernel may ask for */
-    uint32_t shared_bytes;                   /* shared memory of a workgroup */
-    uint32_t max_invocations;                /* of a workgroup */
-    uint32_t max_groups[3];                  /* of a dispatch */
+    int is_cpu;                          /* a software driver: kernels of the CPU-device style are chosen */
+    int is_llvmpipe;                     /* Mesa's lavapipe */
+    uint32_t subgroup_size;              /* the default one: 8 or 16 on lavapipe */
+    uint32_t subgroup_min, subgroup_max; /* what a kernel may ask for */
+    uint32_t shared_bytes;               /* shared memory of a workgroup */
+    uint32_t max_invocations;            /* of a workgroup */
+    uint32_t max_groups[3];              /* of a dispatch */
     uint64_t max_storage_range, max_allocation, heap_bytes; /* heap: the device-local one */
-    int has_fp16, has_coopmat;               /* offered by the driver; not yet used */
-    double timestamp_ns;                     /* nanoseconds a tick; 0: no timestamps */
+    int has_fp16, has_coopmat;                              /* usable; no kernel needs them */
+    double timestamp_ns;                                    /* nanoseconds a tick; 0: no timestamps */
 };
 
 struct device; /* an opened device with one queue; one thread at a time */
@@ -34,8 +34,8 @@ struct device; /* an opened device with one queue; one thread at a time */
 int device_list(struct device_info *infos, int room);
 
 struct device_spec {
-    int index;       /* in device_list's order; -1: the first that can run us */
-    int validate;    /* turn on VK_LAYER_KHRONOS_validation; a message fails device_check */
+    int index;                    /* in device_list's order; -1: the first that can run us */
+    int validate;                 /* turn on VK_LAYER_KHRONOS_validation; a message fails device_check */
     size_t fail_allocation_after; /* test feature: 0 off; n: the n-th buffer fails as out of memory */
     int stage_copies; /* test feature: as on a device with memory of its own, BUFFER_DEVICE is never mapped */
 };

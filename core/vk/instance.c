@@ -21,15 +21,19 @@ static int load_functions(void)
     const char *name = asked && *asked ? asked : "libvulkan.so.1";
     void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
     if (!library)
-        return fail(ERR_DEVICE, "the Vulkan loader '%s' could not be opened; install it (libvulkan1) or name "
-                    "it in VITRO_VULKAN_LOADER", name);
+        return fail(ERR_DEVICE,
+                    "the Vulkan loader '%s' could not be opened; install it (libvulkan1) or name it in "
+                    "VITRO_VULKAN_LOADER",
+                    name);
     void *symbol = dlsym(library, "vkGetInstanceProcAddr");
     PFN_vkGetInstanceProcAddr get = NULL;
     memcpy(&get, &symbol, sizeof get); /* POSIX: a function's address fits an object pointer */
     if (!get) {
         dlclose(library);
-        return fail(ERR_DEVICE, "'%s' is no Vulkan loader: it lacks vkGetInstanceProcAddr; name another in "
-                    "VITRO_VULKAN_LOADER", name);
+        return fail(ERR_DEVICE,
+                    "'%s' is no Vulkan loader: it lacks vkGetInstanceProcAddr; name another in "
+                    "VITRO_VULKAN_LOADER",
+                    name);
     }
     volkInitializeCustom(get);
     if (volkGetInstanceVersion() < VK_API_VERSION_1_2) {
@@ -84,8 +88,10 @@ static int find_validation_layer(void)
         found |= strcmp(layers[i].layerName, validation_layer) == 0;
     mem_free(layers);
     if (rc == 0 && !found)
-        return fail(ERR_DEVICE, "validation was asked for, but %s is not installed or is switched off; install it "
-                    "(vulkan-validationlayers) or do without", validation_layer);
+        return fail(ERR_DEVICE,
+                    "validation was asked for, but %s is not installed or is switched off; install it "
+                    "(vulkan-validationlayers) or do without",
+                    validation_layer);
     return rc;
 }
 
@@ -109,10 +115,9 @@ static int create(struct instance *in, int validate)
         .ppEnabledExtensionNames = &debug_utils,
     };
     TRY(VK(vkCreateInstance(&info, NULL, &in->handle)));
-    volkLoadInstanceOnly(in->handle); /* the loader's own functions: the same for every instance */
-    if (validate)
-        return VK(vkCreateDebugUtilsMessengerEXT(in->handle, &messenger, NULL, &in->messenger));
-    return 0;
+    volkLoadInstanceOnly(in->handle); /* core functions are the loader's, the same for every instance */
+    in->destroy_messenger = vkDestroyDebugUtilsMessengerEXT;
+    return validate ? VK(vkCreateDebugUtilsMessengerEXT(in->handle, &messenger, NULL, &in->messenger)) : 0;
 }
 
 /* Best first; devices of equal rank stay in the driver's order. */
@@ -203,8 +208,10 @@ static int settle_vector_width(struct instance *in, int validate)
     if (lavapipe && bits == 32 * (int)lavapipe->subgroup_size)
         return 0;
     instance_close(in);
-    return fail(ERR_DEVICE, "this version of lavapipe does not take %d-bit vectors in a running program; start it with "
-                "LP_NATIVE_VECTOR_WIDTH=%d instead", bits, bits);
+    return fail(ERR_DEVICE,
+                "this version of lavapipe does not take %d-bit vectors in a running program; start it with "
+                "LP_NATIVE_VECTOR_WIDTH=%d instead",
+                bits, bits);
 }
 
 int instance_open(struct instance *in, int validate)
@@ -223,7 +230,7 @@ int instance_open(struct instance *in, int validate)
 void instance_close(struct instance *in)
 {
     if (in->messenger)
-        vkDestroyDebugUtilsMessengerEXT(in->handle, in->messenger, NULL);
+        in->destroy_messenger(in->handle, in->messenger, NULL);
     if (in->handle)
         vkDestroyInstance(in->handle, NULL);
     memset(in, 0, sizeof *in);

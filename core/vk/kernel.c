@@ -8,11 +8,11 @@ static const uint32_t spirv_magic = 0x07230203;
 static int check(const struct device *d, const struct kernel_spec *spec)
 {
     if (spec->spirv_bytes < 20 || spec->spirv_bytes % 4 || spec->spirv[0] != spirv_magic)
-        return fail(ERR_INPUT, "kernel %s: %zu bytes that are no SPIR-V module; compile the shader again", spec->name,
-                    spec->spirv_bytes);
+        return fail(ERR_INPUT, "kernel %s: %zu bytes that are no SPIR-V module; compile the shader again",
+                    spec->name, spec->spirv_bytes);
     if (spec->push_bytes > KERNEL_PUSH_MAX || spec->push_bytes % 4)
-        return fail(ERR_INPUT, "kernel %s: %u bytes of push constants; a multiple of 4 up to %d is allowed", spec->name,
-                    (unsigned)spec->push_bytes, KERNEL_PUSH_MAX);
+        return fail(ERR_INPUT, "kernel %s: %u bytes of push constants; a multiple of 4 up to %d is allowed",
+                    spec->name, (unsigned)spec->push_bytes, KERNEL_PUSH_MAX);
     if (spec->constant_count > KERNEL_CONSTANTS_MAX)
         return fail(ERR_INPUT, "kernel %s: %u specialisation constants; at most %d are allowed", spec->name,
                     (unsigned)spec->constant_count, KERNEL_CONSTANTS_MAX);
@@ -20,7 +20,8 @@ static int check(const struct device *d, const struct kernel_spec *spec)
     uint32_t least = d->subgroup_control ? d->info.subgroup_min : d->info.subgroup_size;
     uint32_t most = d->subgroup_control ? d->info.subgroup_max : d->info.subgroup_size;
     if (size && (size < least || size > most || (size & (size - 1))))
-        return fail(ERR_DEVICE, "kernel %s: subgroups of %u are not to be had on %s (%u to %u, powers of two)",
+        return fail(ERR_DEVICE,
+                    "kernel %s: subgroups of %u are not to be had on %s (%u to %u, powers of two)",
                     spec->name, (unsigned)size, d->info.name, (unsigned)least, (unsigned)most);
     return 0;
 }
@@ -39,7 +40,8 @@ static int create_layout(struct kernel *k, struct device *d)
     return VK(d->vk.vkCreatePipelineLayout(d->handle, &info, NULL, &k->layout));
 }
 
-static int create_pipeline(struct kernel *k, struct device *d, const struct kernel_spec *spec, VkShaderModule module)
+static int create_pipeline(struct kernel *k, struct device *d, const struct kernel_spec *spec,
+                           VkShaderModule module)
 {
     VkSpecializationMapEntry entries[KERNEL_CONSTANTS_MAX];
     for (uint32_t i = 0; i < spec->constant_count; i++)
@@ -59,15 +61,16 @@ static int create_pipeline(struct kernel *k, struct device *d, const struct kern
     int choose = control && d->info.subgroup_min < d->info.subgroup_max;
     VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
-        .stage = {
-            .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
-            .pNext = choose ? &subgroup : NULL,
-            .flags = control ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0,
-            .stage = VK_SHADER_STAGE_COMPUTE_BIT,
-            .module = module,
-            .pName = "main",
-            .pSpecializationInfo = &constants,
-        },
+        .stage =
+            {
+                .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                .pNext = choose ? &subgroup : NULL,
+                .flags = control ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0,
+                .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+                .module = module,
+                .pName = "main",
+                .pSpecializationInfo = &constants,
+            },
         .layout = k->layout,
     };
     return VK(d->vk.vkCreateComputePipelines(d->handle, d->cache.handle, 1, &info, NULL, &k->pipeline));

@@ -12,12 +12,12 @@ struct kernel;
 enum { KERNEL_PUSH_MAX = 128, KERNEL_CONSTANTS_MAX = 12 };
 
 struct kernel_spec {
-    const char *name;      /* shown by profiles and errors; lent for the kernel's life */
+    const char *name; /* shown by profiles and errors; lent for the kernel's life */
     const uint32_t *spirv;
     size_t spirv_bytes;
-    uint32_t push_bytes;   /* <= KERNEL_PUSH_MAX */
-    uint32_t constant_count;                       /* specialisation constants 0, 1, ... */
-    uint32_t constants[KERNEL_CONSTANTS_MAX];      /* their bits */
+    uint32_t push_bytes;                      /* <= KERNEL_PUSH_MAX */
+    uint32_t constant_count;                  /* specialisation constants 0, 1, ... */
+    uint32_t constants[KERNEL_CONSTANTS_MAX]; /* their bits */
     uint32_t subgroup_size; /* 0: the driver's choice; else full subgroups of just this size */
 };
 int kernel_create(struct kernel **out, struct device *d, const struct kernel_spec *spec);

@@ -32,8 +32,8 @@ static const char *payload(const char *bytes, size_t size, char hash[HASH_TEXT])
 {
     if (size <= HEAD_BYTES || memcmp(bytes, magic, MAGIC_BYTES) != 0 || bytes[HEAD_BYTES - 1] != '\n')
         return NULL;
-    if (hash_bytes(bytes + HEAD_BYTES, size - HEAD_BYTES, hash) < 0
-        || memcmp(hash, bytes + MAGIC_BYTES, HASH_TEXT - 1) != 0)
+    if (hash_bytes(bytes + HEAD_BYTES, size - HEAD_BYTES, hash) < 0 ||
+        memcmp(hash, bytes + MAGIC_BYTES, HASH_TEXT - 1) != 0)
         return NULL;
     return bytes + HEAD_BYTES;
 }

@@ -197,8 +197,9 @@ static int check_dispatch(const struct stream *s, const struct dispatch *work)
         return fail(ERR_INPUT, "kernel %s: its push constants are missing", work->kernel->name);
     for (int i = 0; i < 3; i++) {
         if (work->groups[i] > most[i])
-            return fail(ERR_DEVICE, "kernel %s: %u workgroups along axis %d, but %s allows %u; use a smaller batch",
-                        work->kernel->name, (unsigned)work->groups[i], i, s->device->info.name, (unsigned)most[i]);
+            return fail(
+                ERR_DEVICE, "kernel %s: %u workgroups along axis %d, but %s allows %u; use a smaller batch",
+                work->kernel->name, (unsigned)work->groups[i], i, s->device->info.name, (unsigned)most[i]);
     }
     return 0;
 }
@@ -216,7 +217,8 @@ void stream_dispatch(struct stream *s, const struct dispatch *work)
     const struct kernel *k = work->kernel;
     d->vk.vkCmdBindPipeline(s->command, VK_PIPELINE_BIND_POINT_COMPUTE, k->pipeline);
     if (k->push_bytes)
-        d->vk.vkCmdPushConstants(s->command, k->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, k->push_bytes, work->push);
+        d->vk.vkCmdPushConstants(s->command, k->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, k->push_bytes,
+                                 work->push);
     stamp(s, 0);
     d->vk.vkCmdDispatch(s->command, work->groups[0], work->groups[1], work->groups[2]);
     stamp(s, 1);
@@ -232,16 +234,18 @@ void stream_barrier(struct stream *s)
     s->unordered = 0;
 }
 
-static int check_copy(const struct buffer *from, uint64_t from_offset, const struct buffer *to, uint64_t to_offset,
-                      uint64_t size)
+static int check_copy(const struct buffer *from, uint64_t from_offset, const struct buffer *to,
+                      uint64_t to_offset, uint64_t size)
 {
-    if (from_offset > from->size || size > from->size - from_offset || to_offset > to->size
-        || size > to->size - to_offset)
-        return fail(ERR_INPUT, "a copy of %llu bytes from offset %llu of %zu to offset %llu of %zu leaves its buffer",
+    if (from_offset > from->size || size > from->size - from_offset || to_offset > to->size ||
+        size > to->size - to_offset)
+        return fail(ERR_INPUT,
+                    "a copy of %llu bytes from offset %llu of %zu to offset %llu of %zu leaves its buffer",
                     (unsigned long long)size, (unsigned long long)from_offset, from->size,
                     (unsigned long long)to_offset, to->size);
     if (from->object == to->object && from_offset < to_offset + size && to_offset < from_offset + size)
-        return fail(ERR_INPUT, "a copy of %llu bytes overlaps itself in one buffer", (unsigned long long)size);
+        return fail(ERR_INPUT, "a copy of %llu bytes overlaps itself in one buffer",
+                    (unsigned long long)size);
     return 0;
 }
 
@@ -307,12 +311,13 @@ int stream_time(struct stream *s, uint32_t i, const char **label, const struct k
 {
     struct device *d = s->device;
     if (!s->profile || !s->submitted || i >= s->count)
-        return fail(ERR_INPUT, "dispatch %u has no time: the stream has %u, %s", (unsigned)i, (unsigned)s->count,
+        return fail(ERR_INPUT, "dispatch %u has no time: the stream has %u, %s", (unsigned)i,
+                    (unsigned)s->count,
                     s->profile ? "or was not submitted yet" : "and was created without a profile");
     TRY(stream_wait(s, 0));
     uint64_t stamps[2];
-    TRY(VK(d->vk.vkGetQueryPoolResults(d->handle, s->queries[i / POOL_DISPATCHES], 2 * (i % POOL_DISPATCHES), 2,
-                                       sizeof stamps, stamps, sizeof stamps[0],
+    TRY(VK(d->vk.vkGetQueryPoolResults(d->handle, s->queries[i / POOL_DISPATCHES], 2 * (i % POOL_DISPATCHES),
+                                       2, sizeof stamps, stamps, sizeof stamps[0],
                                        VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT)));
     uint64_t ticks = stamps[1] - stamps[0];
     if (d->timestamp_bits < 64)

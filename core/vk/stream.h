@@ -20,7 +20,7 @@ void stream_destroy(struct stream *s); /* waits for its submits; NULL is fine */
  * work for profiles; 0: unknown. `label` is lent for the stream's life. */
 struct dispatch {
     const struct kernel *kernel;
-    const void *push;      /* the kernel's push_bytes, copied */
+    const void *push; /* the kernel's push_bytes, copied */
     uint32_t groups[3];
     const char *label;
     double flops, bytes;
@@ -28,8 +28,8 @@ struct dispatch {
 int stream_begin(struct stream *s); /* forgets what was recorded */
 void stream_dispatch(struct stream *s, const struct dispatch *work);
 void stream_barrier(struct stream *s); /* later work sees what earlier work wrote */
-void stream_copy(struct stream *s, const struct buffer *from, uint64_t from_offset,
-                 const struct buffer *to, uint64_t to_offset, uint64_t size);
+void stream_copy(struct stream *s, const struct buffer *from, uint64_t from_offset, const struct buffer *to,
+                 uint64_t to_offset, uint64_t size);
 int stream_end(struct stream *s);
 
 /* Submits the recording and returns at once; its completion is counted. At most 8 submits of a
@@ -40,7 +40,7 @@ int stream_wait(struct stream *s, uint32_t pending);
 
 /* After a finished submit of a profiled stream: nanoseconds of dispatch i of the last submit. */
 uint32_t stream_dispatch_count(const struct stream *s);
-int stream_time(struct stream *s, uint32_t i, const char **label, const struct kernel **kernel,
-                double *ns, double *flops, double *bytes);
+int stream_time(struct stream *s, uint32_t i, const char **label, const struct kernel **kernel, double *ns,
+                double *flops, double *bytes);
 
 #endif

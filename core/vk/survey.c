@@ -5,28 +5,29 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* member of struct features, needed by every kernel, what it is called in a refusal */
-#define FEATURES(X)                                                                      \
-    X(core.features.shaderInt64, 1, "64-bit integers in shaders (shaderInt64)")          \
-    X(core.features.shaderInt16, 0, "")                                                  \
-    X(v11.storageBuffer16BitAccess, 0, "")                                               \
-    X(v12.bufferDeviceAddress, 1, "buffer addresses in shaders (bufferDeviceAddress)")   \
-    X(v12.storageBuffer8BitAccess, 1, "8-bit storage (storageBuffer8BitAccess)")         \
-    X(v12.uniformAndStorageBuffer8BitAccess, 0, "")                                      \
-    X(v12.shaderInt8, 1, "8-bit integers in shaders (shaderInt8)")                       \
-    X(v12.scalarBlockLayout, 1, "scalar block layout (scalarBlockLayout)")               \
-    X(v12.timelineSemaphore, 1, "timeline semaphores (timelineSemaphore)")               \
-    X(v12.shaderFloat16, 0, "")                                                          \
-    X(v12.shaderSubgroupExtendedTypes, 0, "")                                            \
-    X(v12.vulkanMemoryModel, 0, "")                                                      \
-    X(v12.vulkanMemoryModelDeviceScope, 0, "")                                           \
-    X(subgroup.subgroupSizeControl, 0, "")                                               \
+#define FEATURES(X)                                                                    \
+    X(core.features.shaderInt64, 1, "64-bit integers in shaders (shaderInt64)")        \
+    X(core.features.shaderInt16, 0, "")                                                \
+    X(v11.storageBuffer16BitAccess, 0, "")                                             \
+    X(v12.bufferDeviceAddress, 1, "buffer addresses in shaders (bufferDeviceAddress)") \
+    X(v12.storageBuffer8BitAccess, 1, "8-bit storage (storageBuffer8BitAccess)")       \
+    X(v12.uniformAndStorageBuffer8BitAccess, 0, "")                                    \
+    X(v12.shaderInt8, 1, "8-bit integers in shaders (shaderInt8)")                     \
+    X(v12.scalarBlockLayout, 1, "scalar block layout (scalarBlockLayout)")             \
+    X(v12.timelineSemaphore, 1, "timeline semaphores (timelineSemaphore)")             \
+    X(v12.shaderFloat16, 0, "")                                                        \
+    X(v12.shaderSubgroupExtendedTypes, 0, "")                                          \
+    X(v12.vulkanMemoryModel, 0, "")                                                    \
+    X(v12.vulkanMemoryModelDeviceScope, 0, "")                                         \
+    X(subgroup.subgroupSizeControl, 0, "")                                             \
     X(subgroup.computeFullSubgroups, 0, "")
 
 static const VkSubgroupFeatureFlags needed_subgroup_operations =
-    VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT
-    | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
+    VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT |
+    VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
 
 int survey_has_extension(VkPhysicalDevice physical, const char *name)
 {
@@ -48,7 +49,8 @@ static int has_subgroup_control(VkPhysicalDevice physical, uint32_t api_version)
     if (api_version < VK_API_VERSION_1_2)
         return 0;
     return api_version >= VK_API_VERSION_1_3
-               ? 1 : survey_has_extension(physical, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+               ? 1
+               : survey_has_extension(physical, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
 }
 
 void features_link(struct features *f, int with_subgroup)
@@ -68,16 +70,17 @@ int survey_features(VkPhysicalDevice physical, const struct device_info *info, s
     memset(want, 0, sizeof *want);
     if (info->api_version < VK_API_VERSION_1_2)
         return fail(ERR_DEVICE, "%s offers only Vulkan %u.%u; version 1.2 is needed: update its driver",
-                    info->name, VK_API_VERSION_MAJOR(info->api_version), VK_API_VERSION_MINOR(info->api_version));
+                    info->name, VK_API_VERSION_MAJOR(info->api_version),
+                    VK_API_VERSION_MINOR(info->api_version));
     struct features has = {0};
     int control = has_subgroup_control(physical, info->api_version);
     TRY(control);
     features_link(&has, control);
     vkGetPhysicalDeviceFeatures2(physical, &has.core);
     features_link(want, control);
-#define X(member, needed, words)                                                                             \
-    if (needed && !has.member)                                                                               \
-        return fail(ERR_DEVICE, "%s lacks %s; use another device or a newer driver", info->name, words);     \
+#define X(member, needed, words)                                                                         \
+    if (needed && !has.member)                                                                           \
+        return fail(ERR_DEVICE, "%s lacks %s; use another device or a newer driver", info->name, words); \
     want->member = has.member;
     FEATURES(X)
 #undef X
@@ -89,10 +92,12 @@ int survey_features(VkPhysicalDevice physical, const struct device_info *info, s
         .pNext = &subgroup,
     };
     vkGetPhysicalDeviceProperties2(physical, &properties);
-    if (!(subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT)
-        || (subgroup.supportedOperations & needed_subgroup_operations) != needed_subgroup_operations)
-        return fail(ERR_DEVICE, "%s lacks subgroup arithmetic, ballot or shuffle; use another device or a newer "
-                    "driver", info->name);
+    if (!(subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) ||
+        (subgroup.supportedOperations & needed_subgroup_operations) != needed_subgroup_operations)
+        return fail(ERR_DEVICE,
+                    "%s lacks subgroup arithmetic, ballot or shuffle; use another device or a newer "
+                    "driver",
+                    info->name);
     uint32_t family, bits;
     return survey_queue(physical, &family, &bits);
 }
@@ -153,13 +158,16 @@ static int read_properties(VkPhysicalDevice physical, struct properties *p)
     return 0;
 }
 
-static uint64_t device_heap(VkPhysicalDevice physical)
+/* A processor's heap is its memory, of which Mesa 22 admits only 2 GiB. */
+static uint64_t device_heap(VkPhysicalDevice physical, int is_cpu)
 {
     VkPhysicalDeviceMemoryProperties memory;
-    uint64_t largest = 0;
+    long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
+    uint64_t largest = is_cpu && pages > 0 && page_bytes > 0 ? (uint64_t)pages * (uint64_t)page_bytes : 0;
     vkGetPhysicalDeviceMemoryProperties(physical, &memory);
     for (uint32_t i = 0; i < memory.memoryHeapCount; i++) {
-        if ((memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) && memory.memoryHeaps[i].size > largest)
+        if ((memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) &&
+            memory.memoryHeaps[i].size > largest)
             largest = memory.memoryHeaps[i].size;
     }
     return largest;
@@ -181,17 +189,18 @@ static int offers(VkPhysicalDevice physical, struct device_info *info)
     features_link(&has, 0);
     vkGetPhysicalDeviceFeatures2(physical, &has.core);
     info->has_fp16 = has.v12.shaderFloat16 && has.v11.storageBuffer16BitAccess;
-    info->has_coopmat = survey_has_extension(physical, "VK_KHR_cooperative_matrix");
-    return info->has_coopmat < 0 ? info->has_coopmat : 0;
+    int has_coopmat = survey_has_extension(physical, "VK_KHR_cooperative_matrix");
+    TRY(has_coopmat);
+    /* lavapipe (26.1.6) crashes on cooperative matrices when its vectors are wider than 256 bits */
+    info->has_coopmat = has_coopmat && !(info->is_llvmpipe && info->subgroup_size > 8);
+    return 0;
 }
 
 int survey_info(VkPhysicalDevice physical, struct device_info *info)
 {
     static const int ranks[] = {
-        [VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU] = 0,
-        [VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU] = 1,
-        [VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU] = 2,
-        [VK_PHYSICAL_DEVICE_TYPE_OTHER] = 3,
+        [VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU] = 0, [VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU] = 1,
+        [VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU] = 2,  [VK_PHYSICAL_DEVICE_TYPE_OTHER] = 3,
         [VK_PHYSICAL_DEVICE_TYPE_CPU] = 4,
     };
     struct properties p;
@@ -215,7 +224,7 @@ int survey_info(VkPhysicalDevice physical, struct device_info *info)
     memcpy(info->max_groups, core->limits.maxComputeWorkGroupCount, sizeof info->max_groups);
     info->max_storage_range = core->limits.maxStorageBufferRange;
     info->max_allocation = p.maintenance.maxMemoryAllocationSize;
-    info->heap_bytes = device_heap(physical);
+    info->heap_bytes = device_heap(physical, info->is_cpu);
     TRY(offers(physical, info));
     if (survey_queue(physical, &family, &timestamp_bits) == 0 && timestamp_bits > 0)
         info->timestamp_ns = (double)core->limits.timestampPeriod;

@@ -44,7 +44,8 @@ static int asked_width(int *bits)
             return 0;
         }
     }
-    return fail(ERR_INPUT, "the environment's VITRO_VECTOR_WIDTH is '%.40s'; it must be 128, 256 or 512", asked);
+    return fail(ERR_INPUT, "the environment's VITRO_VECTOR_WIDTH is '%.40s'; it must be 128, 256 or 512",
+                asked);
 }
 
 /* Linux lists the processor's features as words; elsewhere the answer is no. */
@@ -67,7 +68,9 @@ static int processor_has_avx512(void)
 
 static int set_variable(const char *name, const char *value)
 {
-    return setenv(name, value, 1) == 0 ? 0 : fail(ERR_MEMORY, "out of memory: the environment cannot hold %s", name);
+    return setenv(name, value, 1) == 0
+               ? 0
+               : fail(ERR_MEMORY, "out of memory: the environment cannot hold %s", name);
 }
 
 /* Appends a folder for the width to the user's folder for Mesa's cache, or to our own cache folder.
@@ -102,7 +105,8 @@ int vector_width_settle(const struct device_info *lavapipe, int *bits)
         return separate_cache(now);
     }
     if (*bits == 0)
-        *bits = now < 512 && lavapipe->driver_version >= first_fast_mesa && processor_has_avx512() ? 512 : now;
+        *bits =
+            now < 512 && lavapipe->driver_version >= first_fast_mesa && processor_has_avx512() ? 512 : now;
     char text[16];
     snprintf(text, sizeof text, "%d", *bits);
     TRY(set_variable(width_variable, text));

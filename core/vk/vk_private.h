@@ -16,7 +16,6 @@ enum { INSTANCE_DEVICES_MAX = 16, MESSAGE_SIZE = 768, SUBMITS_MAX = 8 };
 /* An error code for a call's result: 0, or negative with a sentence that names the call. */
 #define VK(call) vk_check((call), #call)
 int vk_check(VkResult result, const char *call);
-const char *vk_result_name(VkResult result);
 
 /* Opens the loader once per process: libvulkan.so.1, or what VITRO_VULKAN_LOADER names. A failure
  * is not remembered. */
@@ -34,6 +33,7 @@ struct validation { /* what VK_LAYER_KHRONOS_validation said */
 struct instance { /* lives in one place: the messenger points into it */
     VkInstance handle;
     VkDebugUtilsMessengerEXT messenger;
+    PFN_vkDestroyDebugUtilsMessengerEXT destroy_messenger; /* volk's own pointer is the last instance's */
     struct validation validation;
     uint32_t count;
     VkPhysicalDevice physical[INSTANCE_DEVICES_MAX]; /* best first */
@@ -73,15 +73,15 @@ struct device {
     VkQueue queue;
     uint32_t family;
     uint32_t timestamp_bits;
-    struct VolkDeviceTable vk; /* this device's functions */
+    struct VolkDeviceTable vk;                 /* this device's functions */
     PFN_vkSetDebugUtilsObjectNameEXT set_name; /* NULL without validation */
     struct device_info info;
     int subgroup_control; /* a kernel may ask for a subgroup size */
     VkPhysicalDeviceMemoryProperties memory;
-    int staged;       /* device buffers are not mapped: the device's memory is its own */
+    int staged;          /* device buffers are not mapped: the device's memory is its own */
     uint64_t max_buffer; /* bytes */
     uint64_t used, peak; /* bytes of device memory */
-    size_t fail_in;   /* test feature: the fail_in-th buffer from now fails; 0: off */
+    size_t fail_in;      /* test feature: the fail_in-th buffer from now fails; 0: off */
     struct pipeline_cache cache;
     VkCommandPool transfer_pool; /* for blocking copies */
     VkCommandBuffer transfer;

@@ -4,23 +4,23 @@
 #include <string.h>
 
 /* result, our code, what it means and what helps */
-#define RESULTS(X)                                                                                  \
+#define RESULTS(X)                                                                                    \
     X(VK_ERROR_OUT_OF_HOST_MEMORY, MEMORY, "the driver ran out of host memory; close other programs") \
-    X(VK_ERROR_OUT_OF_DEVICE_MEMORY, DEVICE,                                                        \
-      "the device is out of memory; use a smaller batch or close its other users")                  \
-    X(VK_ERROR_DEVICE_LOST, DEVICE,                                                                 \
+    X(VK_ERROR_OUT_OF_DEVICE_MEMORY, DEVICE,                                                          \
+      "the device is out of memory; use a smaller batch or close its other users")                    \
+    X(VK_ERROR_DEVICE_LOST, DEVICE,                                                                   \
       "the device was lost: the driver reset it, a kernel ran too long or read outside its buffers; " \
-      "start the program again")                                                                    \
-    X(VK_ERROR_INITIALIZATION_FAILED, DEVICE, "the driver could not start; check its installation")  \
-    X(VK_ERROR_MEMORY_MAP_FAILED, DEVICE, "memory could not be mapped; use a smaller batch")         \
-    X(VK_ERROR_LAYER_NOT_PRESENT, DEVICE, "a Vulkan layer is missing; install it")                   \
-    X(VK_ERROR_EXTENSION_NOT_PRESENT, DEVICE, "an extension is missing; update the driver")          \
-    X(VK_ERROR_FEATURE_NOT_PRESENT, DEVICE, "a feature is missing; update the driver")               \
-    X(VK_ERROR_INCOMPATIBLE_DRIVER, DEVICE,                                                          \
-      "no Vulkan driver was found; install one (mesa-vulkan-drivers runs on any processor)")         \
-    X(VK_ERROR_TOO_MANY_OBJECTS, DEVICE, "the driver allows no more objects of this kind")           \
-    X(VK_ERROR_FRAGMENTATION, DEVICE, "the driver's pool is fragmented; start the program again")    \
-    X(VK_ERROR_INVALID_SHADER_NV, DEVICE, "the driver refused the shader; update the driver")        \
+      "start the program again")                                                                      \
+    X(VK_ERROR_INITIALIZATION_FAILED, DEVICE, "the driver could not start; check its installation")   \
+    X(VK_ERROR_MEMORY_MAP_FAILED, DEVICE, "memory could not be mapped; use a smaller batch")          \
+    X(VK_ERROR_LAYER_NOT_PRESENT, DEVICE, "a Vulkan layer is missing; install it")                    \
+    X(VK_ERROR_EXTENSION_NOT_PRESENT, DEVICE, "an extension is missing; update the driver")           \
+    X(VK_ERROR_FEATURE_NOT_PRESENT, DEVICE, "a feature is missing; update the driver")                \
+    X(VK_ERROR_INCOMPATIBLE_DRIVER, DEVICE,                                                           \
+      "no Vulkan driver was found; install one (mesa-vulkan-drivers runs on any processor)")          \
+    X(VK_ERROR_TOO_MANY_OBJECTS, DEVICE, "the driver allows no more objects of this kind")            \
+    X(VK_ERROR_FRAGMENTATION, DEVICE, "the driver's pool is fragmented; start the program again")     \
+    X(VK_ERROR_INVALID_SHADER_NV, DEVICE, "the driver refused the shader; update the driver")         \
     X(VK_ERROR_UNKNOWN, DEVICE, "the driver failed without saying why; update it")
 
 static const struct {
@@ -43,12 +43,6 @@ static int find(VkResult result)
     return -1;
 }
 
-const char *vk_result_name(VkResult result)
-{
-    int i = find(result);
-    return i >= 0 ? results[i].name : "an unknown VkResult";
-}
-
 int vk_check(VkResult result, const char *call)
 {
     if (result >= 0)
@@ -58,7 +52,7 @@ int vk_check(VkResult result, const char *call)
     int length = (int)strcspn(name, "(");
     int i = find(result);
     if (i < 0)
-        return fail(ERR_DEVICE, "%.*s: the driver answered with VkResult %d; update the driver", length,
-                    name, (int)result);
+        return fail(ERR_DEVICE, "%.*s: the driver answered with VkResult %d; update the driver", length, name,
+                    (int)result);
     return fail(results[i].code, "%.*s: %s (%s)", length, name, results[i].meaning, results[i].name);
 }

@@ -1,5 +1,5 @@
-/* test_vk_loader.c - machines without a loader and without a driver. The loader stays open once it was found, so
- * the order of these tests matters. */
+/* test_vk_loader.c - machines without a loader and without a driver. The loader stays open once it was
+ * found, so the order of these tests matters. */
 #include "device.h"
 #include "error.h"
 
@@ -11,10 +11,10 @@
 
 #include <cmocka.h>
 
-#define assert_says(words)                                                 \
-    do {                                                                   \
-        if (!strstr(error_text(), words))                                  \
-            fail_msg("'%s' does not say '%s'", error_text(), words);       \
+#define assert_says(words)                                           \
+    do {                                                             \
+        if (!strstr(error_text(), words))                            \
+            fail_msg("'%s' does not say '%s'", error_text(), words); \
     } while (0)
 
 static struct device_info infos[16];
@@ -25,7 +25,8 @@ static void without_a_loader_one_sentence_says_what_to_install(void **state)
     struct device *d;
     setenv("VITRO_VULKAN_LOADER", "libvulkan_is_not_here.so.1", 1);
     assert_int_equal(device_list(infos, 16), ERR_DEVICE);
-    assert_says("the Vulkan loader 'libvulkan_is_not_here.so.1' could not be opened; install it (libvulkan1)");
+    assert_says(
+        "the Vulkan loader 'libvulkan_is_not_here.so.1' could not be opened; install it (libvulkan1)");
     assert_int_equal(device_open(&d, &(struct device_spec){.index = -1}), ERR_DEVICE);
     assert_null(d);
 }

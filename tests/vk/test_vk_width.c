@@ -20,7 +20,7 @@
 
 enum { INVOCATIONS = 64, NOT_LAVAPIPE = 1, FAILED = 2 };
 
-struct seen { /* by a child */
+struct seen {    /* by a child */
     int outcome; /* 0, NOT_LAVAPIPE or FAILED */
     uint32_t reported, lanes, subgroups;
     char width[32], cache[512], sentence[512];
@@ -33,9 +33,13 @@ static int run_lanes(struct device *d, uint32_t *word)
     struct stream *s = NULL;
     struct buffer b = {0};
     int rc;
-    TRY_OUT(kernel_create(&k, d, &(struct kernel_spec){
-        .name = "lanes", .spirv = vk_test_lanes_spv, .spirv_bytes = sizeof vk_test_lanes_spv, .push_bytes = 8,
-        .constant_count = 1, .constants = {INVOCATIONS}}));
+    TRY_OUT(kernel_create(&k, d,
+                          &(struct kernel_spec){.name = "lanes",
+                                                .spirv = vk_test_lanes_spv,
+                                                .spirv_bytes = sizeof vk_test_lanes_spv,
+                                                .push_bytes = 8,
+                                                .constant_count = 1,
+                                                .constants = {INVOCATIONS}}));
     TRY_OUT(buffer_create(&b, d, BUFFER_DEVICE, 4 * INVOCATIONS, "lanes"));
     TRY_OUT(stream_create(&s, d, 0));
     TRY_OUT(stream_begin(s));
@@ -166,7 +170,8 @@ static void a_width_that_does_not_exist_is_refused(void **state)
     (void)state;
     struct seen seen = look_in_child("511", NULL, 0);
     assert_int_equal(seen.outcome, FAILED);
-    assert_string_equal(seen.sentence, "the environment's VITRO_VECTOR_WIDTH is '511'; it must be 128, 256 or 512");
+    assert_string_equal(seen.sentence,
+                        "the environment's VITRO_VECTOR_WIDTH is '511'; it must be 128, 256 or 512");
 }
 
 static int remove_folder(const char *folder)
@@ -195,7 +200,8 @@ int main(void)
     struct seen first = look_in_child(NULL, NULL, 0);
     int failures;
     if (first.outcome != 0) {
-        print_message("not run: %s\n", first.outcome == FAILED ? first.sentence : "the device is not lavapipe");
+        print_message("not run: %s\n",
+                      first.outcome == FAILED ? first.sentence : "the device is not lavapipe");
         failures = 77;
     } else {
         failures = cmocka_run_group_tests(tests, NULL, NULL);

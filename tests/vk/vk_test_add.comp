@@ -1,4 +1,4 @@
-// vk_test_add.comp - out[i] = a[i] + scale * b[i] + bias, i < count: constants of both kinds, three addresses.
+// vk_test_add.comp - out[i] = a[i] + scale * b[i] + bias, i < count: constants of both kinds, addresses.
 #version 460
 #extension GL_EXT_buffer_reference : require
 #extension GL_EXT_scalar_block_layout : require
