@@ -1,0 +1,53 @@
+// attention_back_q.comp - the gradient of attention's queries, for GPUs; first half of the backward.
+//
+// With p = exp(scale q k - lse) computed again and delta = sum d_out out (kept for the second half):
+//     ds = p (d_out v - delta) scale,  dq = ds k.
+// An invocation owns a query. Writes the query columns of d_qkv. Grid: (ceil(T / 64), heads, batch).
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "attention_gpu.glsl"
+
+layout(push_constant) uniform Push {
+    RF qkv, from, lse, d_out, delta, d_qkv; // from: attention's result
+    uint T, heads;
+    float scale;
+};
+
+void main()
+{
+    const uint h = gl_WorkGroupID.y, z = gl_WorkGroupID.z;
+    const uint width = heads * D, row = 3u * width;
+    const uint t = gl_WorkGroupID.x * GROUP + gl_LocalInvocationIndex, mine = min(t, T - 1u);
+    RF head = qkv + (z * T * row + h * D);
+    const uint at_out = (z * T + mine) * width + h * D, at_row = (z * heads + h) * T + mine;
+
+    float q[D], g[D], dq[D];
+    float rest = 0.0;
+    FOR_D {
+        q[i] = head[mine * row + i].v * (scale * LOG2_E);
+        g[i] = d_out[at_out + i].v;
+        rest = fma(g[i], from[at_out + i].v, rest);
+        dq[i] = 0.0;
+    }
+    const float top = lse[at_row].v * LOG2_E;
+    for (uint j = 0u; j < T; j += TILE) {
+        LOAD_TILE(tile_x, head + width, row, j)
+        LOAD_TILE(tile_y, head + 2u * width, row, j)
+        barrier();
+        const uint count = min(TILE, T - j);
+        for (uint n = 0u; n < count; n++) {
+            float s = 0.0, dp = 0.0;
+            FOR_D {
+                s = fma(q[i], tile_x[n][i], s);
+                dp = fma(g[i], tile_y[n][i], dp);
+            }
+            float ds = exp2(s - top) * (dp - rest) * scale;
+            FOR_D dq[i] = fma(ds, tile_x[n][i], dq[i]);
+        }
+        barrier();
+    }
+    if (t < T) {
+        delta[at_row].v = rest;
+        FOR_D d_qkv[(z * T + t) * row + h * D + i].v = dq[i];
+    }
+}
