@@ -130,7 +130,7 @@ static int infer_image(const struct import *in, struct vit_shape *s)
                     "%s: pos_embed has %d positions; a class token and a square grid of patches are "
                     "needed, such as 197",
                     in->path, tokens);
-    if (grid > INT32_MAX / s->patch)
+    if ((int64_t)grid * s->patch > INT32_MAX)
         return fail(ERR_INPUT, "%s: %d patches of %d pixels a side make too large an image", in->path, grid,
                     s->patch);
     s->image = grid * s->patch;
