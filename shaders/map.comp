@@ -16,6 +16,7 @@ layout(push_constant) uniform Push {
     uint out_stride[4], a_stride[4], b_stride[4]; // in floats; dropout: b_stride counts the draws
     float scale, shift;             // affine, fill (shift), dropout (scale 1 / (1 - p))
     uint stream, threshold;         // dropout: a draw below the threshold drops the element
+    uint first_draw;
 };
 
 const uint MAP_COPY = 0, MAP_ADD = 1, MAP_MUL = 2, MAP_AFFINE = 3, MAP_UNARY = 4, MAP_UNARY_BACK = 5,
@@ -69,8 +70,8 @@ void main()
     uint i0 = gl_WorkGroupID.z / size[1], i1 = gl_WorkGroupID.z % size[1], i2 = gl_WorkGroupID.y;
     RF po = out_ + (i0 * out_stride[0] + i1 * out_stride[1] + i2 * out_stride[2]);
     RF pa = a + (i0 * a_stride[0] + i1 * a_stride[1] + i2 * a_stride[2]);
-    uint draws = i0 * b_stride[0] + i1 * b_stride[1] + i2 * b_stride[2];
-    RF pb = b + draws;
+    uint along = i0 * b_stride[0] + i1 * b_stride[1] + i2 * b_stride[2], draws = first_draw + along;
+    RF pb = b + along;
     uint i = gl_WorkGroupID.x * CHUNK, end = min(i + CHUNK, size[3]);
     for (; i + 4u * LANES <= end; i += 4u * LANES) {
         float x[4];

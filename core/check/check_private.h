@@ -1,0 +1,32 @@
+/* check_private.h - a case: a little tape with random inputs, and what of it is compared. */
+#ifndef VITRO_CHECK_PRIVATE_H
+#define VITRO_CHECK_PRIVATE_H
+
+#include "tape.h"
+
+enum { CHECK_LEAVES = 8, CHECK_OUTPUTS = 4 };
+
+struct check_leaf {
+    value leaf;
+    double low, high; /* infinite: normal numbers; whole and more than 2 apart: whole numbers below high */
+};
+
+struct check_net {
+    struct tape *tape;
+    struct check_leaf leaves[CHECK_LEAVES];
+    uint32_t leaf_count;
+    value outputs[CHECK_OUTPUTS];
+    uint32_t output_count;
+};
+value check_input(struct check_net *n, struct shape s);
+value check_ranged(struct check_net *n, struct shape s, double low, double high);
+void check_output(struct check_net *n, value v);
+
+struct check_case {
+    const char *name;
+    double tolerance;
+    void (*trace)(struct check_net *n);
+};
+extern const struct check_case check_cases[]; /* ended by a NULL name */
+
+#endif

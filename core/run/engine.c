@@ -1,0 +1,122 @@
+/* engine.c - see engine.h. */
+#include "engine.h"
+
+#include "error.h"
+#include "memory.h"
+#include "push.h"
+
+#include <string.h>
+
+#include "adamw_spv.h"
+#include "advance_spv.h"
+#include "attention_back_kv_cpu_spv.h"
+#include "attention_back_q_cpu_spv.h"
+#include "attention_cpu_spv.h"
+#include "column_sum_spv.h"
+#include "cross_entropy_spv.h"
+#include "feed_spv.h"
+#include "gemm_cpu_spv.h"
+#include "layernorm_back_spv.h"
+#include "layernorm_spv.h"
+#include "map_spv.h"
+#include "pack_cpu_spv.h"
+#include "patches_spv.h"
+#include "record_spv.h"
+#include "row_sum_spv.h"
+#include "softmax_back_spv.h"
+#include "softmax_spv.h"
+#include "unfold_spv.h"
+
+enum { LANES_MAX = 64 };
+
+static const struct source {
+    const char *name;
+    const uint32_t *spirv;
+    size_t bytes;
+    uint32_t push_bytes;
+} sources[SHADER_COUNT] = {
+#define X(NAME, name, push) {#name, name##_spv, sizeof name##_spv, sizeof(push)},
+    SHADERS(X)
+#undef X
+};
+
+struct entry { /* one pipeline */
+    struct entry *next;
+    uint32_t count, constants[KERNEL_CONSTANTS_MAX];
+    struct kernel *kernel;
+};
+
+struct engine {
+    struct device *device;
+    uint32_t lanes;
+    struct entry *entries[SHADER_COUNT];
+};
+
+int engine_create(struct engine **out, struct device *device)
+{
+    struct engine *e = mem_alloc(1, sizeof *e);
+    if (!e)
+        return ERR_MEMORY;
+    e->device = device;
+    e->lanes = device_info(device)->subgroup_size;
+    if (e->lanes > LANES_MAX)
+        e->lanes = LANES_MAX;
+    *out = e;
+    return 0;
+}
+
+void engine_destroy(struct engine *e)
+{
+    for (int s = 0; e && s < SHADER_COUNT; s++)
+        for (struct entry *i = e->entries[s], *next; i; i = next) {
+            next = i->next;
+            kernel_destroy(e->device, i->kernel);
+            mem_free(i);
+        }
+    mem_free(e);
+}
+
+struct device *engine_device(const struct engine *e)
+{
+    return e->device;
+}
+
+uint32_t engine_lanes(const struct engine *e)
+{
+    return e->lanes;
+}
+
+int engine_is_cpu(const struct engine *e)
+{
+    return device_info(e->device)->is_cpu;
+}
+
+int engine_kernel(struct engine *e, enum shader shader, const uint32_t *constants, uint32_t count,
+                  const struct kernel **out)
+{
+    const struct source *source = &sources[shader];
+    for (struct entry *i = e->entries[shader]; i; i = i->next)
+        if (i->count == count && !memcmp(i->constants, constants, count * sizeof *constants)) {
+            *out = i->kernel;
+            return 0;
+        }
+    struct entry *made = mem_alloc(1, sizeof *made);
+    if (!made)
+        return ERR_MEMORY;
+    made->count = count;
+    memcpy(made->constants, constants, count * sizeof *constants);
+    struct kernel_spec spec = {.name = source->name, .spirv = source->spirv, .spirv_bytes = source->bytes,
+                               .push_bytes = source->push_bytes, .constant_count = count + 1,
+                               .subgroup_size = e->lanes};
+    spec.constants[0] = e->lanes;
+    memcpy(spec.constants + 1, constants, count * sizeof *constants);
+    int rc = kernel_create(&made->kernel, e->device, &spec);
+    if (rc < 0) {
+        mem_free(made);
+        return rc;
+    }
+    made->next = e->entries[shader];
+    e->entries[shader] = made;
+    *out = made->kernel;
+    return 0;
+}

@@ -1,0 +1,29 @@
+/* engine.h - a device with its compiled kernels: each shader's pipeline is made when a program first
+ * asks for it, with the specialisation constants it asks for, and kept. */
+#ifndef VITRO_RUN_ENGINE_H
+#define VITRO_RUN_ENGINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "device.h"
+#include "kernel.h"
+#include "shaders.h"
+
+struct engine;
+
+/* `device` is lent for the engine's life. */
+int engine_create(struct engine **out, struct device *device);
+void engine_destroy(struct engine *e); /* NULL is fine */
+struct device *engine_device(const struct engine *e);
+
+/* Floats that one workgroup moves at a time: constant 0 of every shader. */
+uint32_t engine_lanes(const struct engine *e);
+/* Whether kernels of the CPU-device style are chosen. */
+int engine_is_cpu(const struct engine *e);
+
+/* Constant 0 is the lanes; constants[0 .. count - 1] are 1 and up. *out is lent for the engine's life. */
+int engine_kernel(struct engine *e, enum shader shader, const uint32_t *constants, uint32_t count,
+                  const struct kernel **out);
+
+#endif

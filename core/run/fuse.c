@@ -1,0 +1,121 @@
+/* fuse.c - finds what a matrix product's epilogue can take over: a scale, a bias, an activation (keeping
+ * the value before it when the backward pass wants it), the derivative of one, and a sum with another
+ * tensor. */
+#include "program.h"
+
+#include "error.h"
+
+struct use { /* of a root by live values */
+    uint32_t count;
+    value first;
+};
+
+/* An operand of `n` other than `of` (both as roots), or 0. */
+static value other_operand(const struct program *p, const struct node *n, value of)
+{
+    value a = program_root(p, n->in[0]), b = program_root(p, n->in[1]);
+    return a == of && b != of ? b : b == of && a != of ? a : 0;
+}
+
+/* Whether `v` is a vector along the last axis of a tensor of shape s. */
+static int is_row_vector(const struct program *p, const struct node *add, value v, int32_t width)
+{
+    for (int i = 0; i < 2; i++)
+        if (program_root(p, add->in[i]) == v) {
+            struct shape s = tape_shape(p->tape, add->in[i]);
+            return shape_count(s) == width && s.rank > 0 && s.dim[s.rank - 1] == width &&
+                   add->shape.dim[add->shape.rank - 1] == width;
+        }
+    return 0;
+}
+
+static int same_count(const struct program *p, value a, value b)
+{
+    return shape_count(tape_shape(p->tape, a)) == shape_count(tape_shape(p->tape, b));
+}
+
+/* Takes over the value u = op(at, ...) if it can; returns whether it did. `width` is the product's last
+ * axis, `keep` says that `at` has other, later uses. */
+static int take(const struct program *p, struct fusion *f, value at, value u, int32_t width, int keep)
+{
+    const struct node *n = tape_node(p->tape, u);
+    int plain = !f->bias && !f->activation && !f->back && !f->residual;
+    value other = op_arity[n->op] == 2 ? other_operand(p, n, at) : 0;
+    if (f->residual || !same_count(p, at, u))
+        return 0;
+    if (n->op == OP_UNARY && !f->activation && !f->back) {
+        f->activation = 1;
+        f->fn = n->attr.unary.fn;
+        f->keep = keep ? at : 0;
+        return 1;
+    }
+    if (keep)
+        return 0;
+    if (n->op == OP_AFFINE && plain && n->attr.affine.shift == 0) {
+        f->alpha *= n->attr.affine.scale;
+        return 1;
+    }
+    if (n->op == OP_ADD && other && plain && is_row_vector(p, n, other, width)) {
+        f->bias = other;
+        return 1;
+    }
+    if (n->op == OP_UNARY_BACK && other && plain && program_root(p, n->in[1]) == at) {
+        f->back = other;
+        f->fn = n->attr.unary.fn;
+        return 1;
+    }
+    if (n->op == OP_ADD && other && same_count(p, other, u)) {
+        f->residual = other;
+        return 1;
+    }
+    return 0;
+}
+
+/* Follows the product at v upwards through its users. It runs where its epilogue ends, so that all
+ * operands are there; a value kept on the way is written only then, which is early enough for its other
+ * users, who come after the first, as long as nothing is taken over behind it. */
+static void follow(struct program *p, const struct use *uses, value v)
+{
+    struct fusion f = {.product = v, .alpha = 1};
+    struct shape s = tape_shape(p->tape, v);
+    value at = v;
+    while (!f.keep) {
+        value u = uses[at].first;
+        if (!u || p->absorbed[u] || p->fusions[u].product)
+            break;
+        if (!take(p, &f, at, u, s.dim[s.rank - 1], uses[at].count > 1))
+            break;
+        p->absorbed[at] = 1;
+        at = u;
+    }
+    p->fusions[at] = f;
+}
+
+static void count_uses(struct program *p, struct use *uses, const value *roots, size_t count)
+{
+    for (value v = 1; v < tape_size(p->tape); v++) {
+        const struct node *n = tape_node(p->tape, v);
+        if (!p->live[v] || n->op == OP_RESHAPE || n->op == OP_HOOKED)
+            continue;
+        for (int i = 0; i < op_arity[n->op]; i++) {
+            struct use *use = &uses[program_root(p, n->in[i])];
+            if (use->count++ == 0)
+                use->first = v;
+        }
+    }
+    for (size_t i = 0; i < count; i++)
+        uses[program_root(p, roots[i])].count += 2; /* wanted outside: never taken over */
+}
+
+void fuse_epilogues(struct program *p, const value *roots, size_t count)
+{
+    struct use *uses = arena_alloc(&p->arena, tape_size(p->tape), sizeof *uses);
+    if (!uses) {
+        program_refuse(p, ERR_MEMORY);
+        return;
+    }
+    count_uses(p, uses, roots, count);
+    for (value v = 1; v < tape_size(p->tape); v++)
+        if (p->live[v] && tape_node(p->tape, v)->op == OP_MATMUL)
+            follow(p, uses, v);
+}

@@ -1,0 +1,96 @@
+/* lower_attention.c - attention and its derivative, from fused queries, keys and values. */
+#include "program.h"
+
+#include "error.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { WIDTH_MAX = 256 };
+
+struct sizes {
+    uint32_t batch, tokens, heads, width;
+    float scale;
+};
+
+static struct sizes sizes_of(struct program *p, const struct node *n)
+{
+    struct shape s = tape_shape(p->tape, n->in[0]);
+    struct sizes z = {.batch = (uint32_t)s.dim[0], .tokens = (uint32_t)s.dim[1],
+                      .heads = (uint32_t)n->attr.attention.heads};
+    z.width = (uint32_t)s.dim[2] / 3 / z.heads;
+    z.scale = 1 / sqrtf((float)z.width);
+    if (z.width % 2 || z.width > WIDTH_MAX)
+        program_refuse(p, fail(ERR_INPUT, "attention: heads of width %u are not supported; the width must be even and at most %d",
+                               z.width, WIDTH_MAX));
+    return z;
+}
+
+static uint32_t tiles(uint32_t count, uint32_t each)
+{
+    return (count + each - 1) / each;
+}
+
+/* Multiplications and additions of `products` passes over all pairs of tokens. */
+static double flops_of(const struct sizes *z, int products)
+{
+    return 2.0 * products * z->batch * z->heads * z->tokens * z->tokens * z->width;
+}
+
+static struct ref scratch(struct program *p, const char *name, uint64_t floats)
+{
+    return (struct ref){program_slot(p, name, floats * 4), 0};
+}
+
+static void emit_forward(struct program *p, const struct node *n, struct ref out, struct ref lse)
+{
+    struct sizes z = sizes_of(p, n);
+    struct push_attention push = {.tokens = z.tokens, .heads = z.heads, .scale = z.scale};
+    const struct ref refs[] = {program_value(p, n->in[0]), out, lse};
+    const uint32_t groups[3] = {tiles(z.tokens, engine_lanes(p->engine)), z.heads, z.batch};
+    struct work *w = program_emit(p, SHADER_ATTENTION, &push, sizeof push, refs, 3, 2 | 4, groups);
+    w->constants[0] = z.width;
+    w->constant_count = 1;
+    w->flops = flops_of(&z, 2);
+}
+
+void lower_attention(struct program *p, value v, const struct node *n)
+{
+    struct sizes z = sizes_of(p, n);
+    value lse = p->lse_of[program_root(p, n->in[0])];
+    struct ref sums = lse ? program_value(p, lse) : scratch(p, "log sum exp", (uint64_t)z.batch * z.heads * z.tokens);
+    emit_forward(p, n, program_value(p, v), sums);
+}
+
+/* Written along with the attention of the same operand, when that is wanted too. */
+void lower_attention_lse(struct program *p, value v, const struct node *n)
+{
+    for (value a = 1; a < tape_size(p->tape); a++) {
+        const struct node *other = tape_node(p->tape, a);
+        if (p->live[a] && other->op == OP_ATTENTION && other->in[0] == n->in[0])
+            return;
+    }
+    struct sizes z = sizes_of(p, n);
+    emit_forward(p, n, scratch(p, "attention", (uint64_t)z.batch * z.tokens * z.heads * z.width), program_value(p, v));
+}
+
+/* Two halves, each ordered, so without atomics: the queries' gradient, then the keys' and values'. */
+void lower_attention_back(struct program *p, value v, const struct node *n)
+{
+    struct sizes z = sizes_of(p, n);
+    struct push_attention_back push = {.tokens = z.tokens, .heads = z.heads, .scale = z.scale};
+    const struct ref refs[] = {
+        program_value(p, n->in[0]), program_value(p, n->in[1]), program_value(p, n->in[2]),
+        program_value(p, n->in[3]), scratch(p, "attention delta", (uint64_t)z.batch * z.heads * z.tokens),
+        program_value(p, v),
+    };
+    const uint32_t groups[3] = {tiles(z.tokens, engine_lanes(p->engine)), z.heads, z.batch};
+    static const enum shader halves[] = {SHADER_ATTENTION_BACK_Q, SHADER_ATTENTION_BACK_KV};
+    static const int products[] = {3, 4};
+    for (int i = 0; i < 2; i++) {
+        struct work *w = program_emit(p, halves[i], &push, sizeof push, refs, 6, 32 | (i == 0 ? 16 : 0), groups);
+        w->constants[0] = z.width;
+        w->constant_count = 1;
+        w->flops = flops_of(&z, products[i]);
+    }
+}

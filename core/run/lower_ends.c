@@ -1,0 +1,39 @@
+/* lower_ends.c - from images to patches, and neighbourhoods of a grid. */
+#include "program.h"
+
+#include <string.h>
+
+void lower_patches(struct program *p, value v, const struct node *n)
+{
+    struct shape images = tape_shape(p->tape, n->in[0]);
+    struct push_patches push = {.height = (uint32_t)images.dim[1], .width = (uint32_t)images.dim[2],
+                                .patch = (uint32_t)n->attr.patches.patch};
+    for (int c = 0; c < 3; c++) { /* (x / 255 - mean) / std as x scale + shift */
+        push.scale[c] = 1 / (255 * n->attr.patches.std[c]);
+        push.shift[c] = -n->attr.patches.mean[c] / n->attr.patches.std[c];
+    }
+    const struct ref refs[] = {program_value(p, v), program_value(p, n->in[0]), program_value(p, n->in[1])};
+    const uint32_t groups[3] = {1, (uint32_t)n->shape.dim[1], (uint32_t)n->shape.dim[0]};
+    struct work *w = program_emit(p, SHADER_PATCHES, &push, sizeof push, refs, 3, 1, groups);
+    w->bytes = (double)shape_count(n->shape) * 5;
+}
+
+static void emit_unfold(struct program *p, value v, const struct node *n, struct shape image, uint32_t fold)
+{
+    struct push_unfold push = {.channels = (uint32_t)image.dim[3], .k = (uint32_t)n->attr.unfold.k};
+    const struct ref refs[] = {program_value(p, v), program_value(p, n->in[0])};
+    const uint32_t groups[3] = {(uint32_t)image.dim[2], (uint32_t)image.dim[1], (uint32_t)image.dim[0]};
+    struct work *w = program_emit(p, SHADER_UNFOLD, &push, sizeof push, refs, 2, 1, groups);
+    w->constants[0] = fold;
+    w->constant_count = 1;
+}
+
+void lower_unfold(struct program *p, value v, const struct node *n)
+{
+    emit_unfold(p, v, n, tape_shape(p->tape, n->in[0]), 0);
+}
+
+void lower_fold(struct program *p, value v, const struct node *n)
+{
+    emit_unfold(p, v, n, n->shape, 1);
+}

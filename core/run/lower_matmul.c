@@ -1,0 +1,129 @@
+/* lower_matmul.c - matrix products with their epilogues. */
+#include "program.h"
+
+#include "error.h"
+
+#include <string.h>
+
+enum { PANEL = 16, PACK_STEPS = 64 }; /* columns of a panel; steps of k a workgroup packs */
+enum { EPILOGUE_BIAS = 1, EPILOGUE_RESIDUAL = 2, EPILOGUE_PRE = 4, EPILOGUE_ACT = 8, EPILOGUE_BACK = 16 };
+
+struct product { /* [batches][m k] x [k n] */
+    uint32_t batches, m, n, k;
+    int a_t, b_t, a_batched, b_batched;
+};
+
+static struct product product_of(const struct program *p, const struct node *n)
+{
+    struct shape s = n->shape, a = tape_shape(p->tape, n->in[0]), b = tape_shape(p->tape, n->in[1]);
+    struct product r = {.m = (uint32_t)s.dim[s.rank - 2], .n = (uint32_t)s.dim[s.rank - 1],
+                        .k = (uint32_t)a.dim[a.rank - (n->attr.matmul.a_t ? 2 : 1)],
+                        .a_t = n->attr.matmul.a_t, .b_t = n->attr.matmul.b_t,
+                        .a_batched = a.rank > 2, .b_batched = b.rank > 2};
+    r.batches = (uint32_t)shape_count(s) / (r.m * r.n);
+    return r;
+}
+
+/* Work that fills the panels; marked as set-up when its source never changes. */
+static void emit_pack(struct program *p, const struct product *r, struct ref from, struct ref panels, int constant)
+{
+    uint32_t count = r->b_batched ? r->batches : 1, tiles = (r->n + PANEL - 1) / PANEL;
+    struct push_pack push = {.n = r->n, .k = r->k, .k_stride = r->b_t ? 1 : r->n, .n_stride = r->b_t ? r->k : 1,
+                             .from_batch = r->n * r->k, .panels_batch = tiles * PANEL * r->k};
+    const struct ref refs[] = {from, panels};
+    const uint32_t groups[3] = {tiles, (r->k + PACK_STEPS - 1) / PACK_STEPS, count};
+    struct work *w = program_emit(p, SHADER_PACK, &push, sizeof push, refs, 2, 2, groups);
+    w->setup = constant;
+    w->label = "pack";
+    w->bytes = (double)count * r->n * r->k * 8;
+}
+
+/* B in panels of 16 columns: frozen weights once, in the bank, for all programs; others once a step. */
+static struct ref panels_of(struct program *p, value b, const struct product *r)
+{
+    value root = program_root(p, b);
+    for (struct pack_memo *m = p->packs; m; m = m->next)
+        if (m->of == root && m->transposed == r->b_t)
+            return (struct ref){m->slot, 0};
+    const struct node *n = tape_node(p->tape, root);
+    uint64_t bytes = (uint64_t)(r->b_batched ? r->batches : 1) * ((r->n + PANEL - 1) / PANEL) * PANEL * r->k * 4;
+    int fresh = 1, constant = p->constant[root];
+    uint32_t slot;
+    if (n->op == OP_LEAF && n->attr.leaf.kind == LEAF_FROZEN) {
+        uint64_t address;
+        int rc = bank_layout(p->bank, n->attr.leaf.id, r->b_t, bytes, &address, &fresh);
+        if (rc < 0) {
+            program_refuse(p, rc);
+            return (struct ref){0};
+        }
+        slot = program_slot_at(p, "panels", bytes, address);
+    } else {
+        slot = program_slot(p, "panels", bytes);
+    }
+    struct pack_memo *memo = arena_alloc(&p->arena, 1, sizeof *memo);
+    if (!memo || !slot) {
+        program_refuse(p, ERR_MEMORY);
+        return (struct ref){0};
+    }
+    p->slots[slot].kept = p->slots[slot].constant = constant;
+    *memo = (struct pack_memo){p->packs, root, r->b_t, slot};
+    p->packs = memo;
+    struct ref panels = {slot, 0};
+    if (fresh)
+        emit_pack(p, r, program_value(p, b), panels, constant);
+    return panels;
+}
+
+static uint32_t epilogue_of(const struct fusion *f)
+{
+    return (f->bias ? EPILOGUE_BIAS : 0) | (f->residual ? EPILOGUE_RESIDUAL : 0) | (f->keep ? EPILOGUE_PRE : 0) |
+           (f->activation ? EPILOGUE_ACT : 0) | (f->back ? EPILOGUE_BACK : 0);
+}
+
+/* Whether B is read from panels: a transposed one must be; a frozen one may as well. */
+static int wants_panels(const struct program *p, const struct product *r, value b)
+{
+    const struct node *n = tape_node(p->tape, program_root(p, b));
+    return r->b_t || (n->op == OP_LEAF && n->attr.leaf.kind == LEAF_FROZEN);
+}
+
+static struct ref optional(struct program *p, value v)
+{
+    return v ? program_value(p, v) : (struct ref){0};
+}
+
+void lower_gemm(struct program *p, value out, const struct fusion *f)
+{
+    const struct node *n = tape_node(p->tape, f->product);
+    struct product r = product_of(p, n);
+    int packed = wants_panels(p, &r, n->in[1]);
+    struct ref b = packed ? panels_of(p, n->in[1], &r) : program_value(p, n->in[1]);
+    uint32_t tiles = (r.n + PANEL - 1) / PANEL;
+    struct push_gemm push = {
+        .m = r.m, .n = r.n, .k = r.k,
+        .a_row = r.a_t ? 1 : r.k, .a_col = r.a_t ? r.m : 1,
+        .b_panel = packed ? PANEL * r.k : PANEL, .b_row = packed ? PANEL : r.n,
+        .c_row = r.n, .r_row = r.n,
+        .a_batch = r.a_batched ? r.m * r.k : 0,
+        .b_batch = !r.b_batched ? 0 : packed ? tiles * PANEL * r.k : r.k * r.n,
+        .c_batch = r.m * r.n, .r_batch = r.m * r.n,
+        .alpha = f->alpha,
+    };
+    const struct ref refs[] = {program_value(p, n->in[0]), b, program_value(p, out), optional(p, f->bias),
+                               optional(p, f->residual), optional(p, f->keep ? f->keep : f->back)};
+    enum { MR = 8, NR = 2, KU = 16 };
+    uint32_t lanes = engine_lanes(p->engine);
+    const uint32_t groups[3] = {(r.n + NR * lanes - 1) / (NR * lanes), (r.m + MR - 1) / MR, r.batches};
+    struct work *w = program_emit(p, SHADER_GEMM_CPU, &push, sizeof push, refs, 6, 4 | (f->keep ? 32 : 0), groups);
+    const uint32_t constants[] = {epilogue_of(f), (uint32_t)f->fn, r.a_t ? (r.m % MR == 0 ? 1 : 2) : 0, MR, NR, KU};
+    memcpy(w->constants, constants, sizeof constants);
+    w->constant_count = 6;
+    w->flops = 2.0 * r.batches * r.m * r.n * r.k;
+}
+
+/* A product whose epilogue is found elsewhere never gets here. */
+void lower_matmul(struct program *p, value v, const struct node *n)
+{
+    (void)n;
+    lower_gemm(p, v, &p->fusions[v]);
+}

@@ -1,0 +1,133 @@
+/* program.h - a tape on its way to a command buffer: storage slots and units of work, before and after
+ * memory is planned. Private to core/run.
+ *
+ * Lowering turns each live value into work on slots. Addresses are unknown until then: push constants
+ * hold references, patched when every slot has its place. The first error sticks; later calls do
+ * nothing; program_finish returns it. */
+#ifndef VITRO_RUN_PROGRAM_H
+#define VITRO_RUN_PROGRAM_H
+
+#include "bank.h"
+#include "engine.h"
+#include "memory.h"
+#include "push.h"
+#include "tape.h"
+
+enum { WORK_REFS = 7, WORK_CONSTANTS = 8 };
+
+struct slot { /* a piece of device memory */
+    const char *name;
+    uint64_t bytes;
+    uint64_t address;   /* known from the start, or after planning */
+    int constant;       /* filled once, by the set-up */
+    int kept;           /* keeps its contents between steps: constants and what the host writes */
+    int32_t first, last; /* groups of work that touch it */
+};
+
+struct ref { /* a place in a slot; slot 0 is none */
+    uint32_t slot;
+    uint64_t offset; /* bytes */
+};
+
+struct work { /* one dispatch */
+    enum shader shader;
+    uint32_t constants[WORK_CONSTANTS], constant_count;
+    unsigned char push[KERNEL_PUSH_MAX];
+    uint32_t push_bytes;
+    struct ref refs[WORK_REFS]; /* the addresses that head the push constants, in order */
+    uint32_t ref_count, writes; /* bit i: refs[i] is written */
+    uint32_t groups[3];
+    int setup;          /* runs once, when the program is made */
+    int32_t group;      /* works of one group run without barriers between them */
+    double flops, bytes;
+    const char *label;
+};
+
+struct fusion { /* a matrix product and what its epilogue takes over; product 0: none */
+    value product, bias, residual, keep; /* keep: the value before the activation, wanted elsewhere */
+    value back;                          /* multiply by fn'(back) */
+    int32_t fn;                          /* of activation or back */
+    int activation;
+    float alpha;
+};
+
+struct pack_memo { /* panels that were made in this program */
+    struct pack_memo *next;
+    value of;
+    int transposed;
+    uint32_t slot;
+};
+
+struct program {
+    struct engine *engine;
+    const struct tape *tape;
+    struct bank *bank;
+    struct arena arena;
+    int rc;
+    unsigned char *live, *constant, *absorbed; /* per value */
+    uint32_t *slot_of;                         /* per value; 0: none yet */
+    value *lse_of;                             /* per value: the live log-sum-exp of a qkv */
+    struct fusion *fusions;                    /* per value: where an epilogue ends */
+    struct slot *slots;
+    uint32_t slot_count, slot_room;
+    struct work *works;
+    uint32_t work_count, work_room;
+    struct pack_memo *packs;
+    uint32_t control; /* the slot of the control block */
+    value now;        /* the value being lowered */
+};
+
+/* Storage. Values that only rename another (reshape, hooked) share its slot. */
+value program_root(const struct program *p, value v);
+uint32_t program_slot(struct program *p, const char *name, uint64_t bytes);
+uint32_t program_slot_at(struct program *p, const char *name, uint64_t bytes, uint64_t address);
+struct ref program_value(struct program *p, value v); /* made on first use */
+static inline struct ref ref_at(struct ref r, int64_t floats)
+{
+    r.offset += (uint64_t)(floats * 4);
+    return r;
+}
+
+/* Appends a dispatch; `push` holds the struct of the shader with zero addresses. Returns a pointer for
+ * setting flops, bytes and constants, valid until the next call; never NULL (a dummy after errors). */
+struct work *program_emit(struct program *p, enum shader shader, const void *push, uint32_t push_bytes,
+                          const struct ref *refs, uint32_t ref_count, uint32_t writes,
+                          const uint32_t groups[3]);
+void program_refuse(struct program *p, int rc); /* the sentence is set already */
+void program_finish(struct program *p);
+
+struct memory { /* of a program */
+    struct buffer activations, kept;
+};
+/* Groups the work between barriers, gives every slot its place, patches the addresses. */
+int memory_plan(struct memory *m, struct program *p);
+void memory_finish(struct memory *m, struct device *d);
+/* Writes bytes at an address inside the kept buffer. */
+int memory_write(struct memory *m, struct device *d, uint64_t address, const void *bytes, size_t size);
+
+/* A strided view of up to four axes: the outermost may be merged by map_emit. */
+struct view {
+    int64_t size[SHAPE_RANK];
+    int64_t out[SHAPE_RANK], a[SHAPE_RANK], b[SHAPE_RANK]; /* strides in floats */
+};
+enum map { MAP_COPY, MAP_ADD, MAP_MUL, MAP_AFFINE, MAP_UNARY, MAP_UNARY_BACK, MAP_DROPOUT, MAP_FILL };
+struct map_work {
+    enum map map;
+    int32_t fn;
+    struct view view;
+    struct ref out, a, b; /* b: none for maps of one operand */
+    float scale, shift;
+    uint32_t stream, threshold;
+};
+void map_emit(struct program *p, const struct map_work *m);
+
+/* Work for the value p->now = v with node n. */
+#define OP(NAME, name, arity) void lower_##name(struct program *p, value v, const struct node *n);
+#include "ops.def"
+#undef OP
+void lower_gemm(struct program *p, value out, const struct fusion *f);
+
+/* Finds the epilogues: fills p->fusions and p->absorbed; the roots stay. */
+void fuse_epilogues(struct program *p, const value *roots, size_t count);
+
+#endif

@@ -1,0 +1,70 @@
+/* run.h - a tape made executable: kernels chosen, memory planned, one command buffer recorded; then
+ * replayed any number of times without a word from the host.
+ *
+ * One replay is one step: take the step's batch, compute, update the trainable tensors if asked,
+ * append the logged values to their logs, count. A series is a run of steps whose batches and
+ * learning rates are handed over at its start; its logs are read when the host likes. */
+#ifndef VITRO_RUN_RUN_H
+#define VITRO_RUN_RUN_H
+
+#include "bank.h"
+#include "feed.h"
+#include "tape.h"
+
+struct run;
+
+struct run_gradient {
+    size_t id;      /* of the trainable tensor in the bank */
+    value gradient; /* of the tensor's shape */
+};
+
+struct run_spec { /* everything is lent for the call, bank and feed for the run's life */
+    const struct tape *tape;
+    struct bank *bank;
+    const struct feed *feed;      /* NULL when the tape has no images */
+    /* leaves, 0 when absent: images as LEAF_IMAGES; index, labels, weights [batch] as LEAF_INPUT, filled
+     * from the batch: row numbers, labels, and 1 / (rows that count) or 0 for padding rows */
+    value images, index, labels, weights;
+    const struct run_gradient *gradients;
+    size_t gradient_count;
+    int update;                   /* apply AdamW after each step; else gradients are only computed */
+    float beta1, beta2, eps, decay;
+    const value *logs;            /* values kept at every step */
+    size_t log_count;
+    uint32_t series;              /* the longest series, in steps */
+    int profile;
+};
+int run_create(struct run **out, const struct run_spec *spec);
+void run_destroy(struct run *r); /* waits; NULL is fine */
+
+enum { RUN_PADDING = -1 }; /* an order entry that stands for no image */
+struct run_series {
+    uint32_t first, steps;  /* number of the first step: it decides dropout masks and AdamW's t */
+    uint64_t seed;          /* of dropout */
+    const int32_t *order;   /* [steps][batch] rows of the feed, or RUN_PADDING; NULL without a feed */
+    const float *rates;     /* [steps] learning rates; NULL when there is no update */
+};
+int run_begin(struct run *r, const struct run_series *s);
+int run_go(struct run *r, uint32_t steps); /* submits; returns before they are done */
+int run_wait(struct run *r, uint32_t pending); /* at most `pending` steps are unfinished */
+
+/* Log `which` of steps from .. from + count - 1 of the series, after they are done. */
+int run_log(struct run *r, size_t which, uint32_t from, uint32_t count, float *out);
+
+/* Writes a LEAF_INPUT leaf other than the four above; for tests and tools. */
+int run_write(struct run *r, value leaf, const float *data);
+
+struct run_memory {
+    uint64_t activations, constants, logs; /* bytes of device memory, beside the bank's and feed's */
+};
+struct run_memory run_memory(const struct run *r);
+
+/* Profile of the last finished step: row i of run_profile_count. */
+struct run_time {
+    const char *label, *kernel;
+    double ns, flops, bytes;
+};
+uint32_t run_profile_count(const struct run *r);
+int run_profile(struct run *r, uint32_t i, struct run_time *out);
+
+#endif
