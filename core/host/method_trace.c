@@ -156,11 +156,24 @@ static value run_hook(struct trace *tr, const struct instance *in, int32_t kind,
     return tr->refused ? 0 : y;
 }
 
+/* At the last norm everything put on top must be off again. */
+static void check_tokens_left(struct trace *tr)
+{
+    if (!tr->on_top_count || tape_why(tr->tape))
+        return;
+    const struct instance *in = &tr->method->instances[tr->on_top[tr->on_top_count - 1].owner];
+    tape_fail(tr->tape, "%s put on %d tokens and never takes them off", in->name,
+              tr->on_top[tr->on_top_count - 1].tokens);
+    tr->refused = 1;
+}
+
 /* vit_trace's stop: each plugin that hooked the site, in stack order, in reverse at BLOCK_OUT. */
 static value stop_at_site(void *context, int32_t kind, int32_t block, value x)
 {
     struct trace *tr = context;
     const struct method *m = tr->method;
+    if (kind == VITRO_AT_NORM)
+        check_tokens_left(tr);
     for (size_t k = 0; k < m->count && x && !tape_why(tr->tape); k++) {
         const struct instance *in = &m->instances[kind == VITRO_AT_BLOCK_OUT ? m->count - 1 - k : k];
         if (in->hooked[block + 1] >> kind & 1)
@@ -168,17 +181,6 @@ static value stop_at_site(void *context, int32_t kind, int32_t block, value x)
     }
     tr->seen[(size_t)(block + 1) * VITRO_SITE_COUNT + (size_t)kind] = x;
     return x;
-}
-
-static int tokens_left(struct trace *tr)
-{
-    if (!tr->on_top_count || tape_why(tr->tape))
-        return 0;
-    const struct instance *in = &tr->method->instances[tr->on_top[tr->on_top_count - 1].owner];
-    tape_fail(tr->tape, "%s put on %d tokens and never takes them off", in->name,
-              tr->on_top[tr->on_top_count - 1].tokens);
-    tr->refused = 1;
-    return 1;
 }
 
 /* --- penalties: each a single number per block and one outside, summed */
@@ -223,7 +225,7 @@ static int run_trace(struct trace *tr, const struct method_step *step)
     TRY(trace_begin(tr));
     v.tensors = tr->backbone;
     tr->pub.logits = vit_trace(&v);
-    if (!tokens_left(tr) && step->training)
+    if (step->training)
         add_penalties(tr);
     if (tape_why(tr->tape))
         return fail(tr->refused ? ERR_PLUGIN : ERR_INPUT, "%s", tape_why(tr->tape));

@@ -132,10 +132,10 @@ int options_parse(const struct plugin *p, const char *text, void *self)
     return 0;
 }
 
-/* The shortest decimal that reads back as the same float. */
+/* As few digits as read back as the same float, but 10 rather than 1e+01. */
 static void format_float(float f, char *text, size_t size)
 {
-    for (int digits = 1; digits <= 9; digits++) {
+    for (int digits = 6; digits <= 9; digits++) {
         snprintf(text, size, "%.*g", digits, (double)f);
         if (strtof(text, NULL) == f)
             return;

@@ -1,0 +1,241 @@
+/* test_plugin_claims.c - what the shipped plugins say about themselves is so: parameter counts, what
+ * trains, how they start, what folding them into the weights gives. */
+#include "tiny.h"
+
+#include "trace.h"
+
+/* The same sums in double, in another order. */
+static const double SAME = 1e-10;
+
+static const struct vit_shape vit_b = {.image = 224, .patch = 16, .dim = 768, .depth = 12, .heads = 12, .hidden = 3072,
+                                       .classes = 100, .eps = 1e-6f};
+
+static const struct count {
+    const char *text;
+    int64_t vit_b; /* without the head, as in the study's table */
+} counts[] = {
+    {"linear", 0},
+    {"full", 85798656},
+    {"bitfit", 102912},
+    {"lora[r=1]", 36864},
+    {"lora[r=8]", 294912},
+    {"lora[r=32]", 1179648},
+    {"ssf", 205824},
+    {"vpt[prompts=10]", 92160},
+    {"vpt[prompts=100]", 921600},
+    {"vpt[prompts=10,mode=shallow]", 7680},
+    {"vpt[prompts=200,mode=first_block]", 153600},
+    {"adaptformer[r=4]", 82992},
+    {"adaptformer[r=16]", 304320},
+    {"adaptformer[r=32]", 599424},
+};
+enum { COUNTS = sizeof counts / sizeof *counts };
+
+static void the_counts_are_the_studys_and_the_plugins_own(void **state)
+{
+    (void)state;
+    const struct vit_shape *const shapes[] = {&vit_b, &tiny_shape};
+    for (int i = 0; i < COUNTS; i++)
+        for (int s = 0; s < 2; s++) {
+            struct tiny n = {0};
+            struct method_part part;
+            tiny_must(tiny_stack(&n, counts[i].text, shapes[s]));
+            tiny_must(method_part(n.method, 0, &part));
+            assert_int_equal(part.claimed, part.declared);
+            assert_int_equal(part.declared, method_trainable(n.method));
+            if (s == 0)
+                assert_int_equal(method_trainable(n.method), counts[i].vit_b);
+            assert_int_equal(method_head(n.method), (shapes[s]->dim + 1) * shapes[s]->classes);
+            tiny_close(&n);
+        }
+}
+
+static void a_stack_counts_shared_tensors_once(void **state)
+{
+    (void)state;
+    struct tiny n = {0};
+    tiny_must(tiny_stack(&n, "bitfit+full+lora[r=8]", &vit_b));
+    assert_int_equal(method_trainable(n.method), 85798656 + 294912);
+    tiny_close(&n);
+}
+
+/* Logits of the network with the weights that `merged` gives, on the trace's own tape. */
+static value plain_logits(struct tiny *n, const value *merged)
+{
+    struct vit_trace v = {.tape = n->tape, .vit = n->vit, .images = n->images, .index = n->index, .tensors = merged,
+                          .mean = {0.5f, 0.5f, 0.5f}, .std = {0.5f, 0.5f, 0.5f}};
+    return vit_trace(&v);
+}
+
+static void check_merge(const char *text)
+{
+    struct tiny n;
+    struct ref *r = NULL;
+    tiny_open(&n, text, &(struct method_step){.training = 0});
+    value *merged = mem_alloc(n.vit->count, sizeof *merged);
+    assert_non_null(merged);
+    tiny_must(method_merge(n.method, n.tape, merged));
+    value both[2] = {n.trace->logits, plain_logits(&n, merged)};
+    tiny_must(ref_create(&r, n.tape, both, 2));
+    tiny_fill(&n, r);
+    tiny_must(ref_run(r));
+    double off = tiny_distance(ref_value(r, both[1]), ref_value(r, both[0]), shape_count(tape_shape(n.tape, both[0])));
+    if (!(off <= SAME))
+        fail_msg("%s: merged logits are off by %g", text, off);
+    ref_destroy(r);
+    mem_free(merged);
+    tiny_close(&n);
+}
+
+static void merged_weights_give_the_hooked_logits(void **state)
+{
+    (void)state;
+    check_merge("linear");
+    check_merge("bitfit");
+    check_merge("lora[r=4,alpha=6]");
+    check_merge("ssf");
+    check_merge("lora[r=4]+ssf+lora[r=2]");
+    check_merge("ssf+lora[r=4]+full");
+}
+
+static void what_cannot_be_merged_says_so(void **state)
+{
+    (void)state;
+    struct tiny n = {0};
+    struct tape *t = tape_create();
+    tiny_must(tiny_stack(&n, "lora+vpt", &tiny_shape));
+    value *merged = mem_alloc(n.vit->count, sizeof *merged);
+    assert_int_equal(method_merge(n.method, t, merged), ERR_PLUGIN);
+    assert_string_equal(error_text(), "vpt cannot be folded into the weights");
+    mem_free(merged);
+    tape_destroy(t);
+    tiny_close(&n);
+}
+
+static const struct tensor *find(const struct tiny *n, const char *name, size_t *id)
+{
+    for (*id = 0; *id < n->tensor_count; ++*id)
+        if (!strcmp(n->tensors[*id].name, name))
+            return &n->tensors[*id];
+    fail_msg("there is no tensor %s", name);
+    return NULL;
+}
+
+/* Smallest and largest initial number, and the mean. */
+static void start_of(const struct tiny *n, const char *name, double out[3])
+{
+    size_t id;
+    const struct tensor *t = find(n, name, &id);
+    int64_t count = shape_count(t->shape);
+    float *x = mem_alloc((size_t)count, sizeof *x);
+    assert_non_null(x);
+    tiny_must(method_initial(n->method, id, TINY_SEED, x));
+    out[0] = out[1] = (double)x[0];
+    out[2] = 0;
+    for (int64_t i = 0; i < count; i++) {
+        out[0] = fmin(out[0], (double)x[i]);
+        out[1] = fmax(out[1], (double)x[i]);
+        out[2] += (double)x[i] / (double)count;
+    }
+    mem_free(x);
+}
+
+static void check_start(const struct tiny *n, const char *name, double low, double high)
+{
+    double found[3];
+    start_of(n, name, found);
+    assert_true(found[0] >= low && found[1] <= high);
+    assert_true(found[1] - found[0] >= 0.9 * (high - low)); /* it fills its range */
+    assert_true(fabs(found[2] - (low + high) / 2) <= 0.1 * (high - low) + 1e-12);
+}
+
+static void parameters_start_as_the_papers_say(void **state)
+{
+    (void)state;
+    struct tiny n = {0};
+    double kaiming = 1 / sqrt(24.0), prompt = sqrt(6.0 / (3 * 8 * 8 + 24)), found[3];
+    tiny_must(tiny_stack(&n, "lora+adaptformer+vpt[prompts=50]+ssf+lora", &tiny_shape));
+    check_start(&n, "lora/0/a", -kaiming, kaiming);
+    check_start(&n, "lora-2/1/a", -kaiming, kaiming);
+    check_start(&n, "lora/1/b", 0, 0);
+    check_start(&n, "adaptformer/1/down", -kaiming, kaiming);
+    check_start(&n, "adaptformer/0/down_bias", 0, 0);
+    check_start(&n, "adaptformer/0/up", 0, 0);
+    check_start(&n, "adaptformer/0/up_bias", 0, 0);
+    check_start(&n, "vpt/1/prompt", -prompt, prompt);
+    start_of(&n, "ssf/0/scale.FC1", found);
+    assert_true(fabs(found[2] - 1) < 0.01 && found[1] - found[0] > 0.04 && found[1] - found[0] < 0.2);
+    start_of(&n, "ssf/shift.NORM", found);
+    assert_true(fabs(found[2]) < 0.02 && found[1] - found[0] > 0.03 && found[1] - found[0] < 0.2);
+    tiny_close(&n);
+}
+
+static void a_start_depends_on_seed_and_name_alone(void **state)
+{
+    (void)state;
+    struct tiny one = {0}, two = {0};
+    float a[8 * 24], b[8 * 24], c[8 * 24], d[8 * 24];
+    size_t id;
+    tiny_must(tiny_stack(&one, "lora", &tiny_shape));
+    tiny_must(tiny_stack(&two, "adaptformer+lora", &tiny_shape));
+    find(&one, "lora/1/a", &id);
+    tiny_must(method_initial(one.method, id, 3, a));
+    tiny_must(method_initial(one.method, id, 4, b));
+    tiny_must(method_initial(one.method, id - 2, 3, c));
+    find(&two, "lora/1/a", &id);
+    tiny_must(method_initial(two.method, id, 3, d));
+    assert_memory_equal(a, d, sizeof a);
+    assert_memory_not_equal(a, b, sizeof a);
+    assert_memory_not_equal(a, c, sizeof a);
+    tiny_close(&one);
+    tiny_close(&two);
+}
+
+static void what_trains_is_what_the_method_says(void **state)
+{
+    (void)state;
+    struct tiny n = {0};
+    size_t id;
+    tiny_must(tiny_stack(&n, "bitfit", &tiny_shape));
+    assert_int_equal(find(&n, "cls_token", &id)->kind, LEAF_FROZEN);
+    assert_int_equal(find(&n, "blocks.1.attn.qkv.weight", &id)->kind, LEAF_FROZEN);
+    assert_int_equal(find(&n, "blocks.1.attn.qkv.bias", &id)->kind, LEAF_TRAINABLE);
+    assert_int_equal(find(&n, "head.weight", &id)->kind, LEAF_TRAINABLE);
+    assert_true(find(&n, "head.weight", &id)->is_head);
+    tiny_close(&n);
+    tiny_must(tiny_stack(&n, "lora+ssf", &tiny_shape));
+    assert_int_equal(find(&n, "blocks.1.attn.qkv.bias", &id)->kind, LEAF_FROZEN);
+    assert_int_equal(find(&n, "lora/1/b", &id)->wise, VITRO_TO_ZERO);
+    assert_int_equal(find(&n, "ssf/scale.EMBED", &id)->wise, VITRO_TO_ONE);
+    assert_int_equal(find(&n, "ssf/scale.EMBED", &id)->block, -1);
+    tiny_close(&n);
+}
+
+static void only_methods_with_a_neutral_point_interpolate(void **state)
+{
+    (void)state;
+    static const int expected[] = {1, 1, 1, 1, 0};
+    struct tiny n = {0};
+    struct method_part part;
+    tiny_must(tiny_stack(&n, "lora+ssf+adaptformer+full+vpt", &tiny_shape));
+    for (size_t i = 0; i < method_parts(n.method); i++) {
+        tiny_must(method_part(n.method, i, &part));
+        assert_int_equal(part.interpolates, expected[i]);
+    }
+    tiny_close(&n);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_counts_are_the_studys_and_the_plugins_own),
+        cmocka_unit_test(a_stack_counts_shared_tensors_once),
+        cmocka_unit_test(merged_weights_give_the_hooked_logits),
+        cmocka_unit_test(what_cannot_be_merged_says_so),
+        cmocka_unit_test(parameters_start_as_the_papers_say),
+        cmocka_unit_test(a_start_depends_on_seed_and_name_alone),
+        cmocka_unit_test(what_trains_is_what_the_method_says),
+        cmocka_unit_test(only_methods_with_a_neutral_point_interpolate),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
