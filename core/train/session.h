@@ -1,0 +1,86 @@
+/* session.h - a method on a backbone on a device: the tensors in device memory, and the programs that
+ * train and evaluate them.
+ *
+ *     session_create -> session_train -> session_logits -> session_save
+ *
+ * One thread at a time. */
+#ifndef VITRO_TRAIN_SESSION_H
+#define VITRO_TRAIN_SESSION_H
+
+#include "engine.h"
+#include "host.h"
+#include "recipe.h"
+
+struct session;
+
+struct session_spec { /* everything is lent for the session's life */
+    struct engine *engine;
+    struct method *method;   /* declared against `vit` */
+    const struct vit *vit;
+    float mean[3], std[3];   /* of the pixels' scale 0..1 */
+    uint64_t seed;           /* of the initialisation */
+};
+int session_create(struct session **out, const struct session_spec *spec);
+void session_destroy(struct session *s); /* NULL is fine */
+
+struct images { /* uint8 [count][side][side][3] and labels [count]; lent */
+    const unsigned char *rgb;
+    const int32_t *labels; /* NULL when unknown */
+    uint32_t count;
+};
+
+struct train_progress { /* lent for the call */
+    int32_t epoch, epochs;
+    uint32_t step, steps;  /* submitted, of the whole training */
+    float loss;            /* mean of the last finished epoch; NaN before the first */
+    double images_a_second;
+};
+/* Called after every few steps and at the end of each epoch; other than 0 stops with ERR_STOPPED, after
+ * a checkpoint where there is one. */
+typedef int train_report(void *context, const struct train_progress *p);
+
+struct train_spec {
+    struct recipe recipe;
+    struct images images;      /* of the backbone's size, labelled */
+    train_report *report;      /* NULL: none */
+    void *context;
+    const char *checkpoint;    /* path, or NULL for none; resumed from when it exists */
+    const char *identity;      /* what the checkpoint belongs to (recipe, data, weights), compared on
+                                  resume; NULL: "" */
+    uint32_t checkpoint_steps; /* steps between checkpoints; 0: one at the end of each epoch */
+    float *losses;             /* NULL, or room for the loss of every step */
+};
+
+struct train_result {
+    uint32_t steps;
+    uint32_t resumed;       /* steps that a checkpoint saved us */
+    float last_loss;        /* mean over the last epoch */
+    double seconds;         /* of training alone, compilation and checkpoints left out */
+    double compile_seconds; /* until the first step was submitted */
+    double images_a_second;
+    uint64_t device_bytes;  /* most device memory in use */
+};
+/* Trains from the session's present tensors, or from the checkpoint. A loss that is not finite ends it
+ * with ERR_DIVERGED at the end of that epoch; the tensors are then worthless. */
+int session_train(struct session *s, const struct train_spec *spec, struct train_result *result);
+
+/* Logits [count][classes] of images in evaluation mode; `batch` images at a time. */
+int session_logits(struct session *s, const struct images *images, uint32_t batch, float *logits,
+                   double *seconds /* NULL, or of the replays */);
+
+/* Loss (mean cross-entropy) and gradients of one batch without an update, dropout and drop-path off;
+ * read the gradients with session_gradient. For tests and tools. */
+int session_gradients(struct session *s, const struct images *batch, float *loss);
+int session_gradient(struct session *s, size_t tensor, float *out);
+int session_tensor(struct session *s, size_t tensor, float *out);
+int session_set_tensor(struct session *s, size_t tensor, const float *data); /* before the first use */
+
+/* The trained tensors by name, with notes (key, value, ..., NULL) in the metadata; and back, refusing what
+ * is missing, extra or misshapen. */
+int session_save(struct session *s, const char *path, const char *const *notes);
+int session_load(struct session *s, const char *path);
+
+/* Share of rows whose largest logit is at their label (the first of equals), 0 .. 1. */
+double logits_accuracy(const float *logits, const int32_t *labels, uint32_t count, uint32_t classes);
+
+#endif
