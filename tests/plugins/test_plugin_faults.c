@@ -4,6 +4,7 @@
 
 static const char *const stacks[] = {
     "full", "lora", "ssf", "vpt", "vpt[mode=shallow]", "adaptformer", "lora+vpt+adaptformer+ssf+bitfit",
+    PROBE,
 };
 enum { STACKS = sizeof stacks / sizeof *stacks, TRIES = 20000 };
 

@@ -17,6 +17,7 @@ static const char *const stacks[] = {
     "adaptformer[r=5,scale=0.4,dropout=0]", "adaptformer[r=5,scale=0.4,dropout=0.3]",
     "lora[r=4]+vpt[prompts=3]+adaptformer[r=5,scale=0.5]+ssf",
     "vpt[prompts=2,mode=shallow]+vpt[prompts=3]+ssf+bitfit+lora[r=2]+lora[r=3]",
+    PROBE, "vpt[prompts=3]+" PROBE "+lora",
 };
 enum { STACKS = sizeof stacks / sizeof *stacks };
 static const struct method_step plain = {.training = 1}, dropping = {.training = 1, .drop_path = 0.4f};

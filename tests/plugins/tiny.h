@@ -115,7 +115,7 @@ static inline void tiny_randomise(const struct tensor *t, double *x)
 {
     struct rng g = rng_named(TINY_SEED, t->name);
     int64_t count = shape_count(t->shape);
-    int gain = strstr(t->name, "scale.") || (strstr(t->name, "norm") && strstr(t->name, "weight"));
+    int gain = strstr(t->name, "scale.") || strstr(t->name, "gain") || (strstr(t->name, "norm") && strstr(t->name, "weight"));
     double size = t->shape.rank > 1 ? 1 / sqrt((double)count / t->shape.dim[0]) : 0.2;
     if (strstr(t->name, "prompt") || strstr(t->name, "pos_embed") || strstr(t->name, "cls_token"))
         size = 0.5;
