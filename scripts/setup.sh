@@ -22,6 +22,7 @@ libarchive-dev            -
 libssl-dev                -
 zlib1g-dev                -
 libcmocka-dev             -
+xz-utils                  xz
 libvulkan-dev             -
 libvulkan-volk-dev        -
 libvulkan1                -
