@@ -10,8 +10,8 @@
 #include "gemm.glsl"
 
 layout(constant_id = 3) const uint A_UNIT = 0; // 0: a_col is 1; 1: a_row is 1; 2: neither
-layout(constant_id = 4) const uint MR = 8;
-layout(constant_id = 5) const uint NR = 2;
+layout(constant_id = 4) const uint MR = 16;
+layout(constant_id = 5) const uint NR = 1;
 layout(constant_id = 6) const uint KU = 16;    // steps of k in a turn of the loop
 
 #define FOR_ROWS [[unroll]] for (uint i = 0u; i < MR; i++)
@@ -53,13 +53,16 @@ void main()
     }
 
     FOR_VECTORS {
-        uint n = col + j * LANES;
-        float shift = (EPILOGUE & EPILOGUE_BIAS) != 0u ? lane_load(bias + z * bias_batch + n) : 0.0;
+        const uint n = col + j * LANES;
+        float shift = (EPILOGUE & EPILOGUE_BIAS) != 0u ? lane_load(bias + (z * bias_batch + n)) : 0.0;
         FOR_ROWS {
-            uint at = z * r_batch + min(row + i, M - 1u) * r_row + n;
+            const uint at = z * r_batch + min(row + i, M - 1u) * r_row + n;
             float x = fma(alpha, acc[i][j], shift);
-            if ((EPILOGUE & EPILOGUE_PRE) != 0u && n + lane < N)
-                pre[at + lane].v = x;
+            if ((EPILOGUE & EPILOGUE_PRE) != 0u) {
+                RF kept = pre + at;
+                if (n + lane < N)
+                    lane_store(kept, x);
+            }
             if ((EPILOGUE & EPILOGUE_ACT) != 0u)
                 x = unary(ACT, x);
             if ((EPILOGUE & EPILOGUE_BACK) != 0u)
@@ -69,9 +72,11 @@ void main()
             acc[i][j] = x;
         }
     }
-    FOR_ROWS FOR_VECTORS {
-        uint n = col + j * LANES + lane;
-        if (n < N)
-            c[z * c_batch + min(row + i, M - 1u) * c_row + n].v = acc[i][j];
+    FOR_VECTORS {
+        const uint n = col + j * LANES;
+        RF to[MR]; // outside the branch, where addresses are scalars
+        FOR_ROWS to[i] = c + (z * c_batch + min(row + i, M - 1u) * c_row + n);
+        if (n + lane < N)
+            FOR_ROWS lane_store(to[i], acc[i][j]);
     }
 }
