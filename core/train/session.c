@@ -1,0 +1,264 @@
+/* session.c - see session.h: creation, programs, evaluation. */
+#include "session.h"
+
+#include "error.h"
+#include "memory.h"
+#include "run.h"
+#include "session_private.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+static int fill_bank(struct session *s)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        size_t n = (size_t)shape_count(s->tensors[i].shape);
+        most = n > most ? n : most;
+    }
+    float *data = mem_alloc(most, sizeof *data);
+    int rc = data ? 0 : ERR_MEMORY;
+    for (size_t i = 0; i < s->count && rc == 0; i++) {
+        rc = method_initial(s->spec.method, i, s->spec.seed, data);
+        if (rc == 0)
+            rc = bank_write(s->bank, i, data);
+    }
+    mem_free(data);
+    return rc;
+}
+
+int session_create(struct session **out, const struct session_spec *spec)
+{
+    int rc = ERR_MEMORY;
+    struct bank_tensor *tensors = NULL;
+    struct session *s = mem_alloc(1, sizeof *s);
+    if (!s)
+        return ERR_MEMORY;
+    s->spec = *spec;
+    s->tensors = method_tensors(spec->method, &s->count);
+    tensors = mem_alloc(s->count, sizeof *tensors);
+    if (!tensors)
+        goto out;
+    for (size_t i = 0; i < s->count; i++)
+        tensors[i] = (struct bank_tensor){.name = s->tensors[i].name, .shape = s->tensors[i].shape,
+                                          .kind = s->tensors[i].kind, .lr_mul = s->tensors[i].lr_mul,
+                                          .no_decay = s->tensors[i].no_decay};
+    TRY_OUT(bank_create(&s->bank, spec->engine, tensors, s->count));
+    TRY_OUT(fill_bank(s));
+    *out = s;
+    s = NULL;
+out:
+    mem_free(tensors);
+    session_destroy(s);
+    return rc;
+}
+
+void session_destroy(struct session *s)
+{
+    if (!s)
+        return;
+    bank_destroy(s->bank);
+    mem_free(s);
+}
+
+struct net { /* a traced step */
+    struct tape *tape;
+    struct method_trace *trace;
+    value images, index, labels, weights, loss;
+    struct run_gradient *gradients;
+    size_t gradient_count;
+};
+
+static void net_finish(struct net *n)
+{
+    method_trace_destroy(n->trace);
+    tape_destroy(n->tape);
+    mem_free(n->gradients);
+}
+
+/* The forward pass of one batch, with the mean cross-entropy over the rows that count. */
+static int trace_forward(struct session *s, const struct program_spec *p, struct net *n)
+{
+    int32_t batch = (int32_t)p->batch, side = s->spec.vit->shape.image;
+    uint32_t id = (uint32_t)s->count; /* leaves that are not tensors count on from there */
+    n->tape = tape_create();
+    if (!n->tape)
+        return ERR_MEMORY;
+    n->images = tape_leaf(n->tape, LEAF_IMAGES, SHAPE(p->feed->count, side, side, 3), id, "images");
+    n->index = tape_leaf(n->tape, LEAF_INPUT, SHAPE(batch), id + 1, "index");
+    struct method_step step = {.tape = n->tape, .images = n->images, .index = n->index,
+                               .drop_path = p->recipe ? p->recipe->drop_path : 0, .training = p->recipe != NULL};
+    memcpy(step.mean, s->spec.mean, sizeof step.mean);
+    memcpy(step.std, s->spec.std, sizeof step.std);
+    TRY(method_trace(&n->trace, s->spec.method, &step));
+    if (!p->recipe)
+        return 0;
+    n->labels = tape_leaf(n->tape, LEAF_INPUT, SHAPE(batch), id + 2, "labels");
+    n->weights = tape_leaf(n->tape, LEAF_INPUT, SHAPE(batch), id + 3, "weights");
+    value each = tape_cross_entropy(n->tape, n->trace->logits, n->labels);
+    n->loss = tape_reshape(n->tape, tape_sum(n->tape, tape_mul(n->tape, each, n->weights), 1), SHAPE(1));
+    return tape_why(n->tape) ? fail(ERR_PLUGIN, "%s", tape_why(n->tape)) : 0;
+}
+
+/* Gradients of the loss, with a plugin's penalty, for every trainable tensor. */
+static int trace_backward(struct session *s, struct net *n)
+{
+    value total = n->loss;
+    if (n->trace->penalty)
+        total = tape_add(n->tape, total, tape_reshape(n->tape, n->trace->penalty, SHAPE(1)));
+    value *leaves = mem_alloc(s->count, 2 * sizeof *leaves), *grads = leaves + s->count;
+    n->gradients = mem_alloc(s->count, sizeof *n->gradients);
+    int rc = leaves && n->gradients ? 0 : ERR_MEMORY;
+    for (size_t i = 0; i < s->count && rc == 0; i++)
+        if (s->tensors[i].kind == LEAF_TRAINABLE) {
+            n->gradients[n->gradient_count].id = i;
+            leaves[n->gradient_count++] = n->trace->leaves[i];
+        }
+    if (rc == 0)
+        rc = tape_backward(n->tape, total, leaves, n->gradient_count, grads);
+    for (size_t i = 0; i < n->gradient_count && rc == 0; i++)
+        n->gradients[i].gradient = grads[i];
+    mem_free(leaves);
+    return rc;
+}
+
+int session_program(struct session *s, const struct program_spec *p, struct run **out)
+{
+    int rc;
+    struct net n = {0};
+    TRY_OUT(trace_forward(s, p, &n));
+    if (p->recipe)
+        TRY_OUT(trace_backward(s, &n));
+    value log = p->recipe ? n.loss : n.trace->logits;
+    struct run_spec spec = {.tape = n.tape, .bank = s->bank, .feed = p->feed, .images = n.images,
+                            .index = n.index, .labels = n.labels, .weights = n.weights,
+                            .gradients = n.gradients, .gradient_count = n.gradient_count,
+                            .update = p->update, .logs = &log, .log_count = 1, .series = p->series};
+    if (p->recipe) {
+        spec.beta1 = p->recipe->beta1;
+        spec.beta2 = p->recipe->beta2;
+        spec.eps = p->recipe->eps;
+        spec.decay = p->recipe->decay;
+    }
+    TRY_OUT(run_create(out, &spec));
+out:
+    net_finish(&n);
+    return rc;
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Rows 0 .. count - 1 in order, the last batch filled up with padding. */
+static int32_t *rows_in_order(uint32_t count, uint32_t entries)
+{
+    int32_t *order = mem_alloc(entries, sizeof *order);
+    for (uint32_t i = 0; order && i < entries; i++)
+        order[i] = i < count ? (int32_t)i : RUN_PADDING;
+    return order;
+}
+
+static int feed_images(struct session *s, const struct images *images, struct feed *feed)
+{
+    static const int32_t no_label = 0;
+    int32_t *blank = NULL;
+    if (images->count == 0)
+        return fail(ERR_INPUT, "there are no images");
+    if (!images->labels && !(blank = mem_alloc(images->count, sizeof no_label)))
+        return ERR_MEMORY;
+    int rc = feed_create(feed, s->spec.engine, images->rgb, images->labels ? images->labels : blank,
+                         (int32_t)images->count, s->spec.vit->shape.image);
+    mem_free(blank);
+    return rc;
+}
+
+int session_logits(struct session *s, const struct images *images, uint32_t batch, float *logits, double *seconds)
+{
+    int rc;
+    struct feed feed = {0};
+    struct run *run = NULL;
+    int32_t *order = NULL;
+    float *padded = NULL;
+    size_t classes = (size_t)s->spec.vit->shape.classes;
+    batch = batch < images->count ? batch : images->count;
+    TRY_OUT(feed_images(s, images, &feed));
+    uint32_t steps = (images->count + batch - 1) / batch;
+    TRY_OUT(session_program(s, &(struct program_spec){.feed = &feed, .batch = batch, .series = steps}, &run));
+    order = rows_in_order(images->count, steps * batch);
+    padded = mem_alloc((size_t)steps * batch * classes, sizeof *padded);
+    if (!order || !padded) {
+        rc = ERR_MEMORY;
+        goto out;
+    }
+    TRY_OUT(run_begin(run, &(struct run_series){.steps = steps, .order = order}));
+    double start = now();
+    TRY_OUT(run_go(run, steps));
+    TRY_OUT(run_wait(run, 0));
+    if (seconds)
+        *seconds = now() - start;
+    TRY_OUT(run_log(run, 0, 0, steps, padded));
+    memcpy(logits, padded, images->count * classes * sizeof *logits);
+out:
+    mem_free(padded);
+    mem_free(order);
+    run_destroy(run);
+    feed_destroy(&feed);
+    return rc;
+}
+
+int session_gradients(struct session *s, const struct images *batch, float *loss)
+{
+    int rc;
+    struct feed feed = {0};
+    struct run *run = NULL;
+    struct recipe recipe = recipe_default;
+    int32_t *order = rows_in_order(batch->count, batch->count);
+    if (!order)
+        return ERR_MEMORY;
+    recipe.drop_path = 0;
+    TRY_OUT(feed_images(s, batch, &feed));
+    TRY_OUT(session_program(
+        s, &(struct program_spec){.feed = &feed, .batch = batch->count, .series = 1, .recipe = &recipe}, &run));
+    TRY_OUT(run_begin(run, &(struct run_series){.steps = 1, .seed = s->spec.seed, .order = order}));
+    TRY_OUT(run_go(run, 1));
+    TRY_OUT(run_wait(run, 0));
+    TRY_OUT(run_log(run, 0, 0, 1, loss));
+out:
+    mem_free(order);
+    run_destroy(run);
+    feed_destroy(&feed);
+    return rc;
+}
+
+int session_gradient(struct session *s, size_t tensor, float *out)
+{
+    return bank_read_gradient(s->bank, tensor, out);
+}
+
+int session_tensor(struct session *s, size_t tensor, float *out)
+{
+    return bank_read(s->bank, tensor, out);
+}
+
+int session_set_tensor(struct session *s, size_t tensor, const float *data)
+{
+    return bank_write(s->bank, tensor, data);
+}
+
+double logits_accuracy(const float *logits, const int32_t *labels, uint32_t count, uint32_t classes)
+{
+    uint32_t right = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const float *row = logits + (size_t)i * classes;
+        uint32_t best = 0;
+        for (uint32_t c = 1; c < classes; c++)
+            best = row[c] > row[best] ? c : best;
+        right += (int32_t)best == labels[i];
+    }
+    return count ? (double)right / count : 0;
+}

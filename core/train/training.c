@@ -1,0 +1,165 @@
+/* training.c - the loop of one trial: a series of replays an epoch, losses read late, checkpoints between. */
+#include "session.h"
+
+#include "checkpoint.h"
+#include "error.h"
+#include "file.h"
+#include "memory.h"
+#include "run.h"
+#include "session_private.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+struct training {
+    struct session *session;
+    const struct train_spec *spec;
+    struct run *run;
+    uint32_t steps_an_epoch;
+    struct checkpoint at; /* steps done, all steps, losses */
+    int32_t *order;       /* of the current epoch */
+    float *rates;
+    double started, seconds, epoch_loss;
+    uint32_t counted;     /* steps that `seconds` covers */
+};
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int report(struct training *t, uint32_t submitted)
+{
+    if (!t->spec->report)
+        return 0;
+    double seconds = now() - t->started;
+    uint32_t fresh = submitted - (t->at.step - t->counted);
+    struct train_progress p = {
+        .epoch = (int32_t)(submitted / t->steps_an_epoch), .epochs = t->spec->recipe.epochs,
+        .step = submitted, .steps = t->at.steps, .loss = (float)t->epoch_loss,
+        .images_a_second = seconds > 0 ? fresh * (double)t->spec->recipe.batch / seconds : 0,
+    };
+    return t->spec->report(t->spec->context, &p) ? fail(ERR_STOPPED, "stopped at step %u of %u", submitted, t->at.steps)
+                                                  : 0;
+}
+
+static int save(struct training *t)
+{
+    const char *identity = t->spec->identity ? t->spec->identity : "";
+    return t->spec->checkpoint ? checkpoint_write(t->spec->checkpoint, identity, t->session->bank, &t->at) : 0;
+}
+
+/* Submits `count` steps of the current epoch, the first of which is at->step, and reads their losses. */
+static int run_series(struct training *t, uint32_t count)
+{
+    const struct recipe *r = &t->spec->recipe;
+    uint32_t first = t->at.step, within = first % t->steps_an_epoch;
+    struct run_series series = {.first = first, .steps = count, .seed = r->seed,
+                                .order = t->order + (size_t)within * (size_t)r->batch, .rates = t->rates};
+    int stopped = 0;
+    uint32_t done = 0;
+    TRY(run_begin(t->run, &series));
+    while (done < count && stopped == 0) {
+        TRY(run_go(t->run, 1));
+        stopped = report(t, first + ++done);
+    }
+    TRY(run_wait(t->run, 0));
+    TRY(run_log(t->run, 0, 0, done, t->at.losses + first));
+    t->at.step += done;
+    t->counted += done;
+    return stopped;
+}
+
+/* The mean loss of an epoch's steps so far, or a refusal when one is not finite. */
+static int check_losses(struct training *t, int32_t epoch)
+{
+    uint32_t from = (uint32_t)epoch * t->steps_an_epoch;
+    double sum = 0;
+    for (uint32_t i = from; i < t->at.step; i++) {
+        if (!isfinite(t->at.losses[i]))
+            return fail(ERR_DIVERGED, "diverged: the loss of step %u (epoch %d) is %f; try a smaller learning rate",
+                        i, epoch, (double)t->at.losses[i]);
+        sum += (double)t->at.losses[i];
+    }
+    t->epoch_loss = t->at.step > from ? sum / (t->at.step - from) : NAN;
+    return 0;
+}
+
+static int run_epoch(struct training *t, int32_t epoch)
+{
+    const struct recipe *r = &t->spec->recipe;
+    uint32_t end = (uint32_t)(epoch + 1) * t->steps_an_epoch;
+    uint32_t each = t->spec->checkpoint && t->spec->checkpoint_steps ? t->spec->checkpoint_steps : t->steps_an_epoch;
+    TRY(recipe_order(r, epoch, t->spec->images.count, t->order));
+    for (uint32_t i = 0; i < t->steps_an_epoch; i++)
+        t->rates[i] = recipe_rate(r, epoch);
+    while (t->at.step < end) {
+        uint32_t left = end - t->at.step, until = each - t->at.step % each;
+        int rc = run_series(t, left < until ? left : until);
+        if (rc < 0 && rc != ERR_STOPPED)
+            return rc;
+        TRY(check_losses(t, epoch));
+        TRY(save(t));
+        if (rc < 0)
+            return fail(rc, "stopped at step %u of %u%s%s", t->at.step, t->at.steps,
+                        t->spec->checkpoint ? "; the same command goes on from " : "",
+                        t->spec->checkpoint ? t->spec->checkpoint : "");
+    }
+    return 0;
+}
+
+static int training_begin(struct training *t)
+{
+    const struct train_spec *s = t->spec;
+    TRY(recipe_check(&s->recipe, s->images.count));
+    t->steps_an_epoch = recipe_steps(&s->recipe, s->images.count);
+    t->at.steps = t->steps_an_epoch * (uint32_t)s->recipe.epochs;
+    t->at.losses = mem_alloc(t->at.steps, sizeof *t->at.losses);
+    t->order = mem_alloc((size_t)t->steps_an_epoch * (size_t)s->recipe.batch, sizeof *t->order);
+    t->rates = mem_alloc(t->steps_an_epoch, sizeof *t->rates);
+    if (!t->at.losses || !t->order || !t->rates)
+        return ERR_MEMORY;
+    t->epoch_loss = NAN;
+    if (s->checkpoint && file_exists(s->checkpoint))
+        TRY(checkpoint_read(s->checkpoint, s->identity ? s->identity : "", t->session->bank, &t->at));
+    return 0;
+}
+
+int session_train(struct session *s, const struct train_spec *spec, struct train_result *result)
+{
+    int rc;
+    struct feed feed = {0};
+    struct training t = {.session = s, .spec = spec};
+    double start = now();
+    *result = (struct train_result){0};
+    TRY_OUT(training_begin(&t));
+    result->resumed = t.at.step;
+    TRY_OUT(feed_create(&feed, s->spec.engine, spec->images.rgb, spec->images.labels, (int32_t)spec->images.count,
+                        s->spec.vit->shape.image));
+    TRY_OUT(session_program(s, &(struct program_spec){.feed = &feed, .batch = (uint32_t)spec->recipe.batch,
+                                                      .series = t.steps_an_epoch, .recipe = &spec->recipe,
+                                                      .update = 1}, &t.run));
+    t.started = now();
+    result->compile_seconds = t.started - start;
+    for (int32_t e = (int32_t)(t.at.step / t.steps_an_epoch); e < spec->recipe.epochs; e++)
+        TRY_OUT(run_epoch(&t, e));
+    if (isnan(t.epoch_loss)) /* resumed at the very end */
+        TRY_OUT(check_losses(&t, spec->recipe.epochs - 1));
+out:
+    result->seconds = t.started > 0 ? now() - t.started : 0;
+    result->steps = t.at.step;
+    result->last_loss = (float)t.epoch_loss;
+    result->images_a_second = result->seconds > 0 ? t.counted * (double)spec->recipe.batch / result->seconds : 0;
+    device_memory(engine_device(s->spec.engine), &result->device_bytes);
+    if (spec->losses && t.at.losses)
+        memcpy(spec->losses, t.at.losses, t.at.step * sizeof *spec->losses);
+    run_destroy(t.run);
+    feed_destroy(&feed);
+    mem_free(t.at.losses);
+    mem_free(t.order);
+    mem_free(t.rates);
+    return rc;
+}
