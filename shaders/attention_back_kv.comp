@@ -1,5 +1,5 @@
-// attention_back_kv.comp - the gradients of attention's keys and values, for GPUs; second half of the backward,
-// after attention_back_q.comp, whose delta it reads.
+// attention_back_kv.comp - the gradients of attention's keys and values, for GPUs; second half of the
+// backward, after attention_back_q.comp, whose delta it reads.
 //
 //     dv = p^T d_out,  dk = ds^T q,  with p and ds as there.
 // An invocation owns a key. Writes the key and value columns of d_qkv. Grid: (ceil(T / 64), heads, batch).

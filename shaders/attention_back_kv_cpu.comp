@@ -1,5 +1,5 @@
-// attention_back_kv_cpu.comp - the gradients of attention's keys and values, for a CPU device; second half of
-// the backward, after attention_back_q_cpu.comp, whose delta it reads.
+// attention_back_kv_cpu.comp - the gradients of attention's keys and values, for a CPU device; second half
+// of the backward, after attention_back_q_cpu.comp, whose delta it reads.
 //
 //     dv = p^T d_out,  dk = ds^T q,  with p and ds as there.
 // A lane owns a key and walks over the queries, STEP at a time. Writes the key and value columns of d_qkv.

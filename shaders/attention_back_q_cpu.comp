@@ -1,4 +1,5 @@
-// attention_back_q_cpu.comp - the gradient of attention's queries, for a CPU device; first half of the backward.
+// attention_back_q_cpu.comp - the gradient of attention's queries, for a CPU device; first half of the
+// backward.
 //
 // With p = exp(scale q k - lse) computed again and delta = sum d_out out (kept for the second half):
 //     ds = p (d_out v - delta) scale,  dq = ds k.

@@ -17,7 +17,8 @@ layout(constant_id = 6) const uint KU = 16;    // steps of k in a turn of the lo
 #define FOR_ROWS [[unroll]] for (uint i = 0u; i < MR; i++)
 #define FOR_VECTORS [[unroll]] for (uint j = 0u; j < NR; j++)
 
-// `steps` of k, from k on. Only k is carried from turn to turn: lavapipe keeps what a loop carries in vectors.
+// `steps` of k, from k on. Only k is carried from turn to turn: lavapipe keeps what a loop carries in
+// vectors.
 #define STEPS(steps)                                                                    \
     [[unroll]] for (uint u = 0u; u < steps; u++) {                                      \
         float y[NR];                                                                    \

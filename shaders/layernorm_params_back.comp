@@ -30,7 +30,10 @@ void main()
         }
         EACH_COLUMN(N, FOR_R { mean[i] += KEEP(lane_load(x + (base[i] + at))); })
         FOR_R mean[i] = subgroupAdd(mean[i]) / float(N);
-        EACH_COLUMN(N, FOR_R { float d = KEEP(lane_load(x + (base[i] + at)) - mean[i]); scale[i] = fma(d, d, scale[i]); })
+        EACH_COLUMN(N, FOR_R {
+            float d = KEEP(lane_load(x + (base[i] + at)) - mean[i]);
+            scale[i] = fma(d, d, scale[i]);
+        })
         FOR_R scale[i] = inversesqrt(subgroupAdd(scale[i]) / float(N) + eps);
         EACH_COLUMN(N,
             float w_sum = 0.0;

@@ -1,5 +1,5 @@
-// softmax.comp - y[n] = exp(x[n] - max) / sum exp(x - max) along rows of N floats; x, y [rows][N], y may be x.
-// Grid: (ceil(rows / 4), 1, 1).
+// softmax.comp - y[n] = exp(x[n] - max) / sum exp(x - max) along rows of N floats; x, y [rows][N]; y may
+// be x. Grid: (ceil(rows / 4), 1, 1).
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "rows.glsl"

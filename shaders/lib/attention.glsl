@@ -1,8 +1,8 @@
 // attention.glsl - what the attention kernels share: the layout of the fused tensor.
 //
 // qkv is [batch][T][3 heads D]: in a token's row stand the queries of all heads, then the keys, then the
-// values, D floats each. out and d_out are [batch][T][heads D], lse and delta [batch][heads][T].
-layout(buffer_reference, scalar, buffer_reference_align = 4) buffer PAIR { uint64_t bits; };
+// values, D floats each (D even). out and d_out are [batch][T][heads D], lse and delta [batch][heads][T].
+layout(buffer_reference, std430, buffer_reference_align = 8) buffer PAIR { uint64_t bits; };
 
 layout(constant_id = 1) const uint D = 64;   // a head's width, even
 layout(constant_id = 2) const uint STEP = 4; // keys (or queries) in a turn of the loop

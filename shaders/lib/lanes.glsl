@@ -9,7 +9,6 @@
 // Reads may pass the end of a tensor by up to LANES floats: buffers have slack behind them.
 #extension GL_EXT_buffer_reference : require
 #extension GL_EXT_buffer_reference2 : require
-#extension GL_EXT_scalar_block_layout : require
 #extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_basic : require
@@ -19,7 +18,7 @@ layout(constant_id = 0) const uint LANES = 8;
 layout(local_size_x_id = 0, local_size_y = 1, local_size_z = 1) in;
 
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer RF { float v; };
-layout(buffer_reference, scalar, buffer_reference_align = 4) buffer R4 { vec4 v; };
+layout(buffer_reference, std430, buffer_reference_align = 4) buffer R4 { vec4 v; };
 
 #define lane gl_SubgroupInvocationID
 
