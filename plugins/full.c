@@ -18,10 +18,7 @@ static int64_t param_count(const void *self, const vitro_model *m)
 }
 
 const vitro_plugin_info vitro_plugin = {
-    VITRO_HEAD,
-    .id = "full",
-    .version = "1.0",
-    .summary = "full fine-tuning: every weight and bias of the backbone",
-    .declare = declare,
-    .param_count = param_count,
+    VITRO_HEAD,         .id = "full",
+    .version = "1.0",   .summary = "full fine-tuning: every weight and bias of the backbone",
+    .declare = declare, .param_count = param_count,
 };

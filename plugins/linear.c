@@ -14,10 +14,7 @@ static int64_t param_count(const void *self, const vitro_model *m)
 }
 
 const vitro_plugin_info vitro_plugin = {
-    VITRO_HEAD,
-    .id = "linear",
-    .version = "1.0",
-    .summary = "linear probe: a new head on the frozen backbone",
-    .declare = declare,
-    .param_count = param_count,
+    VITRO_HEAD,         .id = "linear",
+    .version = "1.0",   .summary = "linear probe: a new head on the frozen backbone",
+    .declare = declare, .param_count = param_count,
 };

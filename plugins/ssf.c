@@ -26,8 +26,9 @@ static int declare(void *self, vitro_decl *d)
         const struct unit *u = &units[i];
         int32_t n = vitro_width(d->model, u->site);
         uint32_t flags = in_block(u->site) ? 0 : VITRO_SHARED;
-        f->scale[u->site] = VITRO_PARAM(d, .name = u->scale, .shape = VITRO_SHAPE(n), .wise = VITRO_TO_ONE,
-                                        .init = VITRO_NORMAL, .init_mean = 1, .init_arg = 0.02f, .flags = flags);
+        f->scale[u->site] =
+            VITRO_PARAM(d, .name = u->scale, .shape = VITRO_SHAPE(n), .wise = VITRO_TO_ONE,
+                        .init = VITRO_NORMAL, .init_mean = 1, .init_arg = 0.02f, .flags = flags);
         f->shift[u->site] = VITRO_PARAM(d, .name = u->shift, .shape = VITRO_SHAPE(n), .wise = VITRO_TO_ZERO,
                                         .init = VITRO_NORMAL, .init_arg = 0.02f, .flags = flags);
         d->hook(d, 1u << u->site, (vitro_blocks){0, 0});

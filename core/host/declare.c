@@ -26,8 +26,8 @@ static int resolve_blocks(const struct instance *in, vitro_blocks b, int32_t *fi
 {
     int32_t depth = in->method->model.depth;
     if (b.first < 0 || b.count < 0 || b.first >= depth || b.count > depth - b.first) {
-        instance_blame(in, "blocks %d to %d are not all there; the model has %d", b.first, b.first + b.count - 1,
-                       depth);
+        instance_blame(in, "blocks from %d (%d of them) are not all there; the model has %d", b.first,
+                       b.count, depth);
         return -1;
     }
     *first = b.first;
@@ -39,14 +39,18 @@ static int check_shape(const struct instance *in, const vitro_param_info *info)
 {
     int64_t elements = 1;
     if (info->shape.rank < 1 || info->shape.rank > SHAPE_RANK) {
-        instance_blame(in, "parameter %s has %d axes; 1 to %d are possible", info->name, info->shape.rank, SHAPE_RANK);
+        instance_blame(in, "parameter %s has %d axes; 1 to %d are possible", info->name, info->shape.rank,
+                       SHAPE_RANK);
         return -1;
     }
     for (int i = 0; i < info->shape.rank; i++) {
         int32_t n = info->shape.dim[i];
         if (n < 1 || elements > ELEMENT_LIMIT / n) {
-            instance_blame(in, "axis %d of parameter %s has size %d; at least 1, and all together at most 2^30 elements "
-                           "are possible", i, info->name, n);
+            instance_blame(
+                in,
+                "axis %d of parameter %s has size %d; at least 1, and all together at most 2^30 elements "
+                "are possible",
+                i, info->name, n);
             return -1;
         }
         elements *= n;
@@ -65,11 +69,13 @@ static int check_start(const struct instance *in, const vitro_param_info *info)
         wrong = "an unknown wise";
     else if (info->flags & ~known)
         wrong = "unknown flags";
-    else if (!isfinite(info->init_arg) || !isfinite(info->init_mean) || !(info->lr_mul >= 0 && isfinite(info->lr_mul)))
+    else if (!isfinite(info->init_arg) || !isfinite(info->init_mean) ||
+             !(info->lr_mul >= 0 && isfinite(info->lr_mul)))
         wrong = "an init_arg, init_mean or lr_mul that is not a sensible number";
     else if (fans && info->init_arg == 0 && info->shape.rank < 2)
         wrong = "one axis, so no fans, and no init_arg";
-    else if (info->init_arg < 0 || ((info->init == VITRO_NORMAL || info->init == VITRO_UNIFORM) && info->init_arg == 0))
+    else if (info->init_arg < 0 ||
+             ((info->init == VITRO_NORMAL || info->init == VITRO_UNIFORM) && info->init_arg == 0))
         wrong = "an init that needs a positive init_arg";
     else if (info->init == VITRO_EYE && info->shape.rank != 2 && info->shape.rank != 4)
         wrong = "init EYE, which needs 2 or 4 axes";
@@ -81,7 +87,8 @@ static int check_start(const struct instance *in, const vitro_param_info *info)
 static int check_param_name(const struct instance *in, const char *name)
 {
     if (!name || !*name || strlen(name) > PARAM_NAME || strpbrk(name, "/ \t\n\"\\")) {
-        instance_blame(in, "a parameter's name is missing, longer than %d or has a reserved sign", PARAM_NAME);
+        instance_blame(in, "a parameter's name is missing, longer than %d or has a reserved sign",
+                       PARAM_NAME);
         return -1;
     }
     for (size_t i = 0; i < in->param_count; i++)
@@ -169,8 +176,13 @@ static int declare_instance(struct instance *in)
     if (!in->hooked || !in->unfrozen)
         return ERR_MEMORY;
     struct declaration d = {
-        .pub = {.abi = VITRO_ABI_MAJOR << 16 | VITRO_ABI_MINOR, .size = sizeof d.pub, .host = &in->host,
-                .model = &m->model, .param = decl_param, .hook = decl_hook, .unfreeze = decl_unfreeze},
+        .pub = {.abi = VITRO_ABI_MAJOR << 16 | VITRO_ABI_MINOR,
+                .size = sizeof d.pub,
+                .host = &in->host,
+                .model = &m->model,
+                .param = decl_param,
+                .hook = decl_hook,
+                .unfreeze = decl_unfreeze},
         .in = in,
     };
     return instance_check(in, in->plugin->info.declare(in->self, &d.pub), "declare");
@@ -186,13 +198,20 @@ static void list_backbone(struct method *m)
         for (size_t k = 0; k < m->count; k++)
             trains |= m->instances[k].unfrozen[i];
         m->tensors[i] = (struct tensor){
-            .name = t->name, .shape = t->shape, .kind = trains ? LEAF_TRAINABLE : LEAF_FROZEN, .block = t->block,
-            .owner = -1, .source = (int32_t)i, .is_head = t->site == VITRO_AT_HEAD, .lr_mul = 1,
+            .name = t->name,
+            .shape = t->shape,
+            .kind = trains ? LEAF_TRAINABLE : LEAF_FROZEN,
+            .block = t->block,
+            .owner = -1,
+            .source = (int32_t)i,
+            .is_head = t->site == VITRO_AT_HEAD,
+            .lr_mul = 1,
         };
     }
 }
 
-static const char *full_name(struct method *m, const struct instance *in, const struct param *p, int32_t block)
+static const char *full_name(struct method *m, const struct instance *in, const struct param *p,
+                             int32_t block)
 {
     char name[INSTANCE_NAME + PARAM_NAME + 16];
     if (block < 0)
@@ -209,11 +228,17 @@ static int list_param(struct method *m, const struct instance *in, struct param 
         struct tensor *t = &m->tensors[(*at)++];
         const vitro_param_info *info = &p->info;
         *t = (struct tensor){
-            .shape = {.rank = info->shape.rank}, .owner = in->owner, .source = -1,
+            .shape = {.rank = info->shape.rank},
+            .owner = in->owner,
+            .source = -1,
             .kind = info->flags & VITRO_FROZEN ? LEAF_FROZEN : LEAF_TRAINABLE,
-            .block = p->first < 0 ? -1 : p->first + i, .no_decay = !!(info->flags & VITRO_NO_DECAY),
-            .lr_mul = info->lr_mul == 0 ? 1 : info->lr_mul, .init = info->init, .wise = info->wise,
-            .init_arg = info->init_arg, .init_mean = info->init_mean,
+            .block = p->first < 0 ? -1 : p->first + i,
+            .no_decay = !!(info->flags & VITRO_NO_DECAY),
+            .lr_mul = info->lr_mul == 0 ? 1 : info->lr_mul,
+            .init = info->init,
+            .wise = info->wise,
+            .init_arg = info->init_arg,
+            .init_mean = info->init_mean,
         };
         memcpy(t->shape.dim, info->shape.dim, (size_t)info->shape.rank * sizeof t->shape.dim[0]);
         t->name = full_name(m, in, p, t->block);
@@ -247,8 +272,16 @@ int method_declare(struct method *m, const struct vit *vit)
         return fail(ERR_INPUT, "%s is declared already; make another method for another model", m->text);
     m->vit = vit;
     m->model = (vitro_model){
-        .size = sizeof m->model, .depth = s->depth, .dim = s->dim, .heads = s->heads, .hidden = s->hidden,
-        .patch = s->patch, .grid_h = vit_grid(s), .grid_w = vit_grid(s), .prefix = 1, .classes = s->classes,
+        .size = sizeof m->model,
+        .depth = s->depth,
+        .dim = s->dim,
+        .heads = s->heads,
+        .hidden = s->hidden,
+        .patch = s->patch,
+        .grid_h = vit_grid(s),
+        .grid_w = vit_grid(s),
+        .prefix = 1,
+        .classes = s->classes,
     };
     for (size_t i = 0; i < m->count; i++)
         TRY(declare_instance(&m->instances[i]));
@@ -259,64 +292,4 @@ const struct tensor *method_tensors(const struct method *m, size_t *count)
 {
     *count = m->tensor_count;
     return m->tensors;
-}
-
-/* --- what it amounts to */
-
-static int64_t trainable(const struct method *m, int head)
-{
-    int64_t sum = 0;
-    for (size_t i = 0; i < m->tensor_count; i++)
-        if (m->tensors[i].kind == LEAF_TRAINABLE && m->tensors[i].is_head == head)
-            sum += shape_count(m->tensors[i].shape);
-    return sum;
-}
-
-int64_t method_trainable(const struct method *m)
-{
-    return trainable(m, 0);
-}
-
-int64_t method_head(const struct method *m)
-{
-    return trainable(m, 1);
-}
-
-size_t method_parts(const struct method *m)
-{
-    return m->count;
-}
-
-static int hooks_anything(const struct instance *in)
-{
-    uint32_t any = 0;
-    for (int32_t b = 0; in->hooked && b <= in->method->model.depth; b++)
-        any |= in->hooked[b];
-    return any != 0;
-}
-
-int method_part(const struct method *m, size_t i, struct method_part *out)
-{
-    if (i >= m->count || !m->tensors)
-        return fail(ERR_INPUT, "method %s has no declared part %zu", m->text, i);
-    const struct instance *in = &m->instances[i];
-    const vitro_plugin_info *info = &in->plugin->info;
-    int params = 0, neutral = 0;
-    *out = (struct method_part){.name = in->name, .text = in->text, .plugin = in->plugin, .claimed = -1,
-                                .mergeable = info->merge || !hooks_anything(in)};
-    for (size_t k = 0; k < m->vit->count; k++)
-        if (in->unfrozen[k] && !m->tensors[k].is_head)
-            out->declared += shape_count(m->tensors[k].shape);
-    for (size_t k = m->vit->count; k < m->tensor_count; k++) {
-        const struct tensor *t = &m->tensors[k];
-        if (t->owner != in->owner || t->kind != LEAF_TRAINABLE)
-            continue;
-        out->declared += shape_count(t->shape);
-        params++;
-        neutral |= t->wise != VITRO_KEEP;
-    }
-    out->interpolates = !params || neutral;
-    if (info->param_count)
-        out->claimed = info->param_count(in->self, &m->model);
-    return 0;
 }

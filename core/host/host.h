@@ -29,8 +29,8 @@ const char *method_text(const struct method *m);
 /* Lets each instance declare against the model's shape. Once per method; `vit` must outlive it. */
 int method_declare(struct method *m, const struct vit *vit);
 
-struct tensor { /* of the backbone or declared by a plugin; its index is the id of its tape leaf */
-    const char *name;    /* "blocks.3.attn.qkv.bias", "lora/3/a", "ssf/scale.NORM"; lives with the method */
+struct tensor {       /* of the backbone or declared by a plugin; its index is the id of its tape leaf */
+    const char *name; /* "blocks.3.attn.qkv.bias", "lora/3/a", "ssf/scale.NORM"; lives with the method */
     struct shape shape;
     enum leaf_kind kind; /* LEAF_TRAINABLE: to be optimized and saved. LEAF_FROZEN: constant */
     int32_t block;       /* -1: not of a block */
@@ -54,7 +54,7 @@ int method_initial(const struct method *m, size_t id, uint64_t seed, float *out)
 int64_t method_trainable(const struct method *m);
 int64_t method_head(const struct method *m);
 
-struct method_part { /* one instance of the stack; lent by the method */
+struct method_part {  /* one instance of the stack; lent by the method */
     const char *name; /* "lora", the second of its kind "lora-2" */
     const char *text; /* its piece of method_text */
     const struct plugin *plugin;
@@ -68,14 +68,14 @@ int method_part(const struct method *m, size_t i, struct method_part *out);
 
 struct method_step { /* how to trace; everything is lent until method_trace returns */
     struct tape *tape;
-    value images, index;   /* as for vit_trace */
+    value images, index; /* as for vit_trace */
     float mean[3], std[3];
-    float drop_path;       /* 0: none */
-    int training;          /* 0: dropout and drop-path vanish, penalties are left out */
-    int derive;            /* ignore derivatives written by hand; for tests */
+    float drop_path; /* 0: none */
+    int training;    /* 0: dropout and drop-path vanish, penalties are left out */
+    int derive;      /* ignore derivatives written by hand; for tests */
 };
 
-struct method_trace { /* one recorded forward pass */
+struct method_trace {    /* one recorded forward pass */
     value logits;        /* [batch, classes] */
     value penalty;       /* a scalar to add to the loss; 0 when no plugin has one */
     const value *leaves; /* the leaf of each tensor, in method_tensors' order */
@@ -89,7 +89,9 @@ void method_trace_destroy(struct method_trace *trace); /* NULL is fine */
 
 /* Folds the methods' effect into the backbone: merged[i] is the value of vit tensor i afterwards (its
  * leaf where nothing changed; trainable ones are leaves like the others). `merged` holds vit->count
- * values. Refused, with the reason, when a plugin of the stack cannot be folded in. */
+ * values. Refused, with the reason, when a plugin of the stack cannot be folded in. Plugins fold in
+ * stack order, which is exact when each hooks the site whose tensors it replaces; a stack that mixes
+ * sites of one unit (FC2 and MLP_OUT) may need another order, so compare logits before trusting it. */
 int method_merge(struct method *m, struct tape *tape, value *merged);
 
 #endif

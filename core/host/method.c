@@ -83,7 +83,8 @@ static int cut_piece(char *piece, char **options)
     *options = piece + n;
     if (open) {
         if (piece[n - 1] != ']' || strpbrk(open + 1, "[") || strchr(open, ']') != piece + n - 1)
-            return fail(ERR_INPUT, "method \"%.80s\": the options need the form name[option=value,...]", piece);
+            return fail(ERR_INPUT, "method \"%.80s\": the options need the form name[option=value,...]",
+                        piece);
         piece[n - 1] = 0;
         *open = 0;
         *options = open + 1;

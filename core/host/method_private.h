@@ -7,13 +7,13 @@
 
 enum { STACK_LIMIT = 16, WHY_TEXT = 320, INSTANCE_NAME = 40 };
 
-struct param { /* declared once, one tensor per block unless shared */
+struct param {             /* declared once, one tensor per block unless shared */
     vitro_param_info info; /* name copied */
     int32_t first, count;  /* blocks; shared: -1, 1 */
     size_t tensor;         /* id of the first of its tensors */
 };
 
-struct instance { /* a plugin with options, in a stack */
+struct instance {    /* a plugin with options, in a stack */
     vitro_host host; /* first: the plugin's pointer to it leads back here */
     struct method *method;
     const struct plugin *plugin;
@@ -21,9 +21,9 @@ struct instance { /* a plugin with options, in a stack */
     char name[INSTANCE_NAME];
     const char *text; /* canonical, options spelt out */
     void *self;
-    int started;      /* init succeeded, so finish is due */
-    char *why;        /* WHY_TEXT: the first reason it gave for failing, or "" */
-    uint32_t *hooked; /* [depth + 1] sets of sites; [0] those outside the blocks */
+    int started;             /* init succeeded, so finish is due */
+    char *why;               /* WHY_TEXT: the first reason it gave for failing, or "" */
+    uint32_t *hooked;        /* [depth + 1] sets of sites; [0] those outside the blocks */
     unsigned char *unfrozen; /* one per tensor of the backbone */
     struct param *params;
     size_t param_count;

@@ -11,7 +11,11 @@
 struct plugin_trace plugin_trace(struct trace *tr, const struct instance *in, enum phase phase, int32_t block)
 {
     return (struct plugin_trace){
-        .pub = {.op = &trace_ops, .host = &in->host}, .trace = tr, .in = in, .phase = phase, .block = block,
+        .pub = {.op = &trace_ops, .host = &in->host},
+        .trace = tr,
+        .in = in,
+        .phase = phase,
+        .block = block,
     };
 }
 
@@ -93,7 +97,8 @@ static void take_off_top(struct trace *tr, const struct instance *in, int32_t to
     size_t n = tr->on_top_count;
     if (!n || tr->on_top[n - 1].owner != in->owner) {
         tape_fail(tr->tape, "it takes off %d tokens, but those in front are %s%s", tokens,
-                  n ? "put there by " : "the model's own", n ? tr->method->instances[tr->on_top[n - 1].owner].name : "");
+                  n ? "put there by " : "the model's own",
+                  n ? tr->method->instances[tr->on_top[n - 1].owner].name : "");
         return;
     }
     if (tr->on_top[n - 1].tokens != tokens) {
@@ -117,8 +122,10 @@ static void check_hook_shape(struct trace *tr, const struct record *r, value y)
     if (r->site.kind == VITRO_AT_BLOCK_OUT && shape_equal(before, rows) && gained < 0)
         take_off_top(tr, r->in, -gained);
     else
-        tape_fail(tr->tape, "it was given %s and returned %s; a hook keeps the shape, only BLOCK_IN may add tokens and "
-                  "BLOCK_OUT take them off", shape_text(before, before_text), shape_text(after, after_text));
+        tape_fail(tr->tape,
+                  "it was given %s and returned %s; a hook keeps the shape, only BLOCK_IN may add tokens and "
+                  "BLOCK_OUT take them off",
+                  shape_text(before, before_text), shape_text(after, after_text));
 }
 
 /* --- hooks */
@@ -127,7 +134,10 @@ static vitro_site site_here(const struct trace *tr, int32_t kind, int32_t block,
 {
     const vitro_model *m = &tr->method->model;
     struct shape s = tape_shape(tr->tape, x);
-    vitro_site site = {.size = sizeof site, .kind = kind, .block = block, .batch = s.dim[0],
+    vitro_site site = {.size = sizeof site,
+                       .kind = kind,
+                       .block = block,
+                       .batch = s.dim[0],
                        .tokens = s.rank == 3 ? s.dim[1] : 1};
     site.prefix = s.rank == 3 ? site.tokens - m->grid_h * m->grid_w : 1;
     return site;
@@ -217,8 +227,13 @@ static void add_penalties(struct trace *tr)
 static int run_trace(struct trace *tr, const struct method_step *step)
 {
     struct vit_trace v = {
-        .tape = tr->tape, .vit = tr->method->vit, .images = step->images, .index = step->index,
-        .drop_path = step->training ? step->drop_path : 0, .hook = stop_at_site, .context = tr,
+        .tape = tr->tape,
+        .vit = tr->method->vit,
+        .images = step->images,
+        .index = step->index,
+        .drop_path = step->training ? step->drop_path : 0,
+        .hook = stop_at_site,
+        .context = tr,
     };
     memcpy(v.mean, step->mean, sizeof v.mean);
     memcpy(v.std, step->std, sizeof v.std);

@@ -36,8 +36,10 @@ static value known(vitro_trace *t, vitro_value v)
 
 static int may(vitro_trace *t, unsigned phases, const char *op)
 {
-    static const char *const names[] = {[PHASE_FORWARD] = "forward", [PHASE_BACKWARD] = "backward",
-                                        [PHASE_PENALTY] = "penalty", [PHASE_MERGE] = "merge"};
+    static const char *const names[] = {[PHASE_FORWARD] = "forward",
+                                        [PHASE_BACKWARD] = "backward",
+                                        [PHASE_PENALTY] = "penalty",
+                                        [PHASE_MERGE] = "merge"};
     if (self_of(t)->phase & phases)
         return 1;
     tape_fail(tape_of(t), "%s cannot be used in a %s", op, names[self_of(t)->phase]);
@@ -55,7 +57,8 @@ static int to_shape(vitro_trace *t, vitro_shape from, struct shape *to)
         to->dim[i] = from.dim[i];
     }
     if (!good)
-        tape_fail(tape_of(t), "a shape with %d axes, the first of size %d, is impossible", from.rank, from.dim[0]);
+        tape_fail(tape_of(t), "a shape with %d axes, the first of size %d, is impossible", from.rank,
+                  from.dim[0]);
     return good;
 }
 
@@ -70,8 +73,10 @@ static vitro_value op_param(vitro_trace *t, vitro_param handle)
     const struct param *param = &in->params[handle - 1];
     int32_t at = param->first < 0 ? 0 : p->block - param->first;
     if (param->first >= 0 && p->block < 0)
-        return tape_fail(tape_of(t), "parameter %s stands once per block, and here is no block; declare it "
-                         "VITRO_SHARED", param->info.name);
+        return tape_fail(tape_of(t),
+                         "parameter %s stands once per block, and here is no block; declare it "
+                         "VITRO_SHARED",
+                         param->info.name);
     if (at < 0 || at >= param->count)
         return tape_fail(tape_of(t), "parameter %s is not declared for block %d", param->info.name, p->block);
     return p->trace->leaves[param->tensor + (size_t)at];

@@ -20,7 +20,7 @@ struct record { /* one call of a forward, kept for its backward */
     uint32_t drop_count;
 };
 
-struct trace { /* behind a struct method_trace */
+struct trace {               /* behind a struct method_trace */
     struct method_trace pub; /* first: method_trace_destroy's pointer leads back here */
     struct method *method;
     struct tape *tape;
@@ -29,13 +29,15 @@ struct trace { /* behind a struct method_trace */
     value *leaves;   /* of the tensors */
     value *backbone; /* of the backbone's: its leaf, or in a merge what has become of it */
     value *seen;     /* [depth + 1][sites]: values after all hooks; 0: not there yet */
-    struct { int32_t owner, tokens; } *on_top; /* tokens in front of the class token, outermost last */
+    struct {
+        int32_t owner, tokens;
+    } * on_top; /* tokens in front of the class token, outermost last */
     size_t on_top_count;
-    int refused;     /* it was a plugin that failed */
+    int refused; /* it was a plugin that failed */
 };
 
 struct plugin_trace { /* what a plugin's vitro_trace pointer is */
-    vitro_trace pub; /* first */
+    vitro_trace pub;  /* first */
     struct trace *trace;
     const struct instance *in;
     struct record *record; /* NULL in a penalty or a merge */
@@ -45,7 +47,8 @@ struct plugin_trace { /* what a plugin's vitro_trace pointer is */
 
 extern const vitro_ops trace_ops;
 
-struct plugin_trace plugin_trace(struct trace *tr, const struct instance *in, enum phase phase, int32_t block);
+struct plugin_trace plugin_trace(struct trace *tr, const struct instance *in, enum phase phase,
+                                 int32_t block);
 /* Sets the tape's place: "lora at QKV of block 3", `what` being "lora's backward", say. */
 void trace_place(struct trace *tr, const char *what, int32_t site, int32_t block);
 /* After a callback: puts the instance's own complaint, if any, on the tape. */

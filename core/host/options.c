@@ -42,11 +42,12 @@ static int unknown_option(const struct plugin *p, const char *name)
     }
     if (!list[0])
         return fail(ERR_INPUT, "%s: unknown option %s; it has none", p->info.id, name);
-    return fail(ERR_INPUT, "%s: unknown option %s%s (options: %s)", p->info.id, name, nearest_hint(&near, hint), list);
+    return fail(ERR_INPUT, "%s: unknown option %s%s (options: %s)", p->info.id, name,
+                nearest_hint(&near, hint), list);
 }
 
-static int parse_name(const struct plugin *p, const vitro_option *o, const char *const *names, const char *text,
-                      double *out)
+static int parse_name(const struct plugin *p, const vitro_option *o, const char *const *names,
+                      const char *text, double *out)
 {
     struct nearest near = nearest_to(text);
     char hint[NEAREST_TEXT], list[256] = "";
@@ -72,8 +73,8 @@ static int parse_number(const struct plugin *p, const vitro_option *o, const cha
         return fail(ERR_INPUT, "%s: option %s is \"%s\"; it must be %s", p->info.id, o->name, text,
                     o->type == VITRO_INT ? "a whole number" : "a number");
     if (*out < o->min || *out > o->max)
-        return fail(ERR_INPUT, "%s: option %s is %s; it must be between %.9g and %.9g", p->info.id, o->name, text,
-                    o->min, o->max);
+        return fail(ERR_INPUT, "%s: option %s is %s; it must be between %.9g and %.9g", p->info.id, o->name,
+                    text, o->min, o->max);
     return 0;
 }
 
@@ -122,11 +123,13 @@ int options_parse(const struct plugin *p, const char *text, void *self)
             return fail(ERR_INPUT, "%s: \"%.40s\" is not of the form option=value", p->info.id, text);
         at = take_piece(at + 1, ",", value);
         if (!at)
-            return fail(ERR_INPUT, "%s: the value of option %s is longer than %d letters", p->info.id, name, PIECE - 1);
+            return fail(ERR_INPUT, "%s: the value of option %s is longer than %d letters", p->info.id, name,
+                        PIECE - 1);
         TRY(set_option(p, name, value, &seen, self));
         text = *at ? at + 1 : at;
         if (*at && !*text)
-            return fail(ERR_INPUT, "%s: a comma ends the list of options; another must follow or the comma go",
+            return fail(ERR_INPUT,
+                        "%s: a comma ends the list of options; another must follow or the comma go",
                         p->info.id);
     }
     return 0;

@@ -9,13 +9,12 @@
 
 #include <dirent.h>
 #include <dlfcn.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-enum { ID_LIMIT = 31, PATH_SIZE = 4096, OPTION_LIMIT = 64 };
+enum { PATH_SIZE = 4096 };
 #define PREFIX "vitro_"
 #define SUFFIX ".so"
 
@@ -101,12 +100,6 @@ void plugins_say(const struct plugins *p, int level, const char *id, const char 
         p->log(p->log_context, level, id, text ? text : "");
 }
 
-static int is_id(const char *id)
-{
-    size_t n = strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789_");
-    return n > 0 && n <= ID_LIMIT && !id[n];
-}
-
 /* The id in ".../vitro_<id>.so", or 0 when the name is not of that form. */
 static int id_of_file(const char *path, char id[ID_LIMIT + 1])
 {
@@ -119,92 +112,6 @@ static int id_of_file(const char *path, char id[ID_LIMIT + 1])
     memcpy(id, name + strlen(PREFIX), n - fixed);
     id[n - fixed] = 0;
     return 1;
-}
-
-/* Copies what both sides know and leaves the rest zero. */
-static void copy_known(void *to, size_t to_size, const void *from, size_t from_size)
-{
-    memcpy(to, from, from_size < to_size ? from_size : to_size);
-}
-
-static int check_head(const char *path, const void *symbol, vitro_plugin_info *info)
-{
-    uint32_t abi, size;
-    const size_t least = offsetof(vitro_plugin_info, declare) + sizeof info->declare;
-    memcpy(&abi, symbol, sizeof abi);
-    memcpy(&size, (const char *)symbol + sizeof abi, sizeof size);
-    if (abi >> 16 != VITRO_ABI_MAJOR || (abi & 0xffff) > VITRO_ABI_MINOR)
-        return fail(ERR_PLUGIN, "%s: wants plugin ABI %u.%u, this host speaks %d.%d; rebuild one of the two", path,
-                    abi >> 16, abi & 0xffff, VITRO_ABI_MAJOR, VITRO_ABI_MINOR);
-    if (size < least)
-        return fail(ERR_PLUGIN, "%s: its descriptor has %u bytes, %zu are the least; rebuild it with VITRO_HEAD",
-                    path, size, least);
-    copy_known(info, sizeof *info, symbol, size);
-    if (!info->id || !info->version || !info->declare)
-        return fail(ERR_PLUGIN, "%s: its descriptor lacks the mandatory %s", path,
-                    !info->id ? "id" : !info->version ? "version" : "declare");
-    if (!is_id(info->id))
-        return fail(ERR_PLUGIN, "%s: its id is not 1 to %d of a-z, 0-9 and _", path, ID_LIMIT);
-    if (info->backward && !info->forward)
-        return fail(ERR_PLUGIN, "%s: it has a backward but no forward", path);
-    return 0;
-}
-
-static int check_range(const char *path, const vitro_option *o)
-{
-    double lo = o->min, hi = o->max;
-    if (o->type == VITRO_ENUM) {
-        lo = 0;
-        hi = -1;
-        for (int i = 0; o->names && o->names[i]; i++)
-            hi = i;
-    }
-    if (!(o->init >= lo && o->init <= hi) || (o->type != VITRO_FLOAT && o->init != floor(o->init)))
-        return fail(ERR_PLUGIN, "%s: the default %g of option %s is outside of %g to %g", path, o->init, o->name, lo,
-                    hi);
-    if (o->type != VITRO_FLOAT && (lo < INT32_MIN || hi > INT32_MAX))
-        return fail(ERR_PLUGIN, "%s: the range of option %s does not fit into 32 bits", path, o->name);
-    return 0;
-}
-
-static int check_option(const char *path, const vitro_plugin_info *info, const vitro_option *all, size_t i)
-{
-    const vitro_option *o = &all[i];
-    if (!o->name[0] || strpbrk(o->name, "[]=,+ "))
-        return fail(ERR_PLUGIN, "%s: option %zu has an empty name or one with a reserved sign", path, i + 1);
-    for (size_t k = 0; k < i; k++)
-        if (!strcmp(all[k].name, o->name))
-            return fail(ERR_PLUGIN, "%s: option %s is listed twice", path, o->name);
-    if (o->type > VITRO_ENUM)
-        return fail(ERR_PLUGIN, "%s: option %s has the unknown type %u", path, o->name, o->type);
-    if (o->offset % 4 || o->offset + (size_t)4 > info->self_size)
-        return fail(ERR_PLUGIN, "%s: option %s at byte %u lies outside of the instance's %zu bytes", path, o->name,
-                    o->offset, info->self_size);
-    return check_range(path, o);
-}
-
-/* Copies the options, whose stride is the plugin's, into an array of today's. */
-static int copy_options(struct plugins *p, const char *path, struct plugin *plugin)
-{
-    const vitro_plugin_info *info = &plugin->info;
-    const char *from = (const char *)info->options;
-    const size_t least = offsetof(vitro_option, names) + sizeof(const char *const *);
-    if (from && info->option_size < least)
-        return fail(ERR_PLUGIN, "%s: its options have %u bytes each, %zu are the least", path, info->option_size,
-                    least);
-    vitro_option *all = arena_alloc(&p->arena, OPTION_LIMIT + 1, sizeof *all);
-    if (!all)
-        return ERR_MEMORY;
-    plugin->options = all;
-    for (size_t i = 0; from; i++, from += info->option_size) {
-        copy_known(&all[i], sizeof *all, from, info->option_size);
-        if (!all[i].name)
-            return 0;
-        if (i == OPTION_LIMIT)
-            return fail(ERR_PLUGIN, "%s: more than %d options", path, OPTION_LIMIT);
-        TRY(check_option(path, info, all, i));
-    }
-    return 0;
 }
 
 static int open_library(const char *path, const void **symbol)
@@ -224,8 +131,8 @@ static int open_library(const char *path, const void **symbol)
 static int check_name(const struct plugin *plugin, const char *id)
 {
     if (id && strcmp(id, plugin->info.id) != 0)
-        return fail(ERR_PLUGIN, "%s: says its id is %s; the file must be named " PREFIX "%s" SUFFIX, plugin->path,
-                    plugin->info.id, plugin->info.id);
+        return fail(ERR_PLUGIN, "%s: says its id is %s; the file must be named " PREFIX "%s" SUFFIX,
+                    plugin->path, plugin->info.id, plugin->info.id);
     return 0;
 }
 
@@ -246,9 +153,9 @@ static int load_file(struct plugins *p, const char *path, const char *id, const 
     if (!l || !(l->real = arena_string(&p->arena, real)))
         return ERR_MEMORY;
     l->plugin.path = l->real;
-    TRY(check_head(real, symbol, &l->plugin.info));
+    TRY(plugin_check_head(real, symbol, &l->plugin.info));
     TRY(check_name(&l->plugin, id));
-    TRY(copy_options(p, real, &l->plugin));
+    TRY(plugin_copy_options(&p->arena, &l->plugin));
     for (struct loaded *k = p->loaded; k; k = k->next)
         if (!strcmp(k->plugin.info.id, l->plugin.info.id))
             return fail(ERR_PLUGIN, "%s and %s are both the plugin %s; remove one of the two", k->real, real,
@@ -322,8 +229,8 @@ static int load_id(struct plugins *p, const char *id, const struct plugin **out)
         if (!id_of_file(cards[i].path, candidate) || strcmp(candidate, id) != 0)
             continue;
         if (found)
-            return fail(ERR_PLUGIN, "%s and %s are both the plugin %s; remove one of the two", found, cards[i].path,
-                        id);
+            return fail(ERR_PLUGIN, "%s and %s are both the plugin %s; remove one of the two", found,
+                        cards[i].path, id);
         found = cards[i].path;
     }
     return found ? load_file(p, found, id, out) : unknown_id(p, id, cards, count);

@@ -19,7 +19,7 @@ void plugins_set_log(struct plugins *p, plugins_log log, void *context);
 
 struct plugin { /* a plugin that passed all checks; lives with the struct plugins */
     const char *path;
-    vitro_plugin_info info; /* a copy: slots that the plugin is too old to know are NULL */
+    vitro_plugin_info info;      /* a copy: slots that the plugin is too old to know are NULL */
     const vitro_option *options; /* copies, of today's size, ended by a NULL name; never NULL */
 };
 

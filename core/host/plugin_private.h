@@ -2,9 +2,17 @@
 #ifndef VITRO_HOST_PLUGIN_PRIVATE_H
 #define VITRO_HOST_PLUGIN_PRIVATE_H
 
+#include "memory.h"
 #include "plugin.h"
+
+enum { ID_LIMIT = 31, OPTION_LIMIT = 64 };
 
 /* A plugin's log line, on its way to plugins_set_log's function. */
 void plugins_say(const struct plugins *p, int level, const char *id, const char *text);
+
+/* Looks at the version before all else, then copies what both sides know into `info`. */
+int plugin_check_head(const char *path, const void *symbol, vitro_plugin_info *info);
+/* Checks the options and copies them, whose stride is the plugin's, into an array of today's. */
+int plugin_copy_options(struct arena *arena, struct plugin *plugin);
 
 #endif

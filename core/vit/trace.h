@@ -7,11 +7,11 @@
 struct vit_trace { /* everything is lent for the call */
     struct tape *tape;
     const struct vit *vit;
-    value images;         /* LEAF_IMAGES [n, image, image, 3] */
-    value index;          /* [batch]: which images are the batch */
+    value images;          /* LEAF_IMAGES [n, image, image, 3] */
+    value index;           /* [batch]: which images are the batch */
     float mean[3], std[3]; /* of the pixels' scale 0..1 */
-    const value *tensors; /* the value that stands for each of vit->tensors, usually its leaf */
-    float drop_path;      /* stochastic depth of the last block, see below; 0 outside training */
+    const value *tensors;  /* the value that stands for each of vit->tensors, usually its leaf */
+    float drop_path;       /* stochastic depth of the last block, see below; 0 outside training */
     /* Called at each site in order of execution; what it gives back replaces the value. `block` is
      * -1 outside the blocks. Tokens may be added in front at BLOCK_IN and must be gone before NORM.
      * NULL: no hooks. */

@@ -69,12 +69,15 @@ static void fields_stand_where_they_stood(void **state)
 static void operations_stand_in_their_order(void **state)
 {
     (void)state;
-#define OPS(X)                                                                                         \
-    X(param) X(at) X(weight) X(replace) X(shape) X(fill) X(matmul) X(add) X(mul) X(affine) X(unary)    \
-    X(softmax) X(normalize) X(dropout) X(reshape) X(permute) X(expand) X(concat) X(slice) X(sum)       \
-    X(unfold) X(fold) X(fail) X(save) X(saved) X(grad) X(redrop) X(unary_back)
+#define OPS(X)                                                                                              \
+    X(param)                                                                                                \
+    X(at) X(weight) X(replace) X(shape) X(fill) X(matmul) X(add) X(mul) X(affine) X(unary) X(softmax)       \
+        X(normalize) X(dropout) X(reshape) X(permute) X(expand) X(concat) X(slice) X(sum) X(unfold) X(fold) \
+            X(fail) X(save) X(saved) X(grad) X(redrop) X(unary_back)
     size_t at = 8;
-#define X(name) AT(vitro_ops, name, at); at += 8;
+#define X(name)              \
+    AT(vitro_ops, name, at); \
+    at += 8;
     OPS(X)
 #undef X
     assert_int_equal(at, sizeof(vitro_ops));
@@ -86,8 +89,9 @@ static void numbers_mean_what_they_meant(void **state)
 #define X(id) #id,
     static const char *const names[] = {VITRO_SITES(X)};
 #undef X
-    static const char *const golden[] = {"EMBED", "TOKENS", "BLOCK_IN", "NORM1", "QKV", "ATTN", "PROJ", "ATTN_OUT", "MID",
-                                         "NORM2", "FC1", "ACT", "FC2", "MLP_OUT", "BLOCK_OUT", "NORM", "HEAD"};
+    static const char *const golden[] = {"EMBED", "TOKENS",   "BLOCK_IN",  "NORM1", "QKV", "ATTN",
+                                         "PROJ",  "ATTN_OUT", "MID",       "NORM2", "FC1", "ACT",
+                                         "FC2",   "MLP_OUT",  "BLOCK_OUT", "NORM",  "HEAD"};
     for (size_t i = 0; i < sizeof golden / sizeof *golden; i++)
         assert_string_equal(names[i], golden[i]);
     assert_int_equal(VITRO_ENUM, 3);

@@ -32,15 +32,19 @@ static int close_plugins(void **state)
 static void a_stack_is_spelt_out_and_reads_back_the_same(void **state)
 {
     (void)state;
-    static const struct { const char *text, *canonical; } stacks[] = {
+    static const struct {
+        const char *text, *canonical;
+    } stacks[] = {
         {"bitfit", "bitfit"},
         {"lora", "lora[r=8,alpha=0,dropout=0.1]"},
         {"lora[r=8,alpha=16]", "lora[r=8,alpha=16,dropout=0.1]"},
         {"lora[r=4]+bitfit", "lora[r=4,alpha=0,dropout=0.1]+bitfit"},
         {"vpt[dropout=1e-3+0]", NULL},
-        {"adaptformer[scale=1e+1]+ssf+lora[]", "adaptformer[r=16,scale=10,dropout=0.1]+ssf+lora[r=8,alpha=0,dropout=0.1]"},
+        {"adaptformer[scale=1e+1]+ssf+lora[]",
+         "adaptformer[r=16,scale=10,dropout=0.1]+ssf+lora[r=8,alpha=0,dropout=0.1]"},
         {"vpt[mode=first_block]", "vpt[prompts=10,mode=first_block,dropout=0.1]"},
-        {PLUGIN_FOLDER "/vitro_linear.so+lora[r=1,dropout=0]", PLUGIN_FOLDER "/vitro_linear.so+lora[r=1,alpha=0,dropout=0]"},
+        {PLUGIN_FOLDER "/vitro_linear.so+lora[r=1,dropout=0]",
+         PLUGIN_FOLDER "/vitro_linear.so+lora[r=1,alpha=0,dropout=0]"},
     };
     for (size_t i = 0; i < sizeof stacks / sizeof *stacks; i++) {
         struct method *m = NULL, *again = NULL;
@@ -61,7 +65,9 @@ static void a_stack_is_spelt_out_and_reads_back_the_same(void **state)
 static void each_bad_text_is_refused_with_its_sentence(void **state)
 {
     (void)state;
-    static const struct { const char *text, *sentence; } bad[] = {
+    static const struct {
+        const char *text, *sentence;
+    } bad[] = {
         {"", "a method's name is missing"},
         {"+lora", "a method's name is missing"},
         {"lora+", "a method's name is missing"},
@@ -77,8 +83,10 @@ static void each_bad_text_is_refused_with_its_sentence(void **state)
         {"./lora", "./lora: there is no such plugin file"},
         {"no/such/vitro_x.so", "no/such/vitro_x.so: there is no such plugin file"},
         {PLUGIN_FOLDER, PLUGIN_FOLDER ": there is no such plugin file"},
-        {"linear+linear+linear+linear+linear+linear+linear+linear+linear+linear+linear+linear+linear+linear+linear+linear"
-         "+linear", "a stack holds at most 16 methods"},
+        {"linear+linear+linear+linear+linear+linear+linear+linear+linear+linear+linear+linear+linear+linear+"
+         "linear+linear"
+         "+linear",
+         "a stack holds at most 16 methods"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct method *m = NULL;
@@ -106,8 +114,8 @@ static void a_text_without_end_is_refused(void **state)
 static void the_second_of_a_kind_has_a_name_of_its_own(void **state)
 {
     (void)state;
-    static const struct vit_shape shape = {.image = 16, .patch = 8, .dim = 8, .depth = 1, .heads = 2, .hidden = 16,
-                                           .classes = 2, .eps = 1e-6f};
+    static const struct vit_shape shape = {
+        .image = 16, .patch = 8, .dim = 8, .depth = 1, .heads = 2, .hidden = 16, .classes = 2, .eps = 1e-6f};
     static const char *const names[] = {"lora", "bitfit", "lora-2", "lora-3"};
     struct method *m = NULL;
     struct method_part part;

@@ -24,7 +24,8 @@ static const vitro_option table[] = {
     {NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL},
 };
 static const vitro_option empty[] = {{NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL}};
-static const struct plugin plugin = {.info = {.id = "made"}, .options = table}, bare = {.info = {.id = "bare"}, .options = empty};
+static const struct plugin plugin = {.info = {.id = "made"}, .options = table},
+                           bare = {.info = {.id = "bare"}, .options = empty};
 
 static void defaults_stand_until_they_are_set(void **state)
 {
@@ -45,19 +46,23 @@ static void defaults_stand_until_they_are_set(void **state)
 static void each_bad_text_is_refused_with_its_sentence(void **state)
 {
     (void)state;
-    static const struct { const char *text, *sentence; } bad[] = {
+    static const struct {
+        const char *text, *sentence;
+    } bad[] = {
         {"r=8", "made: unknown option r; did you mean rank? (options: rank, scale, deep, mode)"},
         {"size=8", "made: unknown option size (options: rank, scale, deep, mode)"},
         {"rank=0", "made: option rank is 0; it must be between 1 and 1024"},
         {"rank=1025", "made: option rank is 1025; it must be between 1 and 1024"},
-        {"rank=99999999999999999999", "made: option rank is \"99999999999999999999\"; it must be a whole number"},
+        {"rank=99999999999999999999",
+         "made: option rank is \"99999999999999999999\"; it must be a whole number"},
         {"rank=8.5", "made: option rank is \"8.5\"; it must be a whole number"},
         {"rank=", "made: option rank is \"\"; it must be a whole number"},
         {"scale=nan", "made: option scale is \"nan\"; it must be a number"},
         {"scale=inf", "made: option scale is \"inf\"; it must be a number"},
         {"scale=-1", "made: option scale is -1; it must be between 0 and 10000"},
         {"scale=1x", "made: option scale is \"1x\"; it must be a number"},
-        {"mode=shalow", "made: option mode cannot be shalow; did you mean shallow? (it is one of deep, shallow, first_block)"},
+        {"mode=shalow", "made: option mode cannot be shalow; did you mean shallow? (it is one of deep, "
+                        "shallow, first_block)"},
         {"deep=2", "made: option deep cannot be 2 (it is one of false, true)"},
         {"rank", "made: \"rank\" is not of the form option=value"},
         {"=8", "made: \"=8\" is not of the form option=value"},
@@ -79,7 +84,8 @@ static void each_bad_text_is_refused_with_its_sentence(void **state)
 static void formatted_options_read_back_as_the_same_bytes(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"", "rank=3,scale=0.3", "scale=1e-7", "scale=0.123456789,mode=shallow,deep=false"};
+    static const char *const texts[] = {"", "rank=3,scale=0.3", "scale=1e-7",
+                                        "scale=0.123456789,mode=shallow,deep=false"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct made a = {0}, b = {0};
         char text[128];

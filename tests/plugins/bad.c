@@ -2,12 +2,55 @@
 #include <vitro/sdk.h>
 
 enum {
-    WRONG_MAJOR, NEWER_MINOR, NO_SYMBOL, SHORT, OLD, NO_DECLARE, NO_ID, OTHER_NAME, BAD_ID, DEFAULT_OUTSIDE,
-    OPTION_OUTSIDE, OPTION_TWICE, LONELY_BACKWARD, INIT_FAILS, INIT_SILENT, DECLARE_FAILS, EMPTY_PARAM, PARAM_TWICE,
-    PARAM_UNNAMED, NO_FANS, BAD_BLOCKS, HOOK_ALONE, WRONG_SHAPE, HALF_WAY, FAILS_ALOUD, NOTHING, STALE, BAD_OPERAND,
-    HUGE_SHAPE, BAD_PARAM, OTHER_BLOCK, LATER_SITE, KEEPS_TOKENS, TAKES_TOKENS, TAKES_MORE, WRONG_GRADIENT,
-    NO_GRADIENT, GRADIENT_OF_LATER, EMPTY_SLOT, BAD_SLOT, REDROPS, DROPS_BACKWARD, BACK_FORWARD, REPLACES_FORWARD,
-    BAD_DROPOUT, BAD_PENALTY, MERGE_FAILS, MERGE_SHAPE, KIND = BAD
+    WRONG_MAJOR,
+    NEWER_MINOR,
+    NO_SYMBOL,
+    SHORT,
+    OLD,
+    NO_DECLARE,
+    NO_ID,
+    OTHER_NAME,
+    BAD_ID,
+    DEFAULT_OUTSIDE,
+    OPTION_OUTSIDE,
+    OPTION_TWICE,
+    LONELY_BACKWARD,
+    INIT_FAILS,
+    INIT_SILENT,
+    DECLARE_FAILS,
+    EMPTY_PARAM,
+    PARAM_TWICE,
+    PARAM_UNNAMED,
+    NO_FANS,
+    BAD_BLOCKS,
+    HOOK_ALONE,
+    WRONG_SHAPE,
+    HALF_WAY,
+    FAILS_ALOUD,
+    NOTHING,
+    STALE,
+    BAD_OPERAND,
+    HUGE_SHAPE,
+    BAD_PARAM,
+    OTHER_BLOCK,
+    LATER_SITE,
+    KEEPS_TOKENS,
+    TAKES_TOKENS,
+    TAKES_MORE,
+    WRONG_GRADIENT,
+    NO_GRADIENT,
+    GRADIENT_OF_LATER,
+    EMPTY_SLOT,
+    BAD_SLOT,
+    REDROPS,
+    DROPS_BACKWARD,
+    BACK_FORWARD,
+    REPLACES_FORWARD,
+    BAD_DROPOUT,
+    BAD_PENALTY,
+    MERGE_FAILS,
+    MERGE_SHAPE,
+    KIND = BAD
 };
 
 struct bad {
@@ -17,8 +60,8 @@ struct bad {
 
 static const vitro_option options[] = {
     VITRO_OPT_INT(struct bad, count, KIND == DEFAULT_OUTSIDE ? 9 : 1, 0, 8, NULL, "how many"),
-    {KIND == OPTION_TWICE ? "count" : "other", "an option", VITRO_INT, KIND == OPTION_OUTSIDE ? sizeof(struct bad) : 0,
-     1, 0, 8, NULL, NULL},
+    {KIND == OPTION_TWICE ? "count" : "other", "an option", VITRO_INT,
+     KIND == OPTION_OUTSIDE ? sizeof(struct bad) : 0, 1, 0, 8, NULL, NULL},
     VITRO_OPT_END,
 };
 
@@ -110,10 +153,17 @@ static int merge(void *self, vitro_trace *t, int32_t block)
 }
 
 const vitro_plugin_info vitro_plugin = {
-    .abi = KIND == WRONG_MAJOR ? 7u << 16 : KIND == NEWER_MINOR ? VITRO_ABI_MAJOR << 16 | 9 : VITRO_ABI_MAJOR << 16,
-    .size = KIND == SHORT ? 48 : KIND == OLD ? offsetof(vitro_plugin_info, penalty) : sizeof(vitro_plugin_info),
+    .abi = KIND == WRONG_MAJOR   ? 7u << 16
+           : KIND == NEWER_MINOR ? VITRO_ABI_MAJOR << 16 | 9
+                                 : VITRO_ABI_MAJOR << 16,
+    .size = KIND == SHORT ? 48
+            : KIND == OLD ? offsetof(vitro_plugin_info, penalty)
+                          : sizeof(vitro_plugin_info),
     .option_size = sizeof(vitro_option),
-    .id = KIND == NO_ID ? NULL : KIND == OTHER_NAME ? "somebody_else" : KIND == BAD_ID ? "Bad Id" : NAME,
+    .id = KIND == NO_ID        ? NULL
+          : KIND == OTHER_NAME ? "somebody_else"
+          : KIND == BAD_ID     ? "Bad Id"
+                               : NAME,
     .version = "0.1",
     .options = options,
     .self_size = sizeof(struct bad),

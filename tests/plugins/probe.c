@@ -20,13 +20,13 @@ static int declare(void *self, vitro_decl *d)
     const vitro_model *m = d->model;
     p->dim = m->dim;
     p->grid = m->grid_h;
-    p->gain = VITRO_PARAM(d, .name = "gain", .shape = VITRO_SHAPE(1), .init = VITRO_ONES, .wise = VITRO_TO_ONE,
-                          .flags = VITRO_SHARED | VITRO_NO_DECAY, .lr_mul = 0.5f);
+    p->gain = VITRO_PARAM(d, .name = "gain", .shape = VITRO_SHAPE(1), .init = VITRO_ONES,
+                          .wise = VITRO_TO_ONE, .flags = VITRO_SHARED | VITRO_NO_DECAY, .lr_mul = 0.5f);
     p->conv = VITRO_PARAM(d, .name = "conv", .shape = VITRO_SHAPE(4, 3, 3, 4), .init = VITRO_EYE);
     p->fixed = VITRO_PARAM(d, .name = "fixed", .shape = VITRO_SHAPE(4, m->dim), .init = VITRO_UNIFORM,
                            .init_arg = 0.5f, .flags = VITRO_FROZEN);
-    p->shift = VITRO_PARAM(d, .name = "shift", .shape = VITRO_SHAPE(m->dim), .init = VITRO_NORMAL, .init_mean = 3,
-                           .init_arg = 0.1f, .blocks = {m->depth - 1, 0});
+    p->shift = VITRO_PARAM(d, .name = "shift", .shape = VITRO_SHAPE(m->dim), .init = VITRO_NORMAL,
+                           .init_mean = 3, .init_arg = 0.1f, .blocks = {m->depth - 1, 0});
     d->hook(d, ~0u, (vitro_blocks){0, 0});
     d->unfreeze(d, VITRO_BIT(FC2), (vitro_blocks){1, 1}, VITRO_WEIGHT);
     return 0;
@@ -84,6 +84,6 @@ static vitro_value penalty(void *self, vitro_trace *t, int32_t block)
 }
 
 const vitro_plugin_info vitro_plugin = {
-    VITRO_HEAD, .id = "probe", .version = "1.0", .self_size = sizeof(struct probe), .init = init, .declare = declare,
-    .forward = forward, .penalty = penalty,
+    VITRO_HEAD,   .id = "probe",      .version = "1.0",   .self_size = sizeof(struct probe),
+    .init = init, .declare = declare, .forward = forward, .penalty = penalty,
 };

@@ -32,7 +32,7 @@ static const struct bad {
     {"param_twice", DECLARE, "param_twice: parameter p is declared twice"},
     {"param_unnamed", DECLARE, "param_unnamed: a parameter's name is missing"},
     {"no_fans", DECLARE, "no_fans: parameter p has one axis, so no fans"},
-    {"bad_blocks", DECLARE, "bad_blocks: blocks 2 to 2 are not all there; the model has 2"},
+    {"bad_blocks", DECLARE, "bad_blocks: blocks from 2 (1 of them) are not all there; the model has 2"},
     {"hook_alone", DECLARE, "hook_alone: it hooks sites but has no forward"},
     {"wrong_shape", TRACE, "wrong_shape at MLP_OUT of block 0: it was given [3 17 24] and returned [3 3 24]"},
     {"half_way", TRACE, "half_way at MLP_OUT of block 1: block 1 is too much"},
@@ -47,17 +47,21 @@ static const struct bad {
     {"bad_slot", TRACE, "bad_slot at MLP_OUT of block 0: there is no slot 16; the last is 15"},
     {"empty_slot", TRACE, "empty_slot at MLP_OUT of block 0: saved cannot be used in a forward"},
     {"back_forward", TRACE, "back_forward at MLP_OUT of block 0: grad cannot be used in a forward"},
-    {"replaces_forward", TRACE, "replaces_forward at MLP_OUT of block 0: replace cannot be used in a forward"},
+    {"replaces_forward", TRACE,
+     "replaces_forward at MLP_OUT of block 0: replace cannot be used in a forward"},
     {"bad_dropout", TRACE, "bad_dropout at MLP_OUT of block 0: dropout: p is 1.5"},
     {"keeps_tokens", TRACE, "keeps_tokens put on 2 tokens and never takes them off"},
-    {"takes_tokens", TRACE, "takes_tokens at BLOCK_OUT of block 0: it takes off 3 tokens, but those in front are the model's"},
+    {"takes_tokens", TRACE,
+     "takes_tokens at BLOCK_OUT of block 0: it takes off 3 tokens, but those in front are the model's"},
     {"takes_more", TRACE, "takes_more at BLOCK_OUT of block 0: it put on 2 tokens and takes off 3"},
     {"bad_penalty", TRACE, "bad_penalty's penalty at no site: it is not a single number"},
     {"wrong_gradient", DIFFERENTIATE,
      "wrong_gradient's backward at MLP_OUT of block 1: its gradient is [3 3 24], its input was [3 17 24]"},
     {"no_gradient", DIFFERENTIATE, "no_gradient's backward at MLP_OUT of block 1: it returned no gradient"},
-    {"gradient_of_later", DIFFERENTIATE, "gradient_of_later's backward at MLP_OUT of block 1: gradient of a value"},
-    {"redrops", DIFFERENTIATE, "redrops's backward at MLP_OUT of block 1: redrop: the forward here had 0 dropouts"},
+    {"gradient_of_later", DIFFERENTIATE,
+     "gradient_of_later's backward at MLP_OUT of block 1: gradient of a value"},
+    {"redrops", DIFFERENTIATE,
+     "redrops's backward at MLP_OUT of block 1: redrop: the forward here had 0 dropouts"},
     {"drops_backward", DIFFERENTIATE,
      "drops_backward's backward at MLP_OUT of block 1: dropout cannot be used in a backward"},
     {"merge_fails", MERGE, "merge_fails: merge returned -1 without saying why"},
@@ -116,7 +120,9 @@ static void a_plugins_failure_is_a_plugin_error(void **state)
     struct tape *t = tape_create();
     struct method_trace *trace = NULL;
     value images = tape_leaf(t, LEAF_IMAGES, SHAPE(3, 32, 32, 3), 0, "images");
-    struct method_step step = {.tape = t, .images = images, .index = tape_leaf(t, LEAF_INPUT, SHAPE(3), 0, "index"),
+    struct method_step step = {.tape = t,
+                               .images = images,
+                               .index = tape_leaf(t, LEAF_INPUT, SHAPE(3), 0, "index"),
                                .std = {1, 1, 1}};
     assert_int_equal(method_trace(&trace, n.method, &step), ERR_PLUGIN);
     tape_destroy(t);
@@ -145,7 +151,8 @@ static void a_file_named_otherwise_than_its_id_is_refused(void **state)
     struct plugins *p = NULL;
     tiny_must(plugins_create(&p, folders));
     assert_int_equal(plugins_load(p, "other_name", &plugin), ERR_PLUGIN);
-    assert_non_null(strstr(error_text(), "says its id is somebody_else; the file must be named vitro_somebody_else.so"));
+    assert_non_null(
+        strstr(error_text(), "says its id is somebody_else; the file must be named vitro_somebody_else.so"));
     plugins_destroy(p);
 }
 

@@ -7,8 +7,14 @@
 /* The same sums in double, in another order. */
 static const double SAME = 1e-10;
 
-static const struct vit_shape vit_b = {.image = 224, .patch = 16, .dim = 768, .depth = 12, .heads = 12, .hidden = 3072,
-                                       .classes = 100, .eps = 1e-6f};
+static const struct vit_shape vit_b = {.image = 224,
+                                       .patch = 16,
+                                       .dim = 768,
+                                       .depth = 12,
+                                       .heads = 12,
+                                       .hidden = 3072,
+                                       .classes = 100,
+                                       .eps = 1e-6f};
 
 static const struct count {
     const char *text;
@@ -62,8 +68,13 @@ static void a_stack_counts_shared_tensors_once(void **state)
 /* Logits of the network with the weights that `merged` gives, on the trace's own tape. */
 static value plain_logits(struct tiny *n, const value *merged)
 {
-    struct vit_trace v = {.tape = n->tape, .vit = n->vit, .images = n->images, .index = n->index, .tensors = merged,
-                          .mean = {0.5f, 0.5f, 0.5f}, .std = {0.5f, 0.5f, 0.5f}};
+    struct vit_trace v = {.tape = n->tape,
+                          .vit = n->vit,
+                          .images = n->images,
+                          .index = n->index,
+                          .tensors = merged,
+                          .mean = {0.5f, 0.5f, 0.5f},
+                          .std = {0.5f, 0.5f, 0.5f}};
     return vit_trace(&v);
 }
 
@@ -79,7 +90,8 @@ static void check_merge(const char *text)
     tiny_must(ref_create(&r, n.tape, both, 2));
     tiny_fill(&n, r);
     tiny_must(ref_run(r));
-    double off = tiny_distance(ref_value(r, both[1]), ref_value(r, both[0]), shape_count(tape_shape(n.tape, both[0])));
+    double off =
+        tiny_distance(ref_value(r, both[1]), ref_value(r, both[0]), shape_count(tape_shape(n.tape, both[0])));
     if (!(off <= SAME))
         fail_msg("%s: merged logits are off by %g", text, off);
     ref_destroy(r);
@@ -96,6 +108,7 @@ static void merged_weights_give_the_hooked_logits(void **state)
     check_merge("ssf");
     check_merge("lora[r=4]+ssf+lora[r=2]");
     check_merge("ssf+lora[r=4]+full");
+    check_merge(TEMPLATE "[strength=0.7]+ssf");
 }
 
 static void what_cannot_be_merged_says_so(void **state)

@@ -20,8 +20,8 @@
 #include <cmocka.h>
 
 enum { TINY_BATCH = 3, TINY_SEED = 11 };
-static const struct vit_shape tiny_shape = {.image = 32, .patch = 8, .dim = 24, .depth = 2, .heads = 3, .hidden = 96,
-                                            .classes = 7, .eps = 1e-6f};
+static const struct vit_shape tiny_shape = {
+    .image = 32, .patch = 8, .dim = 24, .depth = 2, .heads = 3, .hidden = 96, .classes = 7, .eps = 1e-6f};
 
 struct tiny { /* one tape with its loss and the gradients of all trainable tensors */
     struct vit *vit;
@@ -32,9 +32,9 @@ struct tiny { /* one tape with its loss and the gradients of all trainable tenso
     value images, index, labels, loss;
     const struct tensor *tensors;
     size_t tensor_count, count;
-    size_t *ids;         /* of the trainable tensors */
+    size_t *ids; /* of the trainable tensors */
     value *wrt, *grads;
-    struct ref *ref;     /* computes logits, loss and gradients */
+    struct ref *ref; /* computes logits, loss and gradients */
 };
 
 static inline int tiny_stack(struct tiny *n, const char *text, const struct vit_shape *shape)
@@ -115,7 +115,8 @@ static inline void tiny_randomise(const struct tensor *t, double *x)
 {
     struct rng g = rng_named(TINY_SEED, t->name);
     int64_t count = shape_count(t->shape);
-    int gain = strstr(t->name, "scale.") || strstr(t->name, "gain") || (strstr(t->name, "norm") && strstr(t->name, "weight"));
+    int gain = strstr(t->name, "scale.") || strstr(t->name, "gain") ||
+               (strstr(t->name, "norm") && strstr(t->name, "weight"));
     double size = t->shape.rank > 1 ? 1 / sqrt((double)count / t->shape.dim[0]) : 0.2;
     if (strstr(t->name, "prompt") || strstr(t->name, "pos_embed") || strstr(t->name, "cls_token"))
         size = 0.5;

@@ -1,0 +1,86 @@
+/* template.c - a whole method to start from: copy, rename, change the equations.
+ *
+ *     mlp branch:  y = x (1 + strength gain),  gain [dim] learned, zero at first
+ *
+ * Build it as a shared object named vitro_<id>.so that exports one symbol and links nothing:
+ *     cc -std=c11 -O2 -fPIC -shared -fvisibility=hidden -Wl,-z,defs -I include -I sdk template.c \
+ *        -o vitro_template.so
+ * and use it as  ./vitro_template.so[strength=2]  wherever a method is named. */
+#include <vitro/sdk.h>
+
+/* One instance: options first, handles behind. The host allocates it zeroed and frees it. */
+struct mine {
+    float strength;
+    vitro_param gain;
+};
+
+/* The host parses, checks and prints options, and writes them into the struct before anything else. */
+static const vitro_option options[] = {
+    VITRO_OPT_FLOAT(struct mine, strength, 1, 0, 100, "0.1 1 10", "how strongly the gain acts"),
+    VITRO_OPT_END,
+};
+
+/* Once per model: which tensors, with which start, and which sites to hook. One call declares the
+ * tensor in every block; the handle means, inside a block, that block's. WiSE leads it back to zero. */
+static int declare(void *self, vitro_decl *d)
+{
+    struct mine *m = self;
+    m->gain = VITRO_PARAM(d, .name = "gain", .shape = VITRO_SHAPE(d->model->dim), .wise = VITRO_TO_ZERO);
+    d->hook(d, VITRO_BIT(FC2), (vitro_blocks){0, 0});
+    return 0;
+}
+
+/* The number of trained values by the paper's formula, without the head. */
+static int64_t param_count(const void *self, const vitro_model *model)
+{
+    (void)self;
+    return (int64_t)model->depth * model->dim;
+}
+
+/* At each hooked site: x is its value [batch, tokens, dim], what is returned takes its place. Nothing
+ * is computed here; operations are recorded. None needs an error check: a bad one makes the rest of
+ * the trace void, and the host says where and why. */
+static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, vitro_value x)
+{
+    struct mine *m = self;
+    (void)site;
+    t->op->save(t, 0, x); /* for backward */
+    return vitro_mul(t, x, t->op->affine(t, vitro_get(t, m->gain), m->strength, 1));
+}
+
+/* Optional: the derivative from the equations. Without it the host derives forward, with the same
+ * result. dy is the gradient of what forward returned; `grad` adds to the gradient of anything forward
+ * read; the gradient of x is returned. */
+static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, vitro_value dy)
+{
+    struct mine *m = self;
+    (void)site;
+    vitro_value gain = vitro_get(t, m->gain);
+    vitro_value dgain = vitro_sum_rows(t, vitro_mul(t, dy, t->op->saved(t, 0)));
+    t->op->grad(t, gain, vitro_scale(t, dgain, m->strength));
+    return vitro_mul(t, dy, t->op->affine(t, gain, m->strength, 1));
+}
+
+/* Optional: the same effect as weights of the hooked site, W = diag(1 + strength gain) W. */
+static int merge(void *self, vitro_trace *t, int32_t block)
+{
+    struct mine *m = self;
+    if (block < 0)
+        return 0;
+    vitro_value k = t->op->affine(t, vitro_get(t, m->gain), m->strength, 1);
+    vitro_value w = t->op->weight(t, VITRO_AT_FC2, VITRO_WEIGHT),
+                b = t->op->weight(t, VITRO_AT_FC2, VITRO_BIAS);
+    vitro_value rows = t->op->reshape(t, k, VITRO_SHAPE(t->op->shape(t, w).dim[0], 1));
+    t->op->replace(t, VITRO_AT_FC2, VITRO_WEIGHT, vitro_mul(t, w, rows));
+    t->op->replace(t, VITRO_AT_FC2, VITRO_BIAS, vitro_mul(t, b, k));
+    return 0;
+}
+
+const vitro_plugin_info vitro_plugin = {
+    VITRO_HEAD,         .id = "template",
+    .version = "0.1",   .summary = "a gain per channel of each MLP's branch",
+    .options = options, .self_size = sizeof(struct mine),
+    .declare = declare, .param_count = param_count,
+    .forward = forward, .backward = backward,
+    .merge = merge,
+};
