@@ -322,22 +322,39 @@ static int import(struct vit **out, struct import *in, const struct vit_import *
     int rc = vit_create(out, &to);
     if (rc < 0)
         return fail_in(rc, "%s", in->path);
-    TRY(read_weights(in, &from, want->classes > 0, *out));
-    return hash_file(in->path, (*out)->source_hash);
+    return read_weights(in, &from, want->classes > 0, *out);
 }
 
-int vit_load(struct vit **out, const char *path, const struct vit_import *want)
+/* Takes the open file; NULL bytes: it is hashed by its path. */
+static int import_take(struct vit **out, struct safetensors *file, const char *path, const void *bytes,
+                       size_t size, const struct vit_import *want)
 {
     static const struct vit_import as_it_is;
-    struct safetensors *file = NULL;
-    *out = NULL;
-    TRY(safetensors_open(&file, path));
     struct import in = {.file = file, .path = path};
     int rc = import(out, &in, want ? want : &as_it_is);
+    if (rc == 0)
+        rc = bytes ? hash_bytes(bytes, size, (*out)->source_hash) : hash_file(path, (*out)->source_hash);
     safetensors_close(file);
     if (rc < 0) {
         vit_destroy(*out);
         *out = NULL;
     }
     return rc;
+}
+
+int vit_load(struct vit **out, const char *path, const struct vit_import *want)
+{
+    struct safetensors *file = NULL;
+    *out = NULL;
+    TRY(safetensors_open(&file, path));
+    return import_take(out, file, path, NULL, 0, want);
+}
+
+int vit_load_bytes(struct vit **out, const void *bytes, size_t size, const char *what,
+                   const struct vit_import *want)
+{
+    struct safetensors *file = NULL;
+    *out = NULL;
+    TRY(safetensors_view(&file, bytes, size, what));
+    return import_take(out, file, what, bytes, size, want);
 }

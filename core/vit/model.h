@@ -79,6 +79,9 @@ struct vit_import {
     int32_t image, classes, heads; /* 0: what the file says */
 };
 int vit_load(struct vit **out, const char *path, const struct vit_import *want);
+/* The same of a file's bytes in memory; `what` names them in sentences. */
+int vit_load_bytes(struct vit **out, const void *bytes, size_t size, const char *what,
+                   const struct vit_import *want);
 /* Head weight and bias ~ U(-1/sqrt(dim), 1/sqrt(dim)), PyTorch's nn.Linear, by seed. */
 void vit_reset_head(struct vit *m, uint64_t seed);
 /* Writes all tensors under timm's names; half != 0 as F16. Metadata: heads, patch, image, eps, ... */

@@ -1,0 +1,81 @@
+/* driver.h - the `vitro` program: what its verbs share. Results go to stdout, messages to stderr as
+ * "vitro: sentence"; only this folder prints and exits. */
+#ifndef VITRO_DRIVER_DRIVER_H
+#define VITRO_DRIVER_DRIVER_H
+
+#include "arguments.h"
+#include "error.h"
+#include "recipe.h"
+
+#include <stdint.h>
+
+/* Exit statuses beside those of ERROR_CODES, as negative codes like them. */
+enum { ERR_CHECK = -1, ERR_USAGE = -2 };
+
+/* Every option of every verb; a verb's tables say which of them it knows. Texts are lent by argv. */
+struct settings {
+    int help, json, verbose;
+    int32_t device;
+    int validate;
+    const char *plugin_path;
+    const char *model, *method, *data, *normalise, *load, *save, *output, *classes, *task;
+    int random;       /* random weights in the model's shape */
+    int other_data;   /* evaluate on data other than a method was trained on */
+    int32_t image, heads, batch, top, size, split, training_split;
+    const char *checkpoint;
+    int32_t checkpoint_steps;
+    const char *filter;
+    int32_t repeats;
+    const char *tasks, *methods, *sheet;
+    int32_t dim, depth, mlp, patch, images;
+    struct recipe recipe;
+    const char *const *rest; /* what is no option, in order */
+    int rest_count;
+};
+void settings_init(struct settings *s);
+
+struct verb {
+    const char *name, *summary; /* the summary is a row of `vitro --help` */
+    const char *synopsis;       /* what follows "vitro NAME" */
+    const char *about;          /* one paragraph */
+    const char *examples[3];    /* ended by NULL */
+    const struct argument_group *const *groups; /* ended by NULL */
+    int rest_least, rest_most;  /* how many arguments that are no options; most -1: any number */
+    const char *rest_name;      /* what they are: "IMAGE" */
+    void (*preset)(struct settings *s); /* NULL, or sets defaults of its own */
+    int (*run)(const struct settings *s);
+};
+
+/* In the order of `vitro --help`; one file each, verb_<name>.c */
+#define VERBS(X) \
+    X(devices)   \
+    X(plugins)   \
+    X(selftest)  \
+    X(tasks)     \
+    X(pack)      \
+    X(model)     \
+    X(version)
+#define X(name) extern const struct verb verb_##name;
+VERBS(X)
+#undef X
+extern const struct verb *const verbs[]; /* ended by NULL */
+
+/* Groups of options that several verbs know (settings.c) */
+extern const struct argument_group group_general, group_json, group_machine, group_plugins, group_model,
+    group_data, group_recipe;
+extern const char *const training_splits[], *const evaluation_splits[];
+
+/* help.c */
+void help_program(void);
+void help_verb(const struct verb *v);
+void print_wrapped(const char *text, int column, int indent); /* to 78 columns; the cursor is at `column` */
+
+/* "vitro: sentence" on stderr, one line whatever it holds. */
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Writes the number to text as briefly as reads back the same float; returns text. */
+enum { NUMBER_TEXT = 32 };
+const char *float_text(float number, char text[NUMBER_TEXT]);
+/* Seconds of a clock that only goes forward. */
+double now(void);
+
+#endif

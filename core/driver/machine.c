@@ -1,0 +1,74 @@
+/* machine.c - see machine.h. */
+#include "machine.h"
+
+#include "memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int machine_open(struct machine *m, const struct settings *s)
+{
+    const struct device_spec spec = {.index = s->device, .validate = s->validate};
+    *m = (struct machine){0};
+    TRY(device_open(&m->device, &spec));
+    if (s->verbose)
+        say("device: %s, driver %s", device_info(m->device)->name, device_info(m->device)->driver);
+    return engine_create(&m->engine, m->device);
+}
+
+int machine_check(const struct machine *m)
+{
+    return m->device ? device_check(m->device) : 0;
+}
+
+void machine_close(struct machine *m)
+{
+    engine_destroy(m->engine);
+    device_close(m->device);
+    *m = (struct machine){0};
+}
+
+/* VITRO_EXE names the program where it was started through a dynamic linker of its own (with-vk), as
+ * /proc/self/exe is that linker then. */
+int program_folder(char out[PATH_SIZE])
+{
+    const char *told = getenv("VITRO_EXE");
+    ssize_t length = 0;
+    if (told && *told && strlen(told) < PATH_SIZE)
+        snprintf(out, PATH_SIZE, "%s", told);
+    else if ((length = readlink("/proc/self/exe", out, PATH_SIZE - 1)) > 0)
+        out[length] = 0;
+    else
+        return fail(ERR_IO, "/proc/self/exe cannot be read, so the program does not know where it lies; set "
+                            "VITRO_EXE to its path");
+    char *slash = strrchr(out, '/');
+    if (slash)
+        *slash = 0;
+    return 0;
+}
+
+static void log_line(void *context, int level, const char *id, const char *text)
+{
+    static const char *const levels[] = {"error", "warning", "note", "detail"};
+    const int *verbose = context;
+    if (level >= 0 && level < 4 && (level < 2 || *verbose))
+        say("plugin %s: %s: %s", id, levels[level], text);
+}
+
+int open_plugins(struct plugins **out, const struct settings *s)
+{
+    static int verbose;
+    char folder[PATH_SIZE], built[PATH_SIZE + 32], installed[PATH_SIZE + 32];
+    TRY(program_folder(folder));
+    snprintf(built, sizeof built, "%s/../plugins", folder);
+    snprintf(installed, sizeof installed, "%s/../lib/vitro/plugins", folder);
+    const char *const defaults[] = {built, installed, NULL};
+    if (s->plugin_path && setenv("VITRO_PLUGIN_PATH", s->plugin_path, 1) != 0)
+        return fail(ERR_MEMORY, "out of memory: the plugin path cannot be kept");
+    TRY(plugins_create(out, defaults));
+    verbose = s->verbose;
+    plugins_set_log(*out, log_line, &verbose);
+    return 0;
+}

@@ -1,0 +1,51 @@
+/* model_source.c - see model_source.h. */
+#include "model_source.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The file compiled into the program by bundled.S; no bytes where the build had none. */
+extern const unsigned char bundled_model[];
+extern const uint64_t bundled_model_size;
+
+static const char bundled_name[] = "bundled";
+
+int bundled_missing(void)
+{
+    return bundled_model_size
+               ? 0
+               : fail(ERR_INPUT, "this program was built without the bundled model; make it with `vitro pretrain "
+                                 "--save assets/vitro-micro.safetensors` and build again, or give --model a file");
+}
+
+static int load(struct vit **out, const struct settings *s, const struct vit_import *want)
+{
+    if (strcmp(s->model, bundled_name) != 0)
+        return vit_load(out, s->model, want);
+    TRY(bundled_missing());
+    return vit_load_bytes(out, bundled_model, bundled_model_size, "the bundled model", want);
+}
+
+int open_model(struct vit **out, const struct settings *s, int size, int classes)
+{
+    const struct vit_import want = {.image = size, .classes = classes, .heads = s->heads};
+    TRY(load(out, s, &want));
+    if (s->random) {
+        vit_random(*out, s->recipe.seed);
+        snprintf((*out)->source_hash, sizeof (*out)->source_hash, "random-%llu",
+                 (unsigned long long)s->recipe.seed);
+    }
+    if (classes)
+        vit_reset_head(*out, s->recipe.seed);
+    return 0;
+}
+
+int model_size(const struct settings *s, int *size)
+{
+    const struct vit_import want = {.classes = 1, .heads = s->heads}; /* a head is not needed */
+    struct vit *model = NULL;
+    TRY(load(&model, s, &want));
+    *size = model->shape.image;
+    vit_destroy(model);
+    return 0;
+}

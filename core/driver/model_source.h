@@ -1,0 +1,16 @@
+/* model_source.h - the model behind --model. */
+#ifndef VITRO_DRIVER_MODEL_SOURCE_H
+#define VITRO_DRIVER_MODEL_SOURCE_H
+
+#include "driver.h"
+#include "model.h"
+
+/* The model named by settings.model at that image side and class count (0: as it is); with
+ * settings.random the same shape with random weights. A new head is drawn from the seed. */
+int open_model(struct vit **out, const struct settings *s, int size, int classes);
+/* The image's side that the model was made for. */
+int model_size(const struct settings *s, int *size);
+/* 0, or the sentence that says how to make the bundled model where the build had none. */
+int bundled_missing(void);
+
+#endif

@@ -1,0 +1,143 @@
+/* verb_pack.c - `vitro pack`: a data set prepared once, in one file with a fingerprint. */
+#include "data_source.h"
+#include "driver.h"
+#include "file.h"
+#include "memory.h"
+#include "pack.h"
+#include "progress.h"
+#include "table.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct column card[] = {
+    {"file", "pack", FORM_TEXT},           {"task", "task", FORM_TEXT},
+    {"kind", "kind", FORM_TEXT},           {"size", "image side", FORM_WHOLE},
+    {"classes", "classes", FORM_WHOLE},    {"normalise", "normalise", FORM_TEXT},
+    {"train", "train images", FORM_WHOLE}, {"val", "val images", FORM_WHOLE},
+    {"test", "test images", FORM_WHOLE},   {"fingerprint", "fingerprint", FORM_TEXT},
+    {0}};
+
+static int describe(struct json *document, const struct pack_info *info, const char *path)
+{
+    static const char *const splits[PACK_SPLITS] = {"train", "val", "test"};
+    TRY(json_set_string(document, "file", path));
+    TRY(json_set_string(document, "task", info->task));
+    TRY(json_set_string(document, "kind", info->kind));
+    TRY(json_set_integer(document, "size", info->size));
+    TRY(json_set_integer(document, "classes", info->class_count));
+    TRY(json_set_string(document, "normalise", info->normalise));
+    for (int i = 0; i < PACK_SPLITS; i++)
+        TRY(json_set_integer(document, splits[i], info->count[i]));
+    return json_set_string(document, "fingerprint", info->fingerprint);
+}
+
+/* "sets/eurosat.tar.gz" with 96 gives "eurosat-96.pack", "builtin:count:9/9/9" "count-96.pack". */
+static void default_output(const char *source, int size, char *out, size_t room)
+{
+    char name[256];
+    size_t length = strlen(source);
+    while (length > 1 && source[length - 1] == '/')
+        length--;
+    size_t start = length;
+    while (start > 0 && source[start - 1] != '/')
+        start--;
+    const char *last = source + start;
+    if (strncmp(last, "builtin:", 8) == 0)
+        last += 8;
+    snprintf(name, sizeof name, "%.*s", (int)(source + length - last), last);
+    if (name[0] && name[0] != '.')
+        name[strcspn(name, ".:")] = 0;
+    snprintf(out, room, "%.200s-%d.pack", name, size);
+}
+
+static int prepare(const struct settings *s, const char *path)
+{
+    struct pack *pack = NULL;
+    if (strncmp(s->data, "builtin:", 8) == 0) {
+        TRY(open_data(&pack, s, s->size));
+        int rc = pack_save(pack, path);
+        pack_close(pack);
+        return rc;
+    }
+    const struct pack_spec spec = {.source = s->data, .task = s->task, .normalise = s->normalise, .size = s->size};
+    struct progress bar;
+    if (!s->normalise)
+        return fail(ERR_USAGE, "pack: say how the pixels are normalised, with --normalise none, half, imagenet or "
+                               "clip: what the model was trained with (half for timm's AugReg ViTs)");
+    progress_begin(&bar, "preparing the data", "images", 1);
+    int rc = pack_build(&spec, path, progress_pack, &bar);
+    progress_end(&bar);
+    return rc;
+}
+
+static int show(const struct settings *s, const char *path)
+{
+    struct pack *pack = NULL;
+    struct json *document = json_object();
+    int rc;
+    TRY_OUT(pack_open(&pack, path));
+    TRY_OUT(pack_check(pack, PACK_TRAINVAL));
+    TRY_OUT(pack_check(pack, PACK_TEST));
+    TRY_OUT(describe(document, pack_info(pack), path));
+    if (s->json)
+        rc = json_print(document);
+    else
+        table_print_card(document, card);
+out:
+    pack_close(pack);
+    json_destroy(document);
+    return rc;
+}
+
+static void preset(struct settings *s)
+{
+    s->size = 224;
+}
+
+static int run(const struct settings *s)
+{
+    struct settings with = *s;
+    char path[256];
+    int shown = 0;
+    with.data = s->rest[0];
+    TRY(data_size(&with, &shown));
+    if (shown) /* it is a pack already: say what it holds */
+        return show(s, with.data);
+    stop_watch();
+    default_output(with.data, s->size, path, sizeof path);
+    const char *output = s->output ? s->output : path;
+    TRY(prepare(&with, output));
+    return show(s, output);
+}
+
+static const struct argument rows[] = {
+    {"size", 0, ARGUMENT_WHOLE, offsetof(struct settings, size), 1, PACK_SIZE_LIMIT, NULL, "N",
+     "images are resized to N x N pixels, bicubic with antialias"},
+    {"normalise", 'n', ARGUMENT_TEXT, offsetof(struct settings, normalise), 0, 0, NULL, "NAME",
+     "what the pixels will be shifted and scaled by: none, half, imagenet or clip; recorded in the pack"},
+    {"output", 'o', ARGUMENT_TEXT, offsetof(struct settings, output), 0, 0, NULL, "FILE",
+     "the pack; else the data set's name and the size, as in eurosat-224.pack"},
+    {"task", 't', ARGUMENT_TEXT, offsetof(struct settings, task), 0, 0, NULL, "NAME",
+     "what to call the task; else the last part of DATA"},
+    {0}};
+static const struct argument_group group = {"Preparation", rows};
+static const struct argument_group *const groups[] = {&group, &group_json, &group_general, NULL};
+const struct verb verb_pack = {
+    .name = "pack",
+    .summary = "prepare a data set, once, in one file with a fingerprint",
+    .synopsis = "DATA --normalise NAME [--size N] [--output FILE]",
+    .about = "Reads a folder in VTAB-1K's format, or a tar archive of one: train800.txt, val200.txt and test.txt "
+             "with a line `path label` for each image (PNG, JPEG or PPM), and classes.txt with names where there "
+             "is one. Decodes and resizes every image and writes them with their labels to one file, whose "
+             "fingerprint is the same wherever it is made. Of a pack, it prints what it holds and checks it; "
+             "builtin:NAME writes a built-in task.",
+    .examples = {"vitro pack sets/eurosat.tar --size 96 --normalise half", "vitro pack eurosat-96.pack"},
+    .groups = groups,
+    .rest_least = 1,
+    .rest_most = 1,
+    .rest_name = "DATA",
+    .preset = preset,
+    .run = run,
+};
