@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,6 +137,37 @@ static void the_second_of_a_kind_has_a_name_of_its_own(void **state)
     vit_destroy(vit);
 }
 
+static void check_grid(const struct plugin *plugin, const vitro_option *o)
+{
+    char words[128], text[256], *state = NULL;
+    snprintf(words, sizeof words, "%s", o->grid);
+    for (char *word = strtok_r(words, " ", &state); word; word = strtok_r(NULL, " ", &state)) {
+        struct method *m = NULL;
+        snprintf(text, sizeof text, "%s[%s=%s]", plugin->info.id, o->name, word);
+        assert_int_equal(method_create(&m, plugins, text), 0);
+        method_destroy(m);
+    }
+}
+
+static void every_value_worth_searching_is_a_valid_one(void **state)
+{
+    (void)state;
+    const struct plugin_card *cards = NULL;
+    size_t count = 0;
+    int grids = 0;
+    assert_int_equal(plugins_list(plugins, &cards, &count), 0);
+    for (size_t i = 0; i < count; i++) {
+        assert_null(cards[i].refusal);
+        for (const vitro_option *o = cards[i].plugin->options; o->name; o++) {
+            assert_true(o->help && o->help[0]);
+            grids += o->grid != NULL;
+            if (o->grid)
+                check_grid(cards[i].plugin, o);
+        }
+    }
+    assert_true(grids >= 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -143,6 +175,7 @@ int main(void)
         cmocka_unit_test(each_bad_text_is_refused_with_its_sentence),
         cmocka_unit_test(a_text_without_end_is_refused),
         cmocka_unit_test(the_second_of_a_kind_has_a_name_of_its_own),
+        cmocka_unit_test(every_value_worth_searching_is_a_valid_one),
     };
     return cmocka_run_group_tests(tests, open_plugins, close_plugins);
 }
