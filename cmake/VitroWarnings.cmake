@@ -8,7 +8,8 @@ target_compile_options(vitro_settings INTERFACE
 if(VITRO_WERROR)
     # not that one: compilers cannot know that fail() returns a negative number, and so see paths on
     # which a value that a refusal left unset is read
-    target_compile_options(vitro_settings INTERFACE -Werror -Wno-error=maybe-uninitialized)
+    target_compile_options(vitro_settings INTERFACE -Werror
+                           $<$<C_COMPILER_ID:GNU>:-Wno-error=maybe-uninitialized>)
 endif()
 if(VITRO_SANITIZE)
     target_compile_options(vitro_settings INTERFACE -fsanitize=${VITRO_SANITIZE}
