@@ -9,14 +9,15 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const texture_names[] = {"dots", "bricks", "cracks", "zigzag", "weave", "wood", "scales", "ripples"};
-static const char *const shape_names[] = {"triangle", "square", "star", "cross", "crescent", "ring", "arrow",
-                                          "hourglass"};
-static const char *const cell_names[] = {"round", "rods", "pairs", "chains", "clumps", "nucleated", "sickles",
-                                         "hollow"};
+static const char *const texture_names[] = {"dots",  "bricks", "cracks", "zigzag",
+                                            "weave", "wood",   "scales", "ripples"};
+static const char *const shape_names[] = {"triangle", "square", "star",  "cross",
+                                          "crescent", "ring",   "arrow", "hourglass"};
+static const char *const cell_names[] = {"round",  "rods",      "pairs",   "chains",
+                                         "clumps", "nucleated", "sickles", "hollow"};
 static const char *const count_names[] = {"one", "two", "three", "four", "five", "six", "seven", "eight"};
-static const char *const turn_names[] = {"0 to 22 degrees",   "22 to 45 degrees",   "45 to 67 degrees",
-                                         "67 to 90 degrees",  "90 to 112 degrees",  "112 to 135 degrees",
+static const char *const turn_names[] = {"0 to 22 degrees",    "22 to 45 degrees",  "45 to 67 degrees",
+                                         "67 to 90 degrees",   "90 to 112 degrees", "112 to 135 degrees",
                                          "135 to 157 degrees", "157 to 180 degrees"};
 static const char *const distance_names[] = {"nearest", "very near", "near", "far", "very far", "farthest"};
 
@@ -30,22 +31,23 @@ static const char *const pretrain_names[] = {
     EIGHT("direction ", "0", "45", "90", "135", "180", "225", "270", "315"),
     EIGHT("distance ", "1", "2", "3", "4", "5", "6", "7", "8"),
     EIGHT("place ", "north west", "north", "north east", "west", "east", "south west", "south", "south east"),
-    EIGHT("population ", "compact", "long", "compact hollow", "long hollow", "compact grouped", "long grouped",
-          "compact hollow grouped", "long hollow grouped"),
+    EIGHT("population ", "compact", "long", "compact hollow", "long hollow", "compact grouped",
+          "long grouped", "compact hollow grouped", "long hollow grouped"),
 };
 
 /* name, kind, question, names of the classes */
-#define TASKS(X)                                                                            \
-    X(textures, "natural", "which texture fills the picture", texture_names)               \
-    X(shapes, "natural", "which shape lies in the clutter", shape_names)                   \
-    X(cells, "specialised", "which form and arrangement have the cells", cell_names)       \
-    X(count, "structured", "how many things are there", count_names)                       \
-    X(orientation, "structured", "how far is the long thing turned", turn_names)           \
-    X(distance, "structured", "how far apart are the two marks", distance_names)           \
+#define TASKS(X)                                                                     \
+    X(textures, "natural", "which texture fills the picture", texture_names)         \
+    X(shapes, "natural", "which shape lies in the clutter", shape_names)             \
+    X(cells, "specialised", "which form and arrangement have the cells", cell_names) \
+    X(count, "structured", "how many things are there", count_names)                 \
+    X(orientation, "structured", "how far is the long thing turned", turn_names)     \
+    X(distance, "structured", "how far apart are the two marks", distance_names)     \
     X(pretrain, "pretrain", "which of eight scenes, and which of its eight values", pretrain_names)
 
 static const struct builtin_task tasks[] = {
-#define X(name, kind, question, names) {#name, kind, question, sizeof names / sizeof *names, names, task_##name},
+#define X(name, kind, question, names) \
+    {#name, kind, question, sizeof names / sizeof *names, names, task_##name},
     TASKS(X)
 #undef X
 };
@@ -113,13 +115,15 @@ static int generate_split(struct generation *g, int split, const uint32_t *count
         if (progress && g->done % 256 == 0 && progress(context, g->done, g->total))
             return fail(ERR_STOPPED, "drawing the task %s was stopped", g->task->name);
         /* the split is in the index's high bits: a longer split keeps its first pictures */
-        builtin_draw(g->task, &g->canvas, g->spec->seed, (uint64_t)split << 32 | i, g->labels[split][i], g->rgb);
+        builtin_draw(g->task, &g->canvas, g->spec->seed, (uint64_t)split << 32 | i, g->labels[split][i],
+                     g->rgb);
         TRY(pack_writer_put(g->writer, g->rgb, 1));
     }
     return 0;
 }
 
-static int generate(struct generation *g, const struct pack_info *info, pack_progress *progress, void *context)
+static int generate(struct generation *g, const struct pack_info *info, pack_progress *progress,
+                    void *context)
 {
     for (int k = 0; k < PACK_SPLITS; k++) {
         g->labels[k] = make_labels(g->task, g->spec->seed, k, info->count[k]);
@@ -148,17 +152,21 @@ int pack_builtin(struct pack **out, const struct builtin_spec *spec, pack_progre
     if (spec->size < BUILTIN_SIZE_LOW || spec->size > PACK_SIZE_LIMIT)
         return fail(ERR_INPUT, "the picture size is %d; built-in tasks are drawn at %d to %d", spec->size,
                     BUILTIN_SIZE_LOW, PACK_SIZE_LIMIT);
-    struct pack_info info = {.task = g.task->name, .kind = g.task->kind, .normalise = spec->normalise,
-                             .size = spec->size, .class_count = g.task->class_count,
-                             .class_names = g.task->class_names, .origin = origin};
+    struct pack_info info = {.task = g.task->name,
+                             .kind = g.task->kind,
+                             .normalise = spec->normalise,
+                             .size = spec->size,
+                             .class_count = g.task->class_count,
+                             .class_names = g.task->class_names,
+                             .origin = origin};
     TRY(pack_normalise(spec->normalise, info.mean, info.deviation));
     snprintf(origin, sizeof origin, "generated from seed %llu", (unsigned long long)spec->seed);
     int given = spec->count[PACK_TRAIN] || spec->count[PACK_VAL] || spec->count[PACK_TEST];
     for (int k = 0; k < PACK_SPLITS; k++) {
         info.count[k] = given ? spec->count[k] : default_count[k];
         if (info.count[k] > PACK_COUNT_LIMIT)
-            return fail(ERR_INPUT, "%u pictures are asked for; a split has at most %d", (unsigned)info.count[k],
-                        PACK_COUNT_LIMIT);
+            return fail(ERR_INPUT, "%u pictures are asked for; a split has at most %d",
+                        (unsigned)info.count[k], PACK_COUNT_LIMIT);
     }
     int rc = generate(&g, &info, progress, context);
     if (rc == 0) {

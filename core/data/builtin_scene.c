@@ -36,8 +36,8 @@ struct colour scene_shade(struct rng *r, struct colour k, struct colour other, f
 
 void scene_ground(struct canvas *c, struct rng *r, struct colour ground)
 {
-    static const enum texture_family families[] = {TEXTURE_CLOUDS, TEXTURE_CLOUDS, TEXTURE_SPECKLE, TEXTURE_STRIPES,
-                                                   TEXTURE_SPOTS, TEXTURE_CHECKS};
+    static const enum texture_family families[] = {TEXTURE_CLOUDS,  TEXTURE_CLOUDS, TEXTURE_SPECKLE,
+                                                   TEXTURE_STRIPES, TEXTURE_SPOTS,  TEXTURE_CHECKS};
     enum texture_family family = PICK(r, families);
     struct texture t = draw_texture(r, family, 2, 7);
     float contrast = draw_uniform(r, 0.03f, 0.1f);

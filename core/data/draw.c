@@ -86,7 +86,8 @@ struct texture draw_texture(struct rng *r, enum texture_family family, float low
 }
 
 /* Puts the paint's colour at (u, v) over what is there, `cover` of it, times `light`. */
-static void blend(float *pixel, const struct paint *p, float u, float v, float width, float cover, float light)
+static void blend(float *pixel, const struct paint *p, float u, float v, float width, float cover,
+                  float light)
 {
     float mix = p->texture ? texture_value(p->texture, u, v, width) : 0;
     for (int i = 0; i < 3; i++) {
@@ -109,7 +110,8 @@ void draw_fill(struct canvas *c, struct rng *r, const struct paint *p, float lig
 /* The pixels that a disc of `reach` around `centre` may touch, along one axis. */
 static void span(const struct canvas *c, float centre, float reach, int *first, int *end)
 {
-    float low = floorf((centre - reach) * (float)c->size - 1), high = floorf((centre + reach) * (float)c->size + 2);
+    float low = floorf((centre - reach) * (float)c->size - 1),
+          high = floorf((centre + reach) * (float)c->size + 2);
     *first = low < 0 ? 0 : (int)low;
     *end = high > (float)c->size ? c->size : high < 0 ? 0 : (int)high;
 }
@@ -124,10 +126,12 @@ void draw_shape(struct canvas *c, enum shape shape, const struct pose *pose, con
         for (int x = x0; x < x1; x++) {
             float u = ((float)x + 0.5f) * width, v = ((float)y + 0.5f) * width;
             float du = (u - pose->x) / pose->radius, dv = (v - pose->y) / pose->radius;
-            float d = shape_distance(shape, du * cosine + dv * sine, (dv * cosine - du * sine) * pose->slimness);
+            float d =
+                shape_distance(shape, du * cosine + dv * sine, (dv * cosine - du * sine) * pose->slimness);
             float cover = 0.5f - d * pose->radius / (width * (0.5f + 0.5f * pose->slimness));
             if (cover > 0)
-                blend(c->rgb + 3 * ((size_t)y * (size_t)c->size + (size_t)x), p, u, v, width, cover > 1 ? 1 : cover, 1);
+                blend(c->rgb + 3 * ((size_t)y * (size_t)c->size + (size_t)x), p, u, v, width,
+                      cover > 1 ? 1 : cover, 1);
         }
 }
 
@@ -146,7 +150,8 @@ void draw_line(struct canvas *c, float x0, float y0, float x1, float y1, float w
             float dx = wx - ex * t, dy = wy - ey * t;
             float cover = 0.5f + (width / 2 - sqrtf(dx * dx + dy * dy)) / pixel;
             if (cover > 0)
-                blend(c->rgb + 3 * ((size_t)y * (size_t)c->size + (size_t)x), &p, 0, 0, pixel, cover > 1 ? 1 : cover, 1);
+                blend(c->rgb + 3 * ((size_t)y * (size_t)c->size + (size_t)x), &p, 0, 0, pixel,
+                      cover > 1 ? 1 : cover, 1);
         }
 }
 

@@ -23,29 +23,29 @@ struct colour {
  * draw at most once in each. */
 float draw_uniform(struct rng *r, float low, float high);
 int draw_chance(struct rng *r, float probability);
-float draw_sine(float turns);   /* of 2 pi turns; wrong by at most 1e-4 */
+float draw_sine(float turns); /* of 2 pi turns; wrong by at most 1e-4 */
 float draw_cosine(float turns);
 
 /* Two colours of random hue whose brightness differs by `contrast`, either of them the brighter. */
 void draw_colours(struct rng *r, float contrast, struct colour *a, struct colour *b);
 
 /* the families of texture */
-#define DRAW_TEXTURES(X) \
-    X(STRIPES, stripes)  \
-    X(CHECKS, checks)    \
-    X(DOTS, dots)        \
-    X(RINGS, rings)      \
-    X(BRICKS, bricks)    \
-    X(CLOUDS, clouds)    \
-    X(CRACKS, cracks)    \
-    X(HATCH, hatch)      \
-    X(ZIGZAG, zigzag)    \
+#define DRAW_TEXTURES(X)    \
+    X(STRIPES, stripes)     \
+    X(CHECKS, checks)       \
+    X(DOTS, dots)           \
+    X(RINGS, rings)         \
+    X(BRICKS, bricks)       \
+    X(CLOUDS, clouds)       \
+    X(CRACKS, cracks)       \
+    X(HATCH, hatch)         \
+    X(ZIGZAG, zigzag)       \
     X(TRIANGLES, triangles) \
-    X(SPOTS, spots)      \
-    X(WEAVE, weave)      \
-    X(WOOD, wood)        \
-    X(SPECKLE, speckle)  \
-    X(SCALES, scales)    \
+    X(SPOTS, spots)         \
+    X(WEAVE, weave)         \
+    X(WOOD, wood)           \
+    X(SPECKLE, speckle)     \
+    X(SCALES, scales)       \
     X(RIPPLES, ripples)
 enum texture_family {
 #define X(NAME, name) TEXTURE_##NAME,
@@ -71,9 +71,25 @@ struct paint {
 void draw_fill(struct canvas *c, struct rng *r, const struct paint *p, float light);
 
 /* the outlines: name; corners are in draw_shape.c */
-#define DRAW_SHAPES(X)                                                                             \
-    X(DISC) X(RING) X(CRESCENT) X(HALF) X(TRIANGLE) X(SQUARE) X(HEXAGON) X(STAR) X(SPARK) X(CROSS) \
-    X(ARROW) X(ELL) X(TEE) X(CHEVRON) X(BOLT) X(HOURGLASS) X(TRAPEZOID) X(BAR)
+#define DRAW_SHAPES(X) \
+    X(DISC)            \
+    X(RING)            \
+    X(CRESCENT)        \
+    X(HALF)            \
+    X(TRIANGLE)        \
+    X(SQUARE)          \
+    X(HEXAGON)         \
+    X(STAR)            \
+    X(SPARK)           \
+    X(CROSS)           \
+    X(ARROW)           \
+    X(ELL)             \
+    X(TEE)             \
+    X(CHEVRON)         \
+    X(BOLT)            \
+    X(HOURGLASS)       \
+    X(TRAPEZOID)       \
+    X(BAR)
 enum shape {
 #define X(NAME) SHAPE_##NAME,
     DRAW_SHAPES(X)

@@ -54,7 +54,8 @@ static float smooth_noise(float x, float y, uint32_t seed)
 static float fractal_noise(float x, float y, uint32_t seed)
 {
     return (4 * smooth_noise(x, y, seed) + 2 * smooth_noise(2 * x, 2 * y, seed + 1) +
-            smooth_noise(4 * x, 4 * y, seed + 2)) / 7;
+            smooth_noise(4 * x, 4 * y, seed + 2)) /
+           7;
 }
 
 /* Distances to the nearest and second nearest of points scattered one to a lattice cell. */
@@ -145,7 +146,8 @@ static float weave(float x, float y, const struct texture *t, float w)
 static float wood(float x, float y, const struct texture *t, float w)
 {
     float grain = wave(x + 1.6f * smooth_noise(0.5f * x, 0.25f * y, t->seed));
-    return clamp(0.15f + 0.6f * step(grain - t->duty, 4 * w + 0.6f) + 0.3f * smooth_noise(3 * x, 0.7f * y, t->seed + 1));
+    return clamp(0.15f + 0.6f * step(grain - t->duty, 4 * w + 0.6f) +
+                 0.3f * smooth_noise(3 * x, 0.7f * y, t->seed + 1));
 }
 static float speckle(float x, float y, const struct texture *t, float w)
 {
@@ -179,6 +181,7 @@ static texture_function *const functions[TEXTURE_COUNT] = {
 float texture_value(const struct texture *t, float u, float v, float pixel)
 {
     float x = u - 0.5f, y = v - 0.5f, f = t->frequency;
-    float px = (x * t->cosine + y * t->sine) * f + t->shift_x, py = (y * t->cosine - x * t->sine) * f + t->shift_y;
+    float px = (x * t->cosine + y * t->sine) * f + t->shift_x,
+          py = (y * t->cosine - x * t->sine) * f + t->shift_y;
     return functions[t->family](px, py, t, pixel * f);
 }

@@ -25,8 +25,9 @@ int image_allocate(struct image *out, unsigned long width, unsigned long height)
     if (!width || !height)
         return fail(ERR_INPUT, "the picture is %lu x %lu pixels, that is, empty", width, height);
     if (width > IMAGE_SIDE_LIMIT || height > IMAGE_SIDE_LIMIT || width * height > IMAGE_PIXEL_LIMIT)
-        return fail(ERR_INPUT, "the picture is %lu x %lu pixels; at most %d on a side and %d in all are accepted",
-                    width, height, IMAGE_SIDE_LIMIT, IMAGE_PIXEL_LIMIT);
+        return fail(ERR_INPUT,
+                    "the picture is %lu x %lu pixels; at most %d on a side and %d in all are accepted", width,
+                    height, IMAGE_SIDE_LIMIT, IMAGE_PIXEL_LIMIT);
     out->rgb = mem_alloc(width * height, 3);
     if (!out->rgb)
         return ERR_MEMORY;

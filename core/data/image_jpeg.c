@@ -35,7 +35,8 @@ static void on_error(j_common_ptr common)
  * What is only untidy (bytes between markers, an odd version number) passes, as in Pillow. */
 static void on_message(j_common_ptr common, int level)
 {
-    static const int harmless[] = {JWRN_EXTRANEOUS_DATA, JWRN_JFIF_MAJOR, JWRN_ADOBE_XFORM, JWRN_TOO_MUCH_DATA};
+    static const int harmless[] = {JWRN_EXTRANEOUS_DATA, JWRN_JFIF_MAJOR, JWRN_ADOBE_XFORM,
+                                   JWRN_TOO_MUCH_DATA};
     if (level >= 0)
         return; /* a trace */
     for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)

@@ -124,8 +124,9 @@ static int encode(struct job *job)
     if (!job->info)
         return fail(ERR_MEMORY, "out of memory for libpng");
     png_set_write_fn(job->png, job, on_write, on_flush);
-    png_set_IHDR(job->png, job->info, (png_uint_32)job->width, (png_uint_32)job->height, 8, PNG_COLOR_TYPE_RGB,
-                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    png_set_IHDR(job->png, job->info, (png_uint_32)job->width, (png_uint_32)job->height, 8,
+                 PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+                 PNG_FILTER_TYPE_DEFAULT);
     png_write_info(job->png, job->info);
     for (int y = 0; y < job->height; y++)
         png_write_row(job->png, job->rgb + (size_t)y * (size_t)job->width * 3);

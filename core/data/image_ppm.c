@@ -12,7 +12,8 @@ struct reader {
 static int read_number(struct reader *r, unsigned long *out)
 {
     int comment = 0;
-    while (r->next < r->end && (comment || *r->next == '#' || *r->next == ' ' || (*r->next >= 9 && *r->next <= 13))) {
+    while (r->next < r->end &&
+           (comment || *r->next == '#' || *r->next == ' ' || (*r->next >= 9 && *r->next <= 13))) {
         comment = comment ? *r->next != '\n' && *r->next != '\r' : *r->next == '#';
         r->next++;
     }

@@ -59,7 +59,8 @@ static int read_item(struct list_item *item, struct arena *arena, const char *li
     while (path && (line[path - 1] == ' ' || line[path - 1] == '\t'))
         path--;
     if (!path)
-        return fail(ERR_INPUT, "\"%.*s\" is not a path followed by a label", (int)(length < 200 ? length : 200), line);
+        return fail(ERR_INPUT, "\"%.*s\" is not a path followed by a label",
+                    (int)(length < 200 ? length : 200), line);
     long label = 0;
     for (size_t i = at; i < length; i++) {
         if (line[i] < '0' || line[i] > '9')
@@ -173,9 +174,9 @@ static int check_labels(const struct lists *lists)
     for (int k = 0; k < LIST_SPLITS; k++)
         for (size_t i = 0; i < lists->split[k].count; i++)
             if (lists->split[k].items[i].label >= lists->class_count)
-                return fail(ERR_INPUT, "%s: the label of %s is %d, but %s names %d classes (0 to %d)", file_names[k],
-                            lists->split[k].items[i].path, (int)lists->split[k].items[i].label, classes_name,
-                            lists->class_count, lists->class_count - 1);
+                return fail(ERR_INPUT, "%s: the label of %s is %d, but %s names %d classes (0 to %d)",
+                            file_names[k], lists->split[k].items[i].path, (int)lists->split[k].items[i].label,
+                            classes_name, lists->class_count, lists->class_count - 1);
     return 0;
 }
 
@@ -205,7 +206,8 @@ static int check_both(struct lists *out, const struct source *s)
     qsort(both.items, count, sizeof *ours, by_path);
     for (size_t i = 0; i < count; i++)
         if (by_path(&ours[i], &both.items[i]) != 0)
-            return fail(ERR_INPUT, "%s does not hold the items of %s and %s: the first that differs is \"%s %d\"",
+            return fail(ERR_INPUT,
+                        "%s does not hold the items of %s and %s: the first that differs is \"%s %d\"",
                         both_name, file_names[LIST_TRAIN], file_names[LIST_VAL], both.items[i].path,
                         (int)both.items[i].label);
     return 0;

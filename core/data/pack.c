@@ -289,7 +289,8 @@ static int check_split(const struct pack *p, int split)
     TRY(hash_end(h, digest));
     if (strcmp(digest, p->info.split_fingerprint[split]) == 0)
         return 0;
-    return fail(ERR_INPUT, "the pack of %s is damaged: its %s split does not match its fingerprint; prepare it again",
+    return fail(ERR_INPUT,
+                "the pack of %s is damaged: its %s split does not match its fingerprint; prepare it again",
                 p->info.task, names[split]);
 }
 

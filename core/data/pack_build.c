@@ -82,8 +82,8 @@ static int run_batch(const struct batch *b)
     return first ? fail(first->rc, "%s", first->sentence) : 0;
 }
 
-static int write_pictures(struct pack_writer *w, const struct lists *lists, struct batch *b, pack_progress *progress,
-                          void *context)
+static int write_pictures(struct pack_writer *w, const struct lists *lists, struct batch *b,
+                          pack_progress *progress, void *context)
 {
     size_t total = 0, done = 0;
     for (int k = 0; k < LIST_SPLITS; k++)
@@ -172,11 +172,13 @@ out:
 int pack_build(const struct pack_spec *spec, const char *out_path, pack_progress *progress, void *context)
 {
     char task[128];
-    struct pack_info info = {.kind = "given", .origin = "images", .normalise = spec->normalise, .size = spec->size};
+    struct pack_info info = {
+        .kind = "given", .origin = "images", .normalise = spec->normalise, .size = spec->size};
     struct source *source = NULL;
     struct lists lists = {0};
     if (spec->size < 1 || spec->size > PACK_SIZE_LIMIT)
-        return fail(ERR_INPUT, "the picture size is %d; it must be between 1 and %d", spec->size, PACK_SIZE_LIMIT);
+        return fail(ERR_INPUT, "the picture size is %d; it must be between 1 and %d", spec->size,
+                    PACK_SIZE_LIMIT);
     TRY(pack_normalise(spec->normalise, info.mean, info.deviation));
     TRY(source_open(&source, spec->source, LIST_LANDMARK));
     int rc = lists_read(&lists, source);

@@ -60,8 +60,9 @@ int pack_fingerprint(const struct pack_info *info, char text[65])
                      "vitro pack %d\nsize %d\nclasses %d\nmean %.9g %.9g %.9g\ndeviation %.9g %.9g %.9g\n"
                      "train %s\nval %s\ntest %s\n",
                      PACK_VERSION, info->size, info->class_count, info->mean[0], info->mean[1], info->mean[2],
-                     info->deviation[0], info->deviation[1], info->deviation[2], info->split_fingerprint[PACK_TRAIN],
-                     info->split_fingerprint[PACK_VAL], info->split_fingerprint[PACK_TEST]);
+                     info->deviation[0], info->deviation[1], info->deviation[2],
+                     info->split_fingerprint[PACK_TRAIN], info->split_fingerprint[PACK_VAL],
+                     info->split_fingerprint[PACK_TEST]);
     return hash_bytes(all, (size_t)n, text);
 }
 

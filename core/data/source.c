@@ -55,7 +55,8 @@ static int check_name(const char *name)
 static int archive_trouble(struct archive *a, const struct source *s)
 {
     const char *reason = archive_error_string(a);
-    return fail(ERR_INPUT, "%s cannot be read as a tar archive: %s", s->path, reason ? reason : "it is damaged");
+    return fail(ERR_INPUT, "%s cannot be read as a tar archive: %s", s->path,
+                reason ? reason : "it is damaged");
 }
 
 /* Appends the data of the current entry: lent when it is one block of the map, copied otherwise. */
@@ -70,7 +71,8 @@ static int read_entry(struct source *s, struct archive *a, struct entry *e, size
     while (used < size) {
         int rc = archive_read_data_block(a, &block, &length, &offset);
         if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN)
-            return rc == ARCHIVE_EOF ? fail(ERR_INPUT, "%s: %s is cut short", s->path, e->name) : archive_trouble(a, s);
+            return rc == ARCHIVE_EOF ? fail(ERR_INPUT, "%s: %s is cut short", s->path, e->name)
+                                     : archive_trouble(a, s);
         if (offset < 0 || (size_t)offset != used || length > size - used)
             return fail(ERR_INPUT, "%s: %s is stored with holes, which are not read", s->path, e->name);
         uintptr_t at = (uintptr_t)block, map = (uintptr_t)s->map.bytes;
@@ -81,8 +83,8 @@ static int read_entry(struct source *s, struct archive *a, struct entry *e, size
         if (!copy) {
             s->unpacked += size;
             if (size > FILE_LIMIT || s->unpacked > unpacked_limit)
-                return fail(ERR_INPUT, "%s unpacks to more than %zu GiB; unpack it and give the folder", s->path,
-                            unpacked_limit >> 30);
+                return fail(ERR_INPUT, "%s unpacks to more than %zu GiB; unpack it and give the folder",
+                            s->path, unpacked_limit >> 30);
             copy = arena_alloc(&s->arena, size, 1);
             if (!copy)
                 return ERR_MEMORY;

@@ -20,7 +20,8 @@ static void disc(struct canvas *c, float x, float y, float radius, const struct 
 }
 
 /* Cells touching one another in a row that bends a little. */
-static void chain(struct canvas *c, struct rng *r, struct place at, int count, float radius, const struct paint *p)
+static void chain(struct canvas *c, struct rng *r, struct place at, int count, float radius,
+                  const struct paint *p)
 {
     float turns = draw_uniform(r, 0, 1);
     for (int i = 0; i < count; i++) {

@@ -3,8 +3,9 @@
 
 void task_textures(struct canvas *c, struct rng *r, int label)
 {
-    static const enum texture_family families[] = {TEXTURE_DOTS,  TEXTURE_BRICKS, TEXTURE_CRACKS, TEXTURE_ZIGZAG,
-                                                   TEXTURE_WEAVE, TEXTURE_WOOD,   TEXTURE_SCALES, TEXTURE_RIPPLES};
+    static const enum texture_family families[] = {TEXTURE_DOTS,   TEXTURE_BRICKS, TEXTURE_CRACKS,
+                                                   TEXTURE_ZIGZAG, TEXTURE_WEAVE,  TEXTURE_WOOD,
+                                                   TEXTURE_SCALES, TEXTURE_RIPPLES};
     struct texture t = draw_texture(r, families[label], 2.5f, 6);
     struct paint p = {.texture = &t};
     float contrast = draw_uniform(r, 0.2f, 0.5f), light = draw_uniform(r, 0, 0.8f);
@@ -17,7 +18,8 @@ void task_shapes(struct canvas *c, struct rng *r, int label)
 {
     static const enum shape shapes[] = {SHAPE_TRIANGLE, SHAPE_SQUARE, SHAPE_STAR,  SHAPE_CROSS,
                                         SHAPE_CRESCENT, SHAPE_RING,   SHAPE_ARROW, SHAPE_HOURGLASS};
-    static const enum texture_family coats[] = {TEXTURE_CLOUDS, TEXTURE_STRIPES, TEXTURE_SPECKLE, TEXTURE_CHECKS};
+    static const enum texture_family coats[] = {TEXTURE_CLOUDS, TEXTURE_STRIPES, TEXTURE_SPECKLE,
+                                                TEXTURE_CHECKS};
     struct colour ink, ground = scene_colours(c, r, &ink);
     enum texture_family coat = PICK(r, coats);
     struct texture t = draw_texture(r, coat, 3, 8);

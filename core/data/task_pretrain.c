@@ -7,8 +7,8 @@ enum { VALUES = 8 };
 
 static void texture_scene(struct canvas *c, struct rng *r, int value)
 {
-    static const enum texture_family families[VALUES] = {TEXTURE_STRIPES, TEXTURE_CHECKS,    TEXTURE_RINGS,
-                                                         TEXTURE_CLOUDS,  TEXTURE_HATCH,     TEXTURE_TRIANGLES,
+    static const enum texture_family families[VALUES] = {TEXTURE_STRIPES, TEXTURE_CHECKS, TEXTURE_RINGS,
+                                                         TEXTURE_CLOUDS,  TEXTURE_HATCH,  TEXTURE_TRIANGLES,
                                                          TEXTURE_SPOTS,   TEXTURE_SPECKLE};
     struct texture t = draw_texture(r, families[value], 2.5f, 6.5f);
     struct paint p = {.texture = &t};
@@ -148,8 +148,8 @@ static void population_scene(struct canvas *c, struct rng *r, int value)
 
 void task_pretrain(struct canvas *c, struct rng *r, int label)
 {
-    static void (*const scenes[])(struct canvas *, struct rng *, int) = {
-        texture_scene,   shape_scene,    number_scene, turn_scene,
-        direction_scene, distance_scene, place_scene,  population_scene};
+    static void (*const scenes[])(struct canvas *, struct rng *,
+                                  int) = {texture_scene,   shape_scene,    number_scene, turn_scene,
+                                          direction_scene, distance_scene, place_scene,  population_scene};
     scenes[label / VALUES](c, r, label % VALUES);
 }

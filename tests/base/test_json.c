@@ -23,7 +23,8 @@ static void values_are_found_by_key_and_type(void **state)
     (void)state;
     struct json *j = NULL;
     assert_int_equal(parse(&j, " {\"name\": \"caf\\u00e9\", \"n\": 42, \"x\": 1.5, \"on\": true,"
-                               " \"list\": [1, 2, 3], \"none\": null} \n"), 0);
+                               " \"list\": [1, 2, 3], \"none\": null} \n"),
+                     0);
     assert_true(json_is_object(j));
     assert_string_equal(json_string(json_get(j, "name")), "caf\xc3\xa9");
     int64_t n = 0;
@@ -55,8 +56,18 @@ static void values_are_found_by_key_and_type(void **state)
 static void numbers_read_back_as_the_same_doubles(void **state)
 {
     (void)state;
-    const double values[] = {0.1, 1.0 / 3, 1e-300, 5e-324, 1.7976931348623157e308, 9007199254740991.0,
-                             -0.0, 123456789012345678.0, 0.30000000000000004, 2.5e15, -7, 1e22};
+    const double values[] = {0.1,
+                             1.0 / 3,
+                             1e-300,
+                             5e-324,
+                             1.7976931348623157e308,
+                             9007199254740991.0,
+                             -0.0,
+                             123456789012345678.0,
+                             0.30000000000000004,
+                             2.5e15,
+                             -7,
+                             1e22};
     struct json *list = json_array();
     assert_non_null(list);
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
@@ -89,7 +100,8 @@ static void text_keeps_order_escapes_and_replaces(void **state)
     assert_int_equal(json_append_string(list, "x"), 0);
     assert_int_equal(json_take(j, "list", list), 0);
     char *text = json_text(j, 0);
-    assert_string_equal(text, "{\"z\":\"a\\\"b\\\\c\\n\\u0001/\",\"a\":7,\"nan\":null,\"b\":false,\"list\":[\"x\"]}");
+    assert_string_equal(
+        text, "{\"z\":\"a\\\"b\\\\c\\n\\u0001/\",\"a\":7,\"nan\":null,\"b\":false,\"list\":[\"x\"]}");
     mem_free(text);
     text = json_text(j, 1);
     assert_non_null(strstr(text, "{\n  \"z\": "));
@@ -101,8 +113,9 @@ static void text_keeps_order_escapes_and_replaces(void **state)
 static void hostile_text_is_refused_with_a_sentence(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", " ", "{", "[1,", "{\"a\":}", "{\"a\" 1}", "[1] x", "nul", "\"open",
-                                      "[1,]", "{'a':1}", "\"\\u0000\"", "\"\\ud800\"", "{}{}", "]", "\"\\q\""};
+    static const char *const bad[] = {
+        "",       " ",    "{",       "[1,",         "{\"a\":}",    "{\"a\" 1}", "[1] x", "nul",
+        "\"open", "[1,]", "{'a':1}", "\"\\u0000\"", "\"\\ud800\"", "{}{}",      "]",     "\"\\q\""};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct json *j = (struct json *)&i;
         assert_int_equal(parse(&j, bad[i]), ERR_INPUT);

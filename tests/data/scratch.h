@@ -56,10 +56,11 @@ static inline int scratch_make_set(void)
         if (image_write_png(path, rgb, 6, 4) < 0)
             return -1;
     }
-    return scratch_text("set/train800.txt", "images/no 0.png 0\nimages/no 1.png 1\nimages/no 2.png 2\n") < 0 ||
-           scratch_text("set/val200.txt", "images/no 3.png 1\nimages/no 4.png 0") < 0 ||
-           scratch_text("set/test.txt", "images/no 5.png 2\r\nimages/no 6.png 0\r\n\r\n") < 0 ||
-           scratch_text("set/classes.txt", "cat\nbig dog\nfish\n") < 0
+    return scratch_text("set/train800.txt", "images/no 0.png 0\nimages/no 1.png 1\nimages/no 2.png 2\n") <
+                       0 ||
+                   scratch_text("set/val200.txt", "images/no 3.png 1\nimages/no 4.png 0") < 0 ||
+                   scratch_text("set/test.txt", "images/no 5.png 2\r\nimages/no 6.png 0\r\n\r\n") < 0 ||
+                   scratch_text("set/classes.txt", "cat\nbig dog\nfish\n") < 0
                ? -1
                : 0;
 }

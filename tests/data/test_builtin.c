@@ -13,7 +13,8 @@
 
 #include <cmocka.h>
 
-static struct pack *make(const char *task, int size, uint64_t seed, uint32_t train, uint32_t val, uint32_t test)
+static struct pack *make(const char *task, int size, uint64_t seed, uint32_t train, uint32_t val,
+                         uint32_t test)
 {
     struct builtin_spec spec = {task, "half", size, seed, {train, val, test}};
     struct pack *p = NULL;
@@ -25,7 +26,7 @@ static struct pack *make(const char *task, int size, uint64_t seed, uint32_t tra
 static void there_are_six_tasks_in_three_kinds_and_one_to_pretrain_on(void **state)
 {
     (void)state;
-    static const char *const kinds[] = {"natural", "natural", "specialised", "structured",
+    static const char *const kinds[] = {"natural",    "natural",    "specialised", "structured",
                                         "structured", "structured", "pretrain"};
     for (int i = 0; i < 7; i++) {
         const struct builtin_task *t = builtin_task(i), *found = NULL;
@@ -70,7 +71,8 @@ static void a_pack_repeats_and_a_seed_changes_it(void **state)
     (void)state;
     for (int i = 0; builtin_task(i); i++) {
         const char *name = builtin_task(i)->name;
-        struct pack *a = make(name, 32, 1, 24, 8, 16), *b = make(name, 32, 1, 24, 8, 16), *c = make(name, 32, 2, 24, 8, 16);
+        struct pack *a = make(name, 32, 1, 24, 8, 16), *b = make(name, 32, 1, 24, 8, 16),
+                    *c = make(name, 32, 2, 24, 8, 16);
         assert_string_equal(pack_info(a)->fingerprint, pack_info(b)->fingerprint);
         assert_string_not_equal(pack_info(a)->fingerprint, pack_info(c)->fingerprint);
         assert_int_equal(pack_check(a, PACK_TRAINVAL), 0);

@@ -111,7 +111,7 @@ static void flipped_bits_never_crash_and_never_pass_unseen_in_png(void **state)
     for (size_t i = 0; i < picture_count; i++) {
         struct picture *c = &pictures[i];
         unsigned char *copy = mem_alloc(c->file_bytes, 1);
-        for (size_t bit = 0; bit < (size_t)c->file_bytes * 8; bit += c->file_bytes > 700 ? 13 : 1) {
+        for (size_t bit = 0; bit<(size_t)c->file_bytes * 8; bit += c->file_bytes> 700 ? 13 : 1) {
             memcpy(copy, c->file, c->file_bytes);
             copy[bit / 8] ^= (unsigned char)(1 << bit % 8);
             struct image image;
@@ -132,9 +132,19 @@ static void flipped_bits_never_crash_and_never_pass_unseen_in_png(void **state)
 static void bombs_and_empty_pictures_are_refused_by_their_size(void **state)
 {
     (void)state;
-    static const char *const headers[] = {"P6 100000 100000 255 ", "P6 0 5 255 ", "P6 5 0 255 ", "P5 30000 30000 255 ",
-                                          "P6 4294967297 1 255 ", "P6 2 2 0 ", "P6 2 2 65536 ", "P6 -2 2 255 ",
-                                          "P62 2 255 ", "P6", "P6 2 2 255", "P6 #", "P5 2 2 255\n123"};
+    static const char *const headers[] = {"P6 100000 100000 255 ",
+                                          "P6 0 5 255 ",
+                                          "P6 5 0 255 ",
+                                          "P5 30000 30000 255 ",
+                                          "P6 4294967297 1 255 ",
+                                          "P6 2 2 0 ",
+                                          "P6 2 2 65536 ",
+                                          "P6 -2 2 255 ",
+                                          "P62 2 255 ",
+                                          "P6",
+                                          "P6 2 2 255",
+                                          "P6 #",
+                                          "P5 2 2 255\n123"};
     struct image image;
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
         assert_int_equal(image_decode(&image, headers[i], strlen(headers[i]), "bomb.ppm"), ERR_INPUT);

@@ -67,13 +67,19 @@ static void a_folder_is_read(void **state)
 static void an_archive_is_read_with_any_leading_folders_and_compression(void **state)
 {
     (void)state;
-    static const char *const commands[] = {
-        "tar cf a.tar set", "tar cf a.tar -C set .", "cd set && tar cf ../a.tar *", "tar czf a.tar.gz set",
-        "tar cJf a.tar.xz set", "tar cf a.tar --format=v7 set", "tar cf a.tar --format=pax ./set",
-        "mkdir -p x/y && cp -r set x/y && tar cf a.tar x && rm -r x"};
+    static const char *const commands[] = {"tar cf a.tar set",
+                                           "tar cf a.tar -C set .",
+                                           "cd set && tar cf ../a.tar *",
+                                           "tar czf a.tar.gz set",
+                                           "tar cJf a.tar.xz set",
+                                           "tar cf a.tar --format=v7 set",
+                                           "tar cf a.tar --format=pax ./set",
+                                           "mkdir -p x/y && cp -r set x/y && tar cf a.tar x && rm -r x"};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         assert_int_equal(system(commands[i]), 0);
-        assert_the_set(strstr(commands[i], "gz") ? "a.tar.gz" : strstr(commands[i], "xz") ? "a.tar.xz" : "a.tar");
+        assert_the_set(strstr(commands[i], "gz")   ? "a.tar.gz"
+                       : strstr(commands[i], "xz") ? "a.tar.xz"
+                                                   : "a.tar");
     }
 }
 
@@ -175,12 +181,14 @@ static void the_joint_list_must_hold_the_same_items(void **state)
     (void)state;
     const char joint[] = "set/train800val200.txt";
     assert_int_equal(scratch_text(joint, "images/no 3.png 1\nimages/no 4.png 0\nimages/no 1.png 1\n"
-                                         "images/no 0.png 0\nimages/no 2.png 2\n"), 0);
+                                         "images/no 0.png 0\nimages/no 2.png 2\n"),
+                     0);
     assert_the_set("set");
     assert_int_equal(scratch_text(joint, "images/no 3.png 1\n"), 0);
     assert_refused(ERR_INPUT, "1 items");
     assert_int_equal(scratch_text(joint, "images/no 3.png 1\nimages/no 4.png 0\nimages/no 1.png 1\n"
-                                         "images/no 0.png 0\nimages/no 2.png 1\n"), 0);
+                                         "images/no 0.png 0\nimages/no 2.png 1\n"),
+                     0);
     assert_refused(ERR_INPUT, "first that differs");
 }
 

@@ -216,11 +216,21 @@ static void a_forged_description_is_refused(void **state)
 {
     (void)state;
     static const char *const forgeries[][2] = {
-        {"\"size\": 16", "\"size\": 99"},   {"\"size\": 16", "\"size\": -1"},    {"\"size\": 16", "\"sice\": 16"},
-        {"\"count\": 3", "\"count\": 9"},   {"\"count\": 3", "\"count\":-3"},    {"\"count\": 2", "\"count\": 1"},
-        {"\"task\": \"set\"", "\"task\": 12345"}, {"\"mean\"", "\"meen\""},    {"0.229", "0.000"},
-        {"0.485", "1e999"},           {"\"splits\"", "\"splats\""},        {"\"cat\"", "12345"},
-        {"\"fingerprint\": \"", "\"fingerprynt\": \""}, {"\"test\": {", "\"best\": {"}, {"0.485", "0.486"},
+        {"\"size\": 16", "\"size\": 99"},
+        {"\"size\": 16", "\"size\": -1"},
+        {"\"size\": 16", "\"sice\": 16"},
+        {"\"count\": 3", "\"count\": 9"},
+        {"\"count\": 3", "\"count\":-3"},
+        {"\"count\": 2", "\"count\": 1"},
+        {"\"task\": \"set\"", "\"task\": 12345"},
+        {"\"mean\"", "\"meen\""},
+        {"0.229", "0.000"},
+        {"0.485", "1e999"},
+        {"\"splits\"", "\"splats\""},
+        {"\"cat\"", "12345"},
+        {"\"fingerprint\": \"", "\"fingerprynt\": \""},
+        {"\"test\": {", "\"best\": {"},
+        {"0.485", "0.486"},
     };
     struct pack *p = NULL;
     assert_int_equal(pack_build(&spec, "a.pack", NULL, NULL), 0);

@@ -39,8 +39,8 @@ static void pixels_equal_pillows_for_up_and_down_scaling(void **state)
         assert_int_equal(resize_bicubic(&image, out, width, height), 0);
         for (size_t i = 0; i < bytes; i++)
             if (out[i] != p[i])
-                fail_msg("%d x %d to %d x %d: byte %zu is %d, Pillow has %d", image.width, image.height, width,
-                         height, i, out[i], p[i]);
+                fail_msg("%d x %d to %d x %d: byte %zu is %d, Pillow has %d", image.width, image.height,
+                         width, height, i, out[i], p[i]);
         mem_free(out);
         p += bytes;
     }
