@@ -134,7 +134,8 @@ int session_program(struct session *s, const struct program_spec *p, struct run 
     struct run_spec spec = {.tape = n.tape, .bank = s->bank, .feed = p->feed, .images = n.images,
                             .index = n.index, .labels = n.labels, .weights = n.weights,
                             .gradients = n.gradients, .gradient_count = n.gradient_count,
-                            .update = p->update, .logs = &log, .log_count = 1, .series = p->series};
+                            .update = p->update, .logs = &log, .log_count = 1, .series = p->series,
+                            .profile = p->profile};
     if (p->recipe) {
         spec.beta1 = p->recipe->beta1;
         spec.beta2 = p->recipe->beta2;

@@ -17,6 +17,7 @@ struct program_spec { /* what a program of a session does */
     uint32_t batch, series;
     const struct recipe *recipe; /* NULL: evaluation */
     int update;                  /* with a recipe: apply AdamW */
+    int profile;                 /* time every dispatch */
 };
 /* Traces, differentiates and compiles. Training logs the loss (1 number a step), evaluation the logits
  * ([batch][classes] a step). */
