@@ -73,7 +73,8 @@ def png_cases():
         yield f"png grey {depth}", png(13, 5, depth, 0, pack_bits(grey, depth))
         palette = rng.integers(0, 256, (1 << depth, 3)).astype(np.uint8).tobytes()
         yield (f"png palette {depth} with transparency",
-               png(13, 5, depth, 3, pack_bits(grey, depth), chunk(b"PLTE", palette) + chunk(b"tRNS", b"\0\x80")))
+               png(13, 5, depth, 3, pack_bits(grey, depth),
+                   chunk(b"PLTE", palette) + chunk(b"tRNS", b"\0\x80")))
     wide = rng.integers(0, 65536, (5, 7, 4))
     yield "png colour 16", png(7, 5, 16, 2, raw_rows(wide[:, :, :3], ">u2"))
     yield "png colour and alpha 16", png(7, 5, 16, 6, raw_rows(wide, ">u2"))
@@ -84,9 +85,11 @@ def png_cases():
     yield "png colour with transparent colour", png(11, 9, 8, 2, raw_rows(small, np.uint8),
                                                     chunk(b"tRNS", struct.pack(">3H", *small[0, 0])))
     yield "png colour and alpha 8", saved(Image.fromarray(np.concatenate([small, alpha], 2)), format="PNG")
-    yield "png grey and alpha 8", png(11, 9, 8, 4, raw_rows(np.concatenate([small[:, :, :1], alpha], 2), np.uint8))
+    grey = np.concatenate([small[:, :, :1], alpha], 2)
+    yield "png grey and alpha 8", png(11, 9, 8, 4, raw_rows(grey, np.uint8))
     yield "png interlaced", png(11, 9, 8, 2, adam7(small), interlace=1)
-    yield "png with gamma", png(11, 9, 8, 2, raw_rows(small, np.uint8), chunk(b"gAMA", struct.pack(">I", 100000)))
+    gamma = chunk(b"gAMA", struct.pack(">I", 100000))
+    yield "png with gamma", png(11, 9, 8, 2, raw_rows(small, np.uint8), gamma)
 
 
 def jpeg_cases():
