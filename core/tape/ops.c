@@ -371,25 +371,6 @@ value tape_concat(struct tape *t, value a, value b, int32_t axis)
     return record2(t, OP_CONCAT, s, attr, a, b);
 }
 
-value tape_slice(struct tape *t, value x, int32_t axis, int32_t from, int32_t to)
-{
-    if (!x)
-        return 0;
-    struct shape s = tape_shape(t, x);
-    if (axis < 0 || axis >= s.rank)
-        return bad_axis(t, OP_SLICE, x, axis);
-    if (from < 0 || to > s.dim[axis] || from >= to)
-        return tape_fail(t, "slice: %d to %d is not a part of an axis of %d", from, to, s.dim[axis]);
-    if (to - from == s.dim[axis])
-        return x;
-    s.dim[axis] = to - from;
-    union attr attr = attr_zero();
-    attr.slice.axis = axis;
-    attr.slice.from = from;
-    attr.slice.to = to;
-    return record1(t, OP_SLICE, s, attr, x);
-}
-
 value tape_pad(struct tape *t, value x, int32_t axis, int32_t before, int32_t total)
 {
     if (!x)

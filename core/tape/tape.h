@@ -137,6 +137,7 @@ value tape_reshape(struct tape *t, value x, struct shape to);
 value tape_permute(struct tape *t, value x, const int32_t axes[SHAPE_RANK]);
 value tape_expand(struct tape *t, value x, struct shape to);
 value tape_concat(struct tape *t, value a, value b, int32_t axis);
+/* Recorded as far down as it saves work: see slice.c. */
 value tape_slice(struct tape *t, value x, int32_t axis, int32_t from, int32_t to);
 value tape_pad(struct tape *t, value x, int32_t axis, int32_t before, int32_t total);
 value tape_sum(struct tape *t, value x, uint32_t axes);
