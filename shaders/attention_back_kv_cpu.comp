@@ -32,24 +32,24 @@ void main()
         dk[i] = dv[i] = 0.0;
     }
     for (uint j = 0u; j < T; j += STEP) {
-        float p[STEP], ds[STEP];
+        float s[STEP][PARTS], dp[STEP][PARTS], p[STEP], ds[STEP];
         RF query[STEP], gradient[STEP], query_again[STEP], gradient_again[STEP];
         FOR_STEP {
-            uint n = min(j + u, T - 1u);
-            query[u] = head + n * row;
-            gradient[u] = gradients + n * width;
+            uint at = min(j + u, T - 1u);
+            query[u] = head + at * row;
+            gradient[u] = gradients + at * width;
             query_again[u] = AGAIN(query[u]);
             gradient_again[u] = AGAIN(gradient[u]);
-            p[u] = ds[u] = 0.0;
+            FOR_PARTS s[u][n] = dp[u][n] = 0.0;
         }
         FOR_D FOR_STEP {
-            p[u] = fma(k[i], query[u][i].v, p[u]);
-            ds[u] = fma(v[i], gradient[u][i].v, ds[u]);
+            s[u][i % PARTS] = fma(k[i], query[u][i].v, s[u][i % PARTS]);
+            dp[u][i % PARTS] = fma(v[i], gradient[u][i].v, dp[u][i % PARTS]);
         }
         FOR_STEP {
-            p[u] = exp2(p[u] - lse_row[min(j + u, T - 1u)].v * LOG2_E);
+            p[u] = exp2(sum_parts(s[u]) - lse_row[min(j + u, T - 1u)].v * LOG2_E);
             p[u] = mix(p[u], 0.0, j + u >= T);
-            ds[u] = p[u] * (ds[u] - delta_row[min(j + u, T - 1u)].v) * scale;
+            ds[u] = p[u] * (sum_parts(dp[u]) - delta_row[min(j + u, T - 1u)].v) * scale;
         }
         FOR_D {
             float x = dv[i], y = dk[i];

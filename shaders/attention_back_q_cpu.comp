@@ -37,20 +37,20 @@ void main()
     }
     const float top = lse[at_row].v * LOG2_E;
     for (uint j = 0u; j < T; j += STEP) {
-        float p[STEP], ds[STEP];
+        float s[STEP][PARTS], dp[STEP][PARTS], ds[STEP];
         RF key[STEP], value[STEP], key_again[STEP];
         FOR_STEP {
             key[u] = keys + min(j + u, T - 1u) * row;
             value[u] = values + min(j + u, T - 1u) * row;
             key_again[u] = AGAIN(key[u]);
-            p[u] = ds[u] = 0.0;
+            FOR_PARTS s[u][n] = dp[u][n] = 0.0;
         }
         FOR_D FOR_STEP {
-            p[u] = fma(q[i], key[u][i].v, p[u]);
-            ds[u] = fma(g[i], value[u][i].v, ds[u]);
+            s[u][i % PARTS] = fma(q[i], key[u][i].v, s[u][i % PARTS]);
+            dp[u][i % PARTS] = fma(g[i], value[u][i].v, dp[u][i % PARTS]);
         }
         FOR_STEP {
-            ds[u] = exp2(p[u] - top) * (ds[u] - rest) * scale;
+            ds[u] = exp2(sum_parts(s[u]) - top) * (sum_parts(dp[u]) - rest) * scale;
             ds[u] = mix(ds[u], 0.0, j + u >= T);
         }
         FOR_D {

@@ -30,17 +30,17 @@ void main()
     }
     float top = LOWEST, total = 0.0;
     for (uint j = 0u; j < T; j += STEP) {
-        float p[STEP];
+        float s[STEP][PARTS], p[STEP];
         RF key[STEP], value[STEP];
         FOR_STEP {
             key[u] = keys + min(j + u, T - 1u) * row;
             value[u] = values + min(j + u, T - 1u) * row;
-            p[u] = 0.0;
+            FOR_PARTS s[u][n] = 0.0;
         }
-        FOR_D FOR_STEP p[u] = fma(q[i], key[u][i].v, p[u]);
+        FOR_D FOR_STEP s[u][i % PARTS] = fma(q[i], key[u][i].v, s[u][i % PARTS]);
         float top_before = top;
         FOR_STEP {
-            p[u] = mix(p[u], LOWEST, j + u >= T);
+            p[u] = mix(sum_parts(s[u]), LOWEST, j + u >= T);
             top = max(top, p[u]);
         }
         float shrink = exp2(top_before - top);

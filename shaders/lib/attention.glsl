@@ -13,6 +13,14 @@ const float LOWEST = -3.402823466e38;
 #define FOR_D [[unroll]] for (uint i = 0u; i < D; i++)
 #define FOR_STEP [[unroll]] for (uint u = 0u; u < STEP; u++)
 
+// Dot products are summed in PARTS interleaved parts: additions of one chain would wait for each other.
+const uint PARTS = 4;
+#define FOR_PARTS [[unroll]] for (uint n = 0u; n < PARTS; n++)
+float sum_parts(float x[PARTS])
+{
+    return (x[0] + x[1]) + (x[2] + x[3]);
+}
+
 // p again, in a form that the compiler cannot know to be p: what was loaded through p is then loaded anew,
 // where it would otherwise be kept, spread over whole vectors, in memory. T is below 2^31.
 #define AGAIN(p) ((p) + (T >> 31u))
