@@ -53,6 +53,10 @@ void main()
         STEPS(1u)
     }
 
+    if (A_UNIT == 1u) // A was read past row M - 1: those rows become copies of it after all
+        [[unroll]] for (uint i = 1u; i < MR; i++)
+            FOR_VECTORS acc[i][j] = mix(acc[i - 1u][j], acc[i][j], row + i < M);
+
     FOR_VECTORS {
         const uint n = col + j * LANES;
         float shift = (EPILOGUE & EPILOGUE_BIAS) != 0u ? lane_load(bias + (z * bias_batch + n)) : 0.0;
