@@ -21,6 +21,11 @@ static struct product product_of(const struct program *p, const struct node *n)
                         .a_t = n->attr.matmul.a_t, .b_t = n->attr.matmul.b_t,
                         .a_batched = a.rank > 2, .b_batched = b.rank > 2};
     r.batches = (uint32_t)shape_count(s) / (r.m * r.n);
+    if (!r.a_t && !r.b_batched) { /* one matrix for all rows */
+        r.m *= r.batches;
+        r.batches = 1;
+        r.a_batched = 0;
+    }
     return r;
 }
 
@@ -111,7 +116,7 @@ void lower_gemm(struct program *p, value out, const struct fusion *f)
     };
     const struct ref refs[] = {program_value(p, n->in[0]), b, program_value(p, out), optional(p, f->bias),
                                optional(p, f->residual), optional(p, f->keep ? f->keep : f->back)};
-    enum { MR = 8, NR = 2, KU = 16 };
+    enum { MR = 16, NR = 1, KU = 16 };
     uint32_t lanes = engine_lanes(p->engine);
     const uint32_t groups[3] = {(r.n + NR * lanes - 1) / (NR * lanes), (r.m + MR - 1) / MR, r.batches};
     struct work *w = program_emit(p, SHADER_GEMM_CPU, &push, sizeof push, refs, 6, 4 | (f->keep ? 32 : 0), groups);

@@ -97,6 +97,14 @@ RULE(dropout)
     give(t, n->in[0], tape_dropout(t, d, n->attr.dropout.p, n->attr.dropout.stream, n->attr.dropout.axes));
 }
 
+/* All leading axes as rows of one matrix. */
+static value as_rows(struct tape *t, value x)
+{
+    struct shape s = tape_shape(t, x);
+    int32_t width = s.dim[s.rank - 1];
+    return tape_reshape(t, x, SHAPE((int32_t)(shape_count(s) / width), width));
+}
+
 /* y = A B, A = a or its transpose, likewise B:  dA = d B^T, dB = A^T d. */
 RULE(matmul)
 {
@@ -105,8 +113,13 @@ RULE(matmul)
     int a_t = n->attr.matmul.a_t, b_t = n->attr.matmul.b_t;
     if (wanted(t, a))
         give(t, a, a_t ? tape_matmul(t, b, d, b_t, 1) : tape_matmul(t, d, b, 0, !b_t));
-    if (wanted(t, b))
-        give(t, b, b_t ? tape_matmul(t, d, a, 1, a_t) : tape_matmul(t, a, d, !a_t, 0));
+    if (!wanted(t, b))
+        return;
+    if (tape_shape(t, b).rank == 2 && !a_t) { /* one matrix for all rows */
+        a = as_rows(t, a);
+        d = as_rows(t, d);
+    }
+    give(t, b, b_t ? tape_matmul(t, d, a, 1, a_t) : tape_matmul(t, a, d, !a_t, 0));
 }
 
 RULE(softmax)

@@ -159,17 +159,6 @@ value tape_dropout(struct tape *t, value x, float p, uint32_t stream, uint32_t a
     return record1(t, OP_DROPOUT, s, attr, x);
 }
 
-/* [.. m k] with a plain matrix: all leading axes become rows of one product. */
-static value matmul_rows(struct tape *t, value a, value b, int b_t)
-{
-    struct shape s = tape_shape(t, a);
-    int32_t k = s.dim[s.rank - 1];
-    value rows = tape_reshape(t, a, SHAPE((int32_t)(shape_count(s) / k), k));
-    value y = tape_matmul(t, rows, b, 0, b_t);
-    s.dim[s.rank - 1] = tape_shape(t, y).dim[1];
-    return tape_reshape(t, y, s);
-}
-
 value tape_matmul(struct tape *t, value a, value b, int a_t, int b_t)
 {
     if (!a || !b)
@@ -185,8 +174,6 @@ value tape_matmul(struct tape *t, value a, value b, int a_t, int b_t)
     for (int i = 0; batched && i < sa.rank - 2; i++)
         if (sa.dim[i] != sb.dim[i])
             return mismatch(t, OP_MATMUL, a, b);
-    if (sa.rank > 2 && sb.rank == 2 && !a_t)
-        return matmul_rows(t, a, b, b_t);
     struct shape s = sa.rank >= sb.rank ? sa : sb;
     s.dim[s.rank - 2] = m;
     s.dim[s.rank - 1] = n;

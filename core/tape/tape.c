@@ -36,6 +36,7 @@ void tape_destroy(struct tape *t)
     if (!t)
         return;
     mem_free(t->nodes);
+    mem_free(t->uses);
     mem_free(t->table);
     mem_free(t->rules);
     arena_finish(&t->names);
@@ -130,6 +131,10 @@ static int tape_reserve(struct tape *t)
     if (!nodes)
         return ERR_MEMORY;
     t->nodes = nodes;
+    uint32_t *uses = mem_grow(t->uses, t->room, room, sizeof *uses);
+    if (!uses)
+        return ERR_MEMORY;
+    t->uses = uses;
     uint32_t *table = mem_alloc((size_t)room * 2, sizeof *table);
     if (!table)
         return ERR_MEMORY;
@@ -161,6 +166,8 @@ value record(struct tape *t, enum op op, struct shape shape, const value in[OP_I
         return *slot;
     n.name = name ? arena_string(&t->names, name) : t->place;
     t->nodes[t->count] = n;
+    for (int i = 0; i < op_arity[op]; i++)
+        t->uses[in[i]]++;
     *slot = t->count;
     return t->count++;
 }

@@ -16,6 +16,7 @@ struct backward; /* the gradients in the making, see derive.c */
 
 struct tape {
     struct node *nodes;
+    uint32_t *uses; /* of each value as an operand, so far */
     uint32_t count, room;
     uint32_t *table; /* open addressing from a node's hash to its value; 0 is free */
     uint32_t table_size;
