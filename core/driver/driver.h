@@ -21,13 +21,13 @@ struct settings {
     const char *model, *method, *data, *normalise, *load, *save, *output, *classes, *task;
     int random;       /* random weights in the model's shape */
     int other_data;   /* evaluate on data other than a method was trained on */
-    int32_t image, heads, batch, top, size, split, training_split;
+    int32_t image, heads, top, size, split, training_split;
     const char *checkpoint;
     int32_t checkpoint_steps;
     const char *filter;
     int32_t repeats;
     const char *tasks, *methods, *sheet;
-    int32_t dim, depth, mlp, patch, images;
+    int32_t dim, depth, hidden, patch, images;
     struct recipe recipe;
     const char *const *rest; /* what is no option, in order */
     int rest_count;
@@ -54,6 +54,11 @@ struct verb {
     X(tasks)     \
     X(pack)      \
     X(model)     \
+    X(train)     \
+    X(eval)      \
+    X(predict)   \
+    X(pretrain)  \
+    X(demo)      \
     X(version)
 #define X(name) extern const struct verb verb_##name;
 VERBS(X)

@@ -11,7 +11,6 @@
 int machine_open(struct machine *m, const struct settings *s)
 {
     const struct device_spec spec = {.index = s->device, .validate = s->validate};
-    *m = (struct machine){0};
     TRY(device_open(&m->device, &spec));
     if (s->verbose)
         say("device: %s, driver %s", device_info(m->device)->name, device_info(m->device)->driver);
@@ -25,6 +24,7 @@ int machine_check(const struct machine *m)
 
 void machine_close(struct machine *m)
 {
+    plugins_destroy(m->plugins);
     engine_destroy(m->engine);
     device_close(m->device);
     *m = (struct machine){0};

@@ -10,6 +10,7 @@
 struct machine { /* a zeroed one is closed */
     struct device *device;
     struct engine *engine;
+    struct plugins *plugins; /* NULL until someone opens them */
 };
 int machine_open(struct machine *m, const struct settings *s);
 /* What the validation layers have to say about everything so far; negative with the sentence. */

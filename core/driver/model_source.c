@@ -8,7 +8,7 @@
 extern const unsigned char bundled_model[];
 extern const uint64_t bundled_model_size;
 
-static const char bundled_name[] = "bundled";
+const char bundled_name[] = "bundled";
 
 int bundled_missing(void)
 {
@@ -20,7 +20,7 @@ int bundled_missing(void)
 
 static int load(struct vit **out, const struct settings *s, const struct vit_import *want)
 {
-    if (strcmp(s->model, bundled_name) != 0)
+    if (s->model && strcmp(s->model, bundled_name) != 0)
         return vit_load(out, s->model, want);
     TRY(bundled_missing());
     return vit_load_bytes(out, bundled_model, bundled_model_size, "the bundled model", want);

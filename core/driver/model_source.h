@@ -10,6 +10,8 @@
 int open_model(struct vit **out, const struct settings *s, int size, int classes);
 /* The image's side that the model was made for. */
 int model_size(const struct settings *s, int *size);
+/* What settings.model may say, NULL meaning the same. */
+extern const char bundled_name[];
 /* 0, or the sentence that says how to make the bundled model where the build had none. */
 int bundled_missing(void);
 

@@ -1,8 +1,6 @@
 /* settings.c - the options that several verbs know, and every option's default. */
 #include "driver.h"
 
-#include "memory.h"
-
 #include <stddef.h>
 
 #define FIELD(name) offsetof(struct settings, name)
@@ -14,9 +12,6 @@ const char *const evaluation_splits[] = {"val", "test", NULL};
 void settings_init(struct settings *s)
 {
     *s = (struct settings){.device = -1,
-                           .model = "bundled",
-                           .method = "lora",
-                           .batch = 64,
                            .top = 5,
                            .split = 1,
                            .training_split = 1,
@@ -51,7 +46,9 @@ const struct argument_group group_plugins = {"Plugins", plugin_rows};
 
 static const struct argument model_rows[] = {
     {"model", 'm', ARGUMENT_TEXT, FIELD(model), 0, 0, NULL, "FILE",
-     "weights of a plain ViT: a safetensors file with timm's names, or `bundled`"},
+     "weights of a plain ViT: a safetensors file with timm's names; else the model bundled with the program"},
+    {"random", 0, ARGUMENT_FLAG, FIELD(random), 0, 0, NULL, NULL,
+     "only the model's shape: its weights are drawn from the seed, to see what pre-training is worth"},
     {"heads", 0, ARGUMENT_WHOLE, FIELD(heads), 0, 1024, NULL, "N",
      "attention heads, where the file does not say; 0 believes it, or else takes width / 64"},
     {"image", 'i', ARGUMENT_WHOLE, FIELD(image), 0, 1024, NULL, "SIZE",

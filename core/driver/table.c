@@ -140,7 +140,10 @@ void table_print(const struct json *rows, const struct column *columns)
                 width[count] = text_width(text);
         }
     }
+    int headed = 0;
     for (int i = 0; i < count; i++)
+        headed |= *columns[i].heading != 0;
+    for (int i = 0; i < count && headed; i++)
         print_cell(columns[i].heading, width[i], columns[i].form == FORM_TEXT, i + 1 == count);
     for (const struct json *row = json_first(rows); row; row = json_next(row))
         for (int i = 0; i < count; i++) {

@@ -23,7 +23,8 @@ struct column {
     enum form form;
 };
 
-/* The rows under their headings; a value that is missing is a dash. Columns end with a NULL key. */
+/* The rows under their headings; a value that is missing is a dash. Columns end with a NULL key;
+ * where all headings are empty there is no line of them. */
 void table_print(const struct json *rows, const struct column *columns);
 /* One "heading  value" a line for a single object; what is missing is left out. */
 void table_print_card(const struct json *object, const struct column *columns);

@@ -41,7 +41,7 @@ static int run(const struct settings *s)
     int rc;
     with.model = s->rest_count ? s->rest[0] : s->model;
     TRY_OUT(open_model(&model, &with, s->image, 0));
-    TRY_OUT(describe(document, model, with.model));
+    TRY_OUT(describe(document, model, with.model ? with.model : bundled_name));
     if (s->json)
         rc = json_print(document);
     else

@@ -1,0 +1,184 @@
+/* trial.c - see trial.h. */
+#include "trial.h"
+
+#include "data_source.h"
+#include "memory.h"
+#include "model_source.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+void trial_finish(struct trial *t)
+{
+    session_destroy(t->session);
+    method_destroy(t->method);
+    vit_destroy(t->vit);
+    *t = (struct trial){0};
+}
+
+int trial_method(struct trial *t, struct machine *machine, const struct settings *s, const char *text)
+{
+    t->machine = machine;
+    if (!machine->plugins)
+        TRY(open_plugins(&machine->plugins, s));
+    return method_create(&t->method, machine->plugins, text);
+}
+
+int trial_pack(struct pack **out, const struct settings *s)
+{
+    int size = s->image;
+    if (!size)
+        TRY(data_size(s, &size));
+    if (!size && s->data)
+        TRY(model_size(s, &size));
+    return open_data(out, s, size);
+}
+
+int trial_model(struct trial *t, const struct settings *s, int size, int classes)
+{
+    TRY(open_model(&t->vit, s, size, classes));
+    return method_declare(t->method, t->vit);
+}
+
+int trial_session(struct trial *t, const struct settings *s, const double mean[3], const double deviation[3])
+{
+    if (!t->machine->engine)
+        TRY(machine_open(t->machine, s));
+    struct session_spec spec = {
+        .engine = t->machine->engine, .method = t->method, .vit = t->vit, .seed = s->recipe.seed};
+    for (int i = 0; i < 3; i++) {
+        spec.mean[i] = (float)mean[i];
+        spec.std[i] = (float)deviation[i];
+    }
+    return session_create(&t->session, &spec);
+}
+
+int trial_start(struct trial *t, const struct settings *s, const struct pack *pack)
+{
+    const struct pack_info *info = pack_info(pack);
+    t->pack = pack;
+    TRY(trial_model(t, s, info->size, info->class_count));
+    return trial_session(t, s, info->mean, info->deviation);
+}
+
+static struct images images_of(const struct trial *t, enum pack_split split)
+{
+    const struct pack_images p = pack_images(t->pack, split);
+    return (struct images){.rgb = p.rgb, .labels = p.labels, .count = p.count};
+}
+
+static int show_training(void *context, const struct train_progress *p)
+{
+    struct trial_bar *bar = context;
+    char note[96] = "";
+    if (isfinite(p->loss))
+        snprintf(note, sizeof note, "%s%sloss %.3f", bar->name, *bar->name ? " " : "", (double)p->loss);
+    else
+        snprintf(note, sizeof note, "%s", bar->name);
+    progress_show(bar->progress, bar->before + (double)p->step * bar->batch, note);
+    const int32_t finished = p->step ? (int32_t)((p->step - 1) / (p->steps / (uint32_t)p->epochs)) : 0;
+    if (bar->verbose && finished > bar->epoch && isfinite(p->loss)) { /* the loss is that of finished epochs */
+        bar->epoch = finished;
+        say("epoch %d of %d: loss %.4f, %.0f images/s", finished, p->epochs, (double)p->loss,
+            p->images_a_second);
+    }
+    return stop_wanted();
+}
+
+int trial_train(struct trial *t, const struct settings *s, enum pack_split split, const struct json *notes,
+                struct trial_bar *bar, struct train_result *result)
+{
+    char *identity = notes ? json_text(notes, 0) : NULL;
+    if (notes && !identity)
+        return ERR_MEMORY;
+    int rc = pack_check(t->pack, split);
+    const struct train_spec spec = {.recipe = s->recipe,
+                                    .images = images_of(t, split),
+                                    .report = show_training,
+                                    .context = bar,
+                                    .checkpoint = s->checkpoint,
+                                    .identity = identity,
+                                    .checkpoint_steps = (uint32_t)s->checkpoint_steps};
+    if (rc == 0)
+        rc = session_train(t->session, &spec, result);
+    if (rc == 0 && bar->verbose)
+        say("epoch %d of %d: loss %.4f", s->recipe.epochs, s->recipe.epochs, (double)result->last_loss);
+    mem_free(identity);
+    return rc;
+}
+
+int trial_accuracy(struct trial *t, const struct settings *s, enum pack_split split, struct accuracy *out)
+{
+    const struct images images = images_of(t, split);
+    const uint32_t classes = (uint32_t)t->vit->shape.classes;
+    TRY(pack_check(t->pack, split));
+    float *logits = mem_alloc((size_t)images.count * classes, sizeof *logits);
+    if (!logits)
+        return ERR_MEMORY;
+    *out = (struct accuracy){.images = images.count};
+    int rc = session_logits(t->session, &images, (uint32_t)s->recipe.batch, logits, &out->seconds);
+    if (rc == 0) {
+        out->share = logits_accuracy(logits, images.labels, images.count, classes);
+        out->right = (uint32_t)lrint(out->share * images.count);
+    }
+    mem_free(logits);
+    return rc;
+}
+
+static int set_whole(struct json *notes, const char *key, int number)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%d", number);
+    return json_set_string(notes, key, text);
+}
+
+/* Takes the document and sets its text as a string. */
+static int set_text_take(struct json *notes, const char *key, struct json *document)
+{
+    char *text = document ? json_text(document, 0) : NULL;
+    int rc = text ? json_set_string(notes, key, text) : fail(ERR_MEMORY, "out of memory for the note %s", key);
+    mem_free(text);
+    json_destroy(document);
+    return rc;
+}
+
+static struct json *class_names(const struct pack_info *info)
+{
+    struct json *names = json_array();
+    for (int i = 0; i < info->class_count; i++)
+        if (json_append_string(names, info->class_names[i]) < 0) {
+            json_destroy(names);
+            return NULL;
+        }
+    return names;
+}
+
+static int write_notes(struct json *notes, const struct trial *t, const struct settings *s)
+{
+    const struct pack_info *info = pack_info(t->pack);
+    TRY(json_set_string(notes, "vitro", "method 1"));
+    TRY(json_set_string(notes, "method", method_text(t->method)));
+    TRY(json_set_string(notes, "model_sha256", t->vit->source_hash));
+    TRY(set_whole(notes, "image", t->vit->shape.image));
+    TRY(set_whole(notes, "heads", t->vit->shape.heads));
+    TRY(json_set_string(notes, "normalise", info->normalise));
+    TRY(set_text_take(notes, "classes", class_names(info)));
+    TRY(json_set_string(notes, "task", info->task));
+    TRY(json_set_string(notes, "fingerprint", info->fingerprint));
+    TRY(json_set_string(notes, "split", training_splits[s->training_split]));
+    TRY(set_text_take(notes, "recipe", recipe_json(&s->recipe)));
+    TRY(json_set_string(notes, "model", s->model ? s->model : bundled_name));
+    return json_set_string(notes, "data", s->data);
+}
+
+int trial_notes(struct json **out, const struct trial *t, const struct settings *s)
+{
+    *out = json_object();
+    int rc = write_notes(*out, t, s);
+    if (rc < 0) {
+        json_destroy(*out);
+        *out = NULL;
+    }
+    return rc;
+}

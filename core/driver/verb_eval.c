@@ -1,0 +1,125 @@
+/* verb_eval.c - `vitro eval`: how often a trained method, or a model with its own head, is right. */
+#include "driver.h"
+#include "machine.h"
+#include "model_source.h"
+#include "progress.h"
+#include "table.h"
+#include "trial.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static const struct column card[] = {
+    {"method", "method", FORM_TEXT},       {"model", "model", FORM_TEXT},
+    {"task", "task", FORM_TEXT},           {"split", "evaluated on", FORM_TEXT},
+    {"images", "images", FORM_WHOLE},      {"right", "right", FORM_WHOLE},
+    {"accuracy", "accuracy", FORM_PERCENT}, {"seconds", "time", FORM_SECONDS},
+    {"images_a_second", "images/s", FORM_TENTHS}, {0}};
+
+static int describe(struct json *j, const struct trial *t, const struct settings *s, const struct accuracy *a)
+{
+    TRY(json_set_string(j, "method", method_text(t->method)));
+    TRY(json_set_string(j, "model", s->model ? s->model : bundled_name));
+    TRY(json_set_string(j, "task", pack_info(t->pack)->task));
+    TRY(json_set_string(j, "fingerprint", pack_info(t->pack)->fingerprint));
+    TRY(json_set_string(j, "split", evaluation_splits[s->split]));
+    TRY(json_set_integer(j, "images", a->images));
+    TRY(json_set_integer(j, "right", a->right));
+    TRY(json_set_number(j, "accuracy", a->share));
+    TRY(json_set_number(j, "seconds", a->seconds));
+    return json_set_number(j, "images_a_second", a->seconds > 0 ? a->images / a->seconds : 0);
+}
+
+/* A model with its own head: its classes must be the data's. */
+static int open_model_alone(struct trial *t, struct machine *machine, const struct settings *s,
+                            struct pack **pack)
+{
+    TRY(trial_method(t, machine, s, "linear"));
+    TRY(trial_pack(pack, s));
+    const struct pack_info *info = pack_info(*pack);
+    t->pack = *pack;
+    TRY(trial_model(t, s, info->size, 0));
+    if (t->vit->shape.classes != info->class_count)
+        return fail(ERR_INPUT, "the model's head has %d classes, the data %d; train a method and give it to --load",
+                    t->vit->shape.classes, info->class_count);
+    return trial_session(t, s, info->mean, info->deviation);
+}
+
+/* A trained method on its own data, or with --other-data on data of the same classes. */
+static int open_trained(struct trial *t, struct machine *machine, const struct settings *s,
+                        const struct method_file *f, struct pack **pack)
+{
+    TRY(trial_method(t, machine, s, f->method));
+    TRY(trial_pack(pack, s));
+    const struct pack_info *info = pack_info(*pack);
+    t->pack = *pack;
+    TRY(method_file_check_data(f, s, info));
+    TRY(trial_model(t, s, info->size, info->class_count));
+    TRY(method_file_check_model(f, s, t->vit));
+    TRY(trial_session(t, s, info->mean, info->deviation));
+    return session_load(t->session, s->load);
+}
+
+static int evaluate(const struct settings *s, const struct method_file *f)
+{
+    struct machine machine = {0};
+    struct trial t = {0};
+    struct pack *pack = NULL;
+    struct accuracy accuracy;
+    struct json *document = json_object();
+    int rc;
+    TRY_OUT(f ? open_trained(&t, &machine, s, f, &pack) : open_model_alone(&t, &machine, s, &pack));
+    TRY_OUT(trial_accuracy(&t, s, s->split ? PACK_TEST : PACK_VAL, &accuracy));
+    TRY_OUT(machine_check(&machine));
+    TRY_OUT(describe(document, &t, s, &accuracy));
+    if (s->json)
+        rc = json_print(document);
+    else
+        table_print_card(document, card);
+out:
+    trial_finish(&t);
+    pack_close(pack);
+    machine_close(&machine);
+    json_destroy(document);
+    return rc;
+}
+
+static int run(const struct settings *s)
+{
+    struct settings with = *s;
+    struct method_file f = {0};
+    stop_watch();
+    if (!s->load)
+        return evaluate(s, NULL);
+    TRY(method_file_open(&f, s->load));
+    method_file_settings(&f, &with);
+    if (!with.data)
+        with.data = f.data;
+    int rc = evaluate(&with, &f);
+    method_file_close(&f);
+    return rc;
+}
+
+#define FIELD(name) offsetof(struct settings, name)
+static const struct argument rows[] = {
+    {"load", 'l', ARGUMENT_TEXT, FIELD(load), 0, 0, NULL, "FILE",
+     "a method that `vitro train --save` wrote; without it the model's own head is evaluated"},
+    {"split", 0, ARGUMENT_CHOICE, FIELD(split), 0, 0, evaluation_splits, "NAME", "val or test"},
+    {"other_data", 0, ARGUMENT_FLAG, FIELD(other_data), 0, 0, NULL, NULL,
+     "evaluate on data other than what the method was trained on; the classes must be the same"},
+    {"batch", 0, ARGUMENT_WHOLE, FIELD(recipe.batch), 1, 4096, NULL, "N", "images a step"},
+    {0}};
+static const struct argument_group group = {"Evaluation", rows};
+static const struct argument_group *const groups[] = {&group,         &group_data, &group_model,   &group_machine,
+                                                      &group_plugins, &group_json, &group_general, NULL};
+const struct verb verb_eval = {
+    .name = "eval",
+    .summary = "how often a trained method is right",
+    .synopsis = "--load FILE [--data DATA] [--split val|test]",
+    .about = "Rebuilds a trained method from its file and counts on how many images its likeliest class is the "
+             "label. The file knows the model, the data, the image side and the normalisation that it was trained "
+             "with; another model or other data is refused.",
+    .examples = {"vitro eval --load lora.safetensors", "vitro eval --load lora.safetensors --data eurosat-96.pack"},
+    .groups = groups,
+    .run = run,
+};

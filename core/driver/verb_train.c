@@ -1,0 +1,140 @@
+/* verb_train.c - `vitro train`: fine-tunes a model with a method, says how good it became, keeps it. */
+#include "driver.h"
+#include "machine.h"
+#include "model_source.h"
+#include "progress.h"
+#include "table.h"
+#include "trial.h"
+
+#include <stddef.h>
+
+static const struct column card[] = {
+    {"method", "method", FORM_TEXT},
+    {"model", "model", FORM_TEXT},
+    {"task", "task", FORM_TEXT},
+    {"trained_on", "trained on", FORM_TEXT},
+    {"image", "image side", FORM_WHOLE},
+    {"steps", "steps", FORM_WHOLE},
+    {"resumed", "of these resumed", FORM_WHOLE},
+    {"parameters", "trainable parameters", FORM_WHOLE},
+    {"parameters_head", "  and of the head", FORM_WHOLE},
+    {"loss", "loss of the last epoch", FORM_BRIEF},
+    {"evaluated_on", "evaluated on", FORM_TEXT},
+    {"accuracy", "accuracy", FORM_PERCENT},
+    {"seconds", "training", FORM_SECONDS},
+    {"compile_seconds", "compilation", FORM_SECONDS},
+    {"images_a_second", "images/s", FORM_TENTHS},
+    {"device_bytes", "peak device memory", FORM_BYTES},
+    {"saved", "saved in", FORM_TEXT},
+    {0}};
+
+static int describe(struct json *j, const struct trial *t, const struct settings *s,
+                    const struct train_result *r, const struct accuracy *a, enum pack_split against)
+{
+    TRY(json_set_string(j, "method", method_text(t->method)));
+    TRY(json_set_string(j, "model", s->model ? s->model : bundled_name));
+    TRY(json_set_string(j, "task", pack_info(t->pack)->task));
+    TRY(json_set_string(j, "fingerprint", pack_info(t->pack)->fingerprint));
+    TRY(json_set_string(j, "trained_on", training_splits[s->training_split]));
+    TRY(json_set_integer(j, "image", t->vit->shape.image));
+    TRY(json_set_integer(j, "steps", r->steps));
+    if (r->resumed)
+        TRY(json_set_integer(j, "resumed", r->resumed));
+    TRY(json_set_integer(j, "parameters", method_trainable(t->method)));
+    TRY(json_set_integer(j, "parameters_head", method_head(t->method)));
+    TRY(json_set_number(j, "loss", (double)r->last_loss));
+    TRY(json_set_string(j, "evaluated_on", against == PACK_TEST ? "test" : "val"));
+    TRY(json_set_number(j, "accuracy", a->share));
+    TRY(json_set_number(j, "seconds", r->seconds));
+    TRY(json_set_number(j, "compile_seconds", r->compile_seconds));
+    TRY(json_set_number(j, "images_a_second", r->images_a_second));
+    TRY(json_set_integer(j, "device_bytes", (int64_t)r->device_bytes));
+    TRY(json_take(j, "recipe", recipe_json(&s->recipe)));
+    return s->save ? json_set_string(j, "saved", s->save) : 0;
+}
+
+static int train(struct trial *t, const struct settings *s, struct train_result *result)
+{
+    const enum pack_split on = s->training_split ? PACK_TRAINVAL : PACK_TRAIN;
+    const uint32_t images = pack_images(t->pack, on).count;
+    struct json *notes = NULL;
+    struct progress progress = {0};
+    struct trial_bar bar = {.progress = &progress, .name = "", .batch = s->recipe.batch, .verbose = s->verbose};
+    int rc;
+    TRY_OUT(trial_notes(&notes, t, s));
+    progress_begin(&progress, "training", "images",
+                   (double)recipe_steps(&s->recipe, images) * s->recipe.epochs * s->recipe.batch);
+    rc = trial_train(t, s, on, notes, &bar, result);
+    progress_end(&progress);
+    if (rc == 0 && s->save)
+        rc = method_file_save(t->session, s->save, notes);
+out:
+    json_destroy(notes);
+    return rc;
+}
+
+static void preset(struct settings *s)
+{
+    s->method = "lora";
+}
+
+static int run(const struct settings *s)
+{
+    struct machine machine = {0};
+    struct trial t = {0};
+    struct pack *pack = NULL;
+    struct train_result result;
+    struct accuracy accuracy;
+    struct json *document = json_object();
+    const enum pack_split against = s->training_split ? PACK_TEST : PACK_VAL;
+    int rc;
+    stop_watch();
+    TRY_OUT(trial_method(&t, &machine, s, s->method));
+    TRY_OUT(trial_pack(&pack, s));
+    TRY_OUT(recipe_check(&s->recipe, pack_images(pack, s->training_split ? PACK_TRAINVAL : PACK_TRAIN).count));
+    TRY_OUT(trial_start(&t, s, pack));
+    TRY_OUT(train(&t, s, &result));
+    TRY_OUT(trial_accuracy(&t, s, against, &accuracy));
+    TRY_OUT(machine_check(&machine));
+    TRY_OUT(describe(document, &t, s, &result, &accuracy, against));
+    if (s->json)
+        rc = json_print(document);
+    else
+        table_print_card(document, card);
+out:
+    trial_finish(&t);
+    pack_close(pack);
+    machine_close(&machine);
+    json_destroy(document);
+    return rc;
+}
+
+#define FIELD(name) offsetof(struct settings, name)
+static const struct argument rows[] = {
+    {"method", 'M', ARGUMENT_TEXT, FIELD(method), 0, 0, NULL, "METHOD",
+     "what to fine-tune with: name, name[option=value,...], or a stack name+name (`vitro plugins`)"},
+    {"split", 0, ARGUMENT_CHOICE, FIELD(training_split), 0, 0, training_splits, "NAME",
+     "`train`: train on train, evaluate on val; `trainval`: train on both, evaluate on test"},
+    {"save", 'o', ARGUMENT_TEXT, FIELD(save), 0, 0, NULL, "FILE", "keep what was trained, for --load"},
+    {"checkpoint", 'c', ARGUMENT_TEXT, FIELD(checkpoint), 0, 0, NULL, "FILE",
+     "keep the state of the training there, and go on from it where it exists"},
+    {"checkpoint_steps", 0, ARGUMENT_WHOLE, FIELD(checkpoint_steps), 0, 1e9, NULL, "N",
+     "steps between checkpoints; 0: one at the end of each epoch"},
+    {0}};
+static const struct argument_group group = {"Training", rows};
+static const struct argument_group *const groups[] = {&group,         &group_data,    &group_model, &group_recipe,
+                                                      &group_machine, &group_plugins, &group_json,  &group_general,
+                                                      NULL};
+const struct verb verb_train = {
+    .name = "train",
+    .summary = "fine-tune a model with a method on a data set",
+    .synopsis = "--data DATA [--method METHOD] [--model FILE] [--save FILE]",
+    .about = "Trains a method, and a new head, on a frozen model, and evaluates the result of the last epoch once. "
+             "The same command with the same seed gives the same bits. With --checkpoint a training that was "
+             "interrupted, by Ctrl-C or worse, goes on where it was and ends in the bits of an uninterrupted one.",
+    .examples = {"vitro train --data builtin:textures --method lora[r=8] --epochs 20 --save lora.safetensors",
+                 "vitro train --data eurosat-96.pack --model vit_tiny.safetensors --method lora+bitfit --split train"},
+    .groups = groups,
+    .preset = preset,
+    .run = run,
+};
