@@ -14,7 +14,7 @@ int machine_open(struct machine *m, const struct settings *s)
     TRY(device_open(&m->device, &spec));
     if (s->verbose)
         say("device: %s, driver %s", device_info(m->device)->name, device_info(m->device)->driver);
-    return engine_create(&m->engine, m->device);
+    return engine_create(&m->engine, m->device, ENGINE_AUTO);
 }
 
 int machine_check(const struct machine *m)

@@ -10,12 +10,16 @@
 #include "adamw_spv.h"
 #include "advance_spv.h"
 #include "attention_back_kv_cpu_spv.h"
+#include "attention_back_kv_spv.h"
 #include "attention_back_q_cpu_spv.h"
+#include "attention_back_q_spv.h"
 #include "attention_cpu_spv.h"
+#include "attention_spv.h"
 #include "column_sum_spv.h"
 #include "cross_entropy_spv.h"
 #include "feed_spv.h"
 #include "gemm_cpu_spv.h"
+#include "gemm_spv.h"
 #include "layernorm_back_spv.h"
 #include "layernorm_spv.h"
 #include "map_spv.h"
@@ -49,15 +53,17 @@ struct entry { /* one pipeline */
 struct engine {
     struct device *device;
     uint32_t lanes;
+    int cpu_style;
     struct entry *entries[SHADER_COUNT];
 };
 
-int engine_create(struct engine **out, struct device *device)
+int engine_create(struct engine **out, struct device *device, enum engine_style style)
 {
     struct engine *e = mem_alloc(1, sizeof *e);
     if (!e)
         return ERR_MEMORY;
     e->device = device;
+    e->cpu_style = style == ENGINE_AUTO ? device_info(device)->is_cpu : style == ENGINE_CPU;
     e->lanes = device_info(device)->subgroup_size;
     if (e->lanes > LANES_MAX)
         e->lanes = LANES_MAX;
@@ -86,9 +92,9 @@ uint32_t engine_lanes(const struct engine *e)
     return e->lanes;
 }
 
-int engine_is_cpu(const struct engine *e)
+int engine_cpu_style(const struct engine *e)
 {
-    return device_info(e->device)->is_cpu;
+    return e->cpu_style;
 }
 
 int engine_kernel(struct engine *e, enum shader shader, const uint32_t *constants, uint32_t count,

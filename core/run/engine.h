@@ -12,15 +12,19 @@
 
 struct engine;
 
+/* Which style of kernels: AUTO is the device's own; the others are for comparisons and tests, right on
+ * any device and slow on the wrong one. */
+enum engine_style { ENGINE_AUTO, ENGINE_CPU, ENGINE_GPU };
+
 /* `device` is lent for the engine's life. */
-int engine_create(struct engine **out, struct device *device);
+int engine_create(struct engine **out, struct device *device, enum engine_style style);
 void engine_destroy(struct engine *e); /* NULL is fine */
 struct device *engine_device(const struct engine *e);
 
 /* Floats that one workgroup moves at a time: constant 0 of every shader. */
 uint32_t engine_lanes(const struct engine *e);
 /* Whether kernels of the CPU-device style are chosen. */
-int engine_is_cpu(const struct engine *e);
+int engine_cpu_style(const struct engine *e);
 
 /* Constant 0 is the lanes; constants[0 .. count - 1] are 1 and up. *out is lent for the engine's life. */
 int engine_kernel(struct engine *e, enum shader shader, const uint32_t *constants, uint32_t count,

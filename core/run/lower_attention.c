@@ -37,6 +37,13 @@ static double flops_of(const struct sizes *z, int products)
     return 2.0 * products * z->batch * z->heads * z->tokens * z->tokens * z->width;
 }
 
+enum { QUERIES = 64 }; /* of a workgroup of the GPU style; the CPU style has one a lane */
+
+static uint32_t query_tiles(const struct program *p, uint32_t tokens)
+{
+    return tiles(tokens, engine_cpu_style(p->engine) ? engine_lanes(p->engine) : QUERIES);
+}
+
 static struct ref scratch(struct program *p, const char *name, uint64_t floats)
 {
     return (struct ref){program_slot(p, name, floats * 4), 0};
@@ -47,8 +54,8 @@ static void emit_forward(struct program *p, const struct node *n, struct ref out
     struct sizes z = sizes_of(p, n);
     struct push_attention push = {.tokens = z.tokens, .heads = z.heads, .scale = z.scale};
     const struct ref refs[] = {program_value(p, n->in[0]), out, lse};
-    const uint32_t groups[3] = {tiles(z.tokens, engine_lanes(p->engine)), z.heads, z.batch};
-    struct work *w = program_emit(p, SHADER_ATTENTION, &push, sizeof push, refs, 3, 2 | 4, groups);
+    const uint32_t groups[3] = {query_tiles(p, z.tokens), z.heads, z.batch};
+    struct work *w = program_emit(p, engine_cpu_style(p->engine) ? SHADER_ATTENTION_CPU : SHADER_ATTENTION, &push, sizeof push, refs, 3, 2 | 4, groups);
     w->constants[0] = z.width;
     w->constant_count = 1;
     w->flops = flops_of(&z, 2);
@@ -84,11 +91,12 @@ void lower_attention_back(struct program *p, value v, const struct node *n)
         program_value(p, n->in[3]), scratch(p, "attention delta", (uint64_t)z.batch * z.heads * z.tokens),
         program_value(p, v),
     };
-    const uint32_t groups[3] = {tiles(z.tokens, engine_lanes(p->engine)), z.heads, z.batch};
-    static const enum shader halves[] = {SHADER_ATTENTION_BACK_Q, SHADER_ATTENTION_BACK_KV};
+    const uint32_t groups[3] = {query_tiles(p, z.tokens), z.heads, z.batch};
+    static const enum shader halves[2][2] = {{SHADER_ATTENTION_BACK_Q, SHADER_ATTENTION_BACK_KV},
+                                             {SHADER_ATTENTION_BACK_Q_CPU, SHADER_ATTENTION_BACK_KV_CPU}};
     static const int products[] = {3, 4};
     for (int i = 0; i < 2; i++) {
-        struct work *w = program_emit(p, halves[i], &push, sizeof push, refs, 6, 32 | (i == 0 ? 16 : 0), groups);
+        struct work *w = program_emit(p, halves[engine_cpu_style(p->engine)][i], &push, sizeof push, refs, 6, 32 | (i == 0 ? 16 : 0), groups);
         w->constants[0] = z.width;
         w->constant_count = 1;
         w->flops = flops_of(&z, products[i]);

@@ -92,6 +92,18 @@ static int wants_panels(const struct program *p, const struct product *r, value 
     return r->b_t || (n->op == OP_LEAF && n->attr.leaf.kind == LEAF_FROZEN);
 }
 
+enum { GPU_TILE = 64 }; /* rows and columns of a workgroup of the GPU style */
+
+struct tile { /* of C in registers, and steps of k in a turn of the loop */
+    uint32_t rows, vectors, steps;
+};
+
+/* Measured on lavapipe (tests/bench): 16 x 1 vector is best where there are rows enough. */
+static struct tile tile_of(const struct product *r)
+{
+    return (struct tile){.rows = r->m <= 8 ? 8 : 16, .vectors = 1, .steps = r->k < 16 ? 8 : 16};
+}
+
 static struct ref optional(struct program *p, value v)
 {
     return v ? program_value(p, v) : (struct ref){0};
@@ -116,13 +128,15 @@ void lower_gemm(struct program *p, value out, const struct fusion *f)
     };
     const struct ref refs[] = {program_value(p, n->in[0]), b, program_value(p, out), optional(p, f->bias),
                                optional(p, f->residual), optional(p, f->keep ? f->keep : f->back)};
-    enum { MR = 16, NR = 1, KU = 16 };
-    uint32_t lanes = engine_lanes(p->engine);
-    const uint32_t groups[3] = {(r.n + NR * lanes - 1) / (NR * lanes), (r.m + MR - 1) / MR, r.batches};
-    struct work *w = program_emit(p, SHADER_GEMM_CPU, &push, sizeof push, refs, 6, 4 | (f->keep ? 32 : 0), groups);
-    const uint32_t constants[] = {epilogue_of(f), (uint32_t)f->fn, r.a_t ? (r.m % MR == 0 ? 1 : 2) : 0, MR, NR, KU};
+    int cpu = engine_cpu_style(p->engine);
+    struct tile t = cpu ? tile_of(&r) : (struct tile){GPU_TILE, 1, 1};
+    uint32_t columns = cpu ? t.vectors * engine_lanes(p->engine) : GPU_TILE;
+    const uint32_t groups[3] = {(r.n + columns - 1) / columns, (r.m + t.rows - 1) / t.rows, r.batches};
+    struct work *w = program_emit(p, cpu ? SHADER_GEMM_CPU : SHADER_GEMM, &push, sizeof push, refs, 6, 4 | (f->keep ? 32 : 0), groups);
+    const uint32_t constants[] = {epilogue_of(f), (uint32_t)f->fn, r.a_t ? (r.m % t.rows == 0 ? 1 : 2) : 0,
+                                  t.rows, t.vectors, t.steps};
     memcpy(w->constants, constants, sizeof constants);
-    w->constant_count = 6;
+    w->constant_count = cpu ? 6 : 2;
     w->flops = 2.0 * r.batches * r.m * r.n * r.k;
 }
 

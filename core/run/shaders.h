@@ -2,26 +2,31 @@
 #ifndef VITRO_RUN_SHADERS_H
 #define VITRO_RUN_SHADERS_H
 
-/* NAME, file shaders/<name>.comp, struct of its push constants */
-#define SHADERS(X)                                           \
-    X(MAP, map, struct push_map)                             \
-    X(ROW_SUM, row_sum, struct push_row_sum)                 \
-    X(COLUMN_SUM, column_sum, struct push_column_sum)        \
-    X(SOFTMAX, softmax, struct push_softmax)                 \
-    X(SOFTMAX_BACK, softmax_back, struct push_softmax_back)  \
-    X(LAYERNORM, layernorm, struct push_layernorm)           \
-    X(LAYERNORM_BACK, layernorm_back, struct push_layernorm_back) \
-    X(GEMM_CPU, gemm_cpu, struct push_gemm)                  \
-    X(PACK, pack_cpu, struct push_pack)                      \
-    X(ATTENTION, attention_cpu, struct push_attention)        \
-    X(ATTENTION_BACK_Q, attention_back_q_cpu, struct push_attention_back) \
-    X(ATTENTION_BACK_KV, attention_back_kv_cpu, struct push_attention_back) \
-    X(PATCHES, patches, struct push_patches)                 \
-    X(UNFOLD, unfold, struct push_unfold)                    \
-    X(CROSS_ENTROPY, cross_entropy, struct push_cross_entropy) \
-    X(FEED, feed, struct push_feed)                          \
-    X(RECORD, record, struct push_record)                    \
-    X(ADVANCE, advance, struct push_advance)                 \
+/* NAME, file shaders/<name>.comp, struct of its push constants. Where a second row ends in _CPU, it is
+ * the CPU-device style of the same kernel, with the same arguments. */
+#define SHADERS(X)                                                                  \
+    X(MAP, map, struct push_map)                                                    \
+    X(ROW_SUM, row_sum, struct push_row_sum)                                        \
+    X(COLUMN_SUM, column_sum, struct push_column_sum)                               \
+    X(SOFTMAX, softmax, struct push_softmax)                                        \
+    X(SOFTMAX_BACK, softmax_back, struct push_softmax_back)                         \
+    X(LAYERNORM, layernorm, struct push_layernorm)                                  \
+    X(LAYERNORM_BACK, layernorm_back, struct push_layernorm_back)                   \
+    X(GEMM, gemm, struct push_gemm)                                                 \
+    X(GEMM_CPU, gemm_cpu, struct push_gemm)                                         \
+    X(PACK, pack_cpu, struct push_pack)                                             \
+    X(ATTENTION, attention, struct push_attention)                                  \
+    X(ATTENTION_CPU, attention_cpu, struct push_attention)                          \
+    X(ATTENTION_BACK_Q, attention_back_q, struct push_attention_back)               \
+    X(ATTENTION_BACK_Q_CPU, attention_back_q_cpu, struct push_attention_back)       \
+    X(ATTENTION_BACK_KV, attention_back_kv, struct push_attention_back)             \
+    X(ATTENTION_BACK_KV_CPU, attention_back_kv_cpu, struct push_attention_back)     \
+    X(PATCHES, patches, struct push_patches)                                        \
+    X(UNFOLD, unfold, struct push_unfold)                                           \
+    X(CROSS_ENTROPY, cross_entropy, struct push_cross_entropy)                      \
+    X(FEED, feed, struct push_feed)                                                 \
+    X(RECORD, record, struct push_record)                                           \
+    X(ADVANCE, advance, struct push_advance)                                        \
     X(ADAMW, adamw, struct push_adamw)
 
 enum shader {

@@ -177,7 +177,7 @@ int main(int argc, char **argv)
     struct session *session;
     const char *const search[] = {PLUGINS, NULL};
     must(device_open(&device, &(struct device_spec){.index = -1}));
-    must(engine_create(&engine, device));
+    must(engine_create(&engine, device, ENGINE_AUTO));
     must(plugins_create(&plugins, search));
     must(vit_create(&vit, &(struct vit_shape){.image = s.image, .patch = s.patch, .dim = s.dim, .depth = s.depth,
                                               .heads = s.heads, .hidden = 4 * s.dim, .classes = 1000, .eps = 1e-6f}));

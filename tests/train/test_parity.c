@@ -359,7 +359,7 @@ int main(void)
     }
     snprintf(folder, sizeof folder, "%s", assets);
     const char *const search[] = {PLUGINS, NULL};
-    if (device_open(&device, &(struct device_spec){.index = -1}) < 0 || engine_create(&engine, device) < 0 ||
+    if (device_open(&device, &(struct device_spec){.index = -1}) < 0 || engine_create(&engine, device, ENGINE_AUTO) < 0 ||
         plugins_create(&plugins, search) < 0) {
         fprintf(stderr, "%s\n", error_text());
         return 77;
