@@ -1,7 +1,7 @@
 // layernorm.comp - y = (x - mean) / sqrt(var + eps), times w plus b where AFFINE, along rows of N floats.
 //
-// x, y [rows][N]; w, b [N]. The variance is the biased one. A subgroup takes a row, in two passes over
-// cached data, so that no square of a large mean is subtracted. Grid: (ceil(rows / 4), 1, 1).
+// x, y [rows][N]; w, b [N]; y may be x. The variance is the biased one. A subgroup takes four rows, in two
+// passes over cached data, so that no square of a large mean is subtracted. Grid: (ceil(rows / 4), 1, 1).
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "rows.glsl"
@@ -16,17 +16,25 @@ layout(push_constant) uniform Push {
 
 void main()
 {
-    EACH_ROW(row, rows) {
-        RF in_row = x + row * N, out_row = y + row * N;
-        float sum = 0.0, squares = 0.0;
-        EACH_COLUMN(N, sum += KEEP(lane_load(in_row + at));)
-        const float mean = subgroupAdd(sum) / float(N);
-        EACH_COLUMN(N, float d = KEEP(lane_load(in_row + at) - mean); squares = fma(d, d, squares);)
-        const float scale = inversesqrt(subgroupAdd(squares) / float(N) + eps);
-        EACH_COLUMN(N,
-            float v = (lane_load(in_row + at) - mean) * scale;
-            if (AFFINE != 0u)
-                v = fma(v, lane_load(w + at), lane_load(b + at));
-            STORE(out_row + at, v))
+    float mean[ROWS_PER_GROUP], scale[ROWS_PER_GROUP];
+    uint base[ROWS_PER_GROUP];
+    FOR_ROWS {
+        base[i] = ROW_BASE(i, rows, N);
+        mean[i] = scale[i] = 0.0;
     }
+    EACH_COLUMN(N, FOR_ROWS mean[i] += KEEP(lane_load(x + (base[i] + at)));)
+    FOR_ROWS mean[i] = subgroupAdd(mean[i]) / float(N);
+    EACH_COLUMN(N, FOR_ROWS {
+        float d = KEEP(lane_load(x + (base[i] + at)) - mean[i]);
+        scale[i] = fma(d, d, scale[i]);
+    })
+    FOR_ROWS scale[i] = inversesqrt(subgroupAdd(scale[i]) / float(N) + eps);
+    EACH_COLUMN(N,
+        float v[ROWS_PER_GROUP];
+        FOR_ROWS {
+            v[i] = (lane_load(x + (base[i] + at)) - mean[i]) * scale[i];
+            if (AFFINE != 0u)
+                v[i] = fma(v[i], lane_load(w + at), lane_load(b + at));
+        }
+        FOR_ROWS STORE(y + (base[i] + at), v[i])) // equal values where a row is repeated
 }

@@ -16,32 +16,41 @@ layout(push_constant) uniform Push {
     float eps;
 };
 
-float gradient(RF dy_row, uint at)
+float gradient(uint base, uint at)
 {
-    float g = lane_load(dy_row + at);
+    float g = lane_load(dy + (base + at));
     return AFFINE != 0u ? g * lane_load(w + at) : g;
 }
 
 void main()
 {
-    EACH_ROW(row, rows) {
-        RF x_row = x + row * N, dy_row = dy + row * N;
-        float sum = 0.0, squares = 0.0, sum_g = 0.0, sum_gd = 0.0;
-        EACH_COLUMN(N, sum += KEEP(lane_load(x_row + at));)
-        const float mean = subgroupAdd(sum) / float(N);
-        EACH_COLUMN(N,
-            float d = KEEP(lane_load(x_row + at) - mean);
-            float g = KEEP(gradient(dy_row, at));
-            squares = fma(d, d, squares);
-            sum_g += g;
-            sum_gd = fma(g, d, sum_gd);)
-        const float r = inversesqrt(subgroupAdd(squares) / float(N) + eps);
-        const float mean_g = subgroupAdd(sum_g) / float(N);
-        const float slope = subgroupAdd(sum_gd) / float(N) * r * r;
-        EACH_COLUMN(N,
-            float v = (gradient(dy_row, at) - mean_g - (lane_load(x_row + at) - mean) * slope) * r;
-            if (ADD != 0u)
-                v += lane_load(add + (row * N + at));
-            STORE(dx + (row * N + at), v))
+    float mean[ROWS_PER_GROUP], r[ROWS_PER_GROUP], mean_g[ROWS_PER_GROUP], slope[ROWS_PER_GROUP];
+    uint base[ROWS_PER_GROUP];
+    FOR_ROWS {
+        base[i] = ROW_BASE(i, rows, N);
+        mean[i] = r[i] = mean_g[i] = slope[i] = 0.0;
     }
+    EACH_COLUMN(N, FOR_ROWS mean[i] += KEEP(lane_load(x + (base[i] + at)));)
+    FOR_ROWS mean[i] = subgroupAdd(mean[i]) / float(N);
+    EACH_COLUMN(N, FOR_ROWS {
+        float d = KEEP(lane_load(x + (base[i] + at)) - mean[i]);
+        float g = KEEP(gradient(base[i], at));
+        r[i] = fma(d, d, r[i]);
+        mean_g[i] += g;
+        slope[i] = fma(g, d, slope[i]);
+    })
+    FOR_ROWS {
+        r[i] = inversesqrt(subgroupAdd(r[i]) / float(N) + eps);
+        mean_g[i] = subgroupAdd(mean_g[i]) / float(N);
+        slope[i] = subgroupAdd(slope[i]) / float(N) * r[i] * r[i];
+    }
+    EACH_COLUMN(N,
+        float v[ROWS_PER_GROUP]; // all read before any is written: dx may be dy or add, and a row repeated
+        FOR_ROWS {
+            v[i] = gradient(base[i], at) - mean_g[i] - (lane_load(x + (base[i] + at)) - mean[i]) * slope[i];
+            v[i] *= r[i];
+            if (ADD != 0u)
+                v[i] += lane_load(add + (base[i] + at));
+        }
+        FOR_ROWS STORE(dx + (base[i] + at), v[i]))
 }

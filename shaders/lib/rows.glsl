@@ -31,3 +31,7 @@ const uint ROWS_PER_GROUP = 4; // grid x is ceil(rows / ROWS_PER_GROUP)
     const uint first_row = gl_WorkGroupID.x * ROWS_PER_GROUP;            \
     const uint end_row = min(first_row + ROWS_PER_GROUP, rows);          \
     for (uint row = first_row; row < end_row; row++)
+
+// or, faster, all of them in every turn of a loop over columns; rows past the end repeat the last one
+#define FOR_ROWS [[unroll]] for (uint i = 0u; i < ROWS_PER_GROUP; i++)
+#define ROW_BASE(i, rows, N) (min(gl_WorkGroupID.x * ROWS_PER_GROUP + i, rows - 1u) * N)
