@@ -62,8 +62,13 @@ int open_plugins(struct plugins **out, const struct settings *s)
     static int verbose;
     char folder[PATH_SIZE], built[PATH_SIZE + 32], installed[PATH_SIZE + 32];
     TRY(program_folder(folder));
-    snprintf(built, sizeof built, "%s/../plugins", folder);
-    snprintf(installed, sizeof installed, "%s/../lib/vitro/plugins", folder);
+    char *bin = strrchr(folder, '/');
+    if (bin)
+        *bin = 0;
+    else
+        strcpy(folder, "..");
+    snprintf(built, sizeof built, "%s/plugins", folder);
+    snprintf(installed, sizeof installed, "%s/lib/vitro/plugins", folder);
     const char *const defaults[] = {built, installed, NULL};
     if (s->plugin_path && setenv("VITRO_PLUGIN_PATH", s->plugin_path, 1) != 0)
         return fail(ERR_MEMORY, "out of memory: the plugin path cannot be kept");

@@ -65,6 +65,7 @@ static const struct argument data_rows[] = {
     END};
 const struct argument_group group_data = {"Data", data_rows};
 
+static const char *const last_batches[] = {"keep", "drop", NULL};
 static const struct argument recipe_rows[] = {
 #define X(name, init, low, high, help) \
     {#name, 0, ARGUMENT_WHOLE, FIELD(recipe.name), low, high, NULL, "N", help},
@@ -76,8 +77,8 @@ static const struct argument recipe_rows[] = {
 #undef X
     {"schedule", 0, ARGUMENT_CHOICE, FIELD(recipe.schedule), 0, 0, recipe_schedules, "NAME",
      "how the learning rate goes: `study` as the study's released code, `plain` a linear warm-up and a cosine"},
-    {"drop_last", 0, ARGUMENT_FLAG, FIELD(recipe.drop_last), 0, 0, NULL, NULL,
-     "leave out the images of an epoch that do not fill a batch"},
+    {"last_batch", 0, ARGUMENT_CHOICE, FIELD(recipe.drop_last), 0, 0, last_batches, "NAME",
+     "the images of an epoch that do not fill a batch: `keep` trains on them, `drop` leaves them out"},
     {"seed", 's', ARGUMENT_SEED, FIELD(recipe.seed), 0, 0, NULL, "N",
      "of initial weights, order, dropout and drop-path"},
     END};

@@ -1,0 +1,339 @@
+#!/usr/bin/env bash
+# test_program.sh GROUP PROGRAM BAD_PLUGINS [LAUNCHER]: the program as a user meets it. GROUP is `words`
+# (help, refusals; no device is needed) or `work` (training, saving, resuming on a device). Each function's
+# name is the sentence it proves.
+# shellcheck disable=SC2317,SC2015 # the sentences are called by their names; `a && b || complain` means what it says
+set -uo pipefail
+usage="usage: test_program.sh words|work PROGRAM BAD_PLUGINS [LAUNCHER]"
+group=${1:?$usage} program=${2:?$usage} bad=${3:?$usage} launcher=${4:-}
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+export XDG_CACHE_HOME=$folder/cache LC_ALL=C
+unset VITRO_PLUGIN_PATH VITRO_VULKAN_LOADER
+verbs="devices plugins selftest tasks pack model train eval predict pretrain demo version"
+
+vitro() { ${launcher:+"$launcher"} "$program" "$@"; }
+
+# run STATUS ARGUMENT...: what it prints goes to ./out and ./err.
+run() {
+    local wanted=$1 got
+    shift
+    vitro "$@" >out 2>err </dev/null
+    got=$?
+    [ "$got" = "$wanted" ] || { echo "status $got instead of $wanted from: vitro $* ($(head -c 600 err))" && return 1; }
+}
+says() { grep -qF -- "$1" out || { echo "stdout does not say \"$1\": $(head -c 600 out)" && return 1; }; }
+is_silent() { [ ! -s err ] || { echo "stderr is not empty: $(head -c 600 err)" && return 1; }; }
+# One sentence on stderr with these words, and nothing on stdout.
+one_sentence() {
+    local word
+    [ "$(wc -l <err)" = 1 ] && [[ $(cat err) == "vitro: "* ]] || { echo "not one sentence: $(cat err)" && return 1; }
+    [ ! -s out ] || { echo "stdout is not empty: $(head -c 300 out)" && return 1; }
+    for word; do
+        grep -qF -- "$word" err || { echo "\"$(cat err)\" does not say \"$word\"" && return 1; }
+    done
+}
+# refuses STATUS WORDS -- ARGUMENT...
+refuses() {
+    local status=$1 words=()
+    shift
+    while [ "$1" != -- ]; do
+        words+=("$1")
+        shift
+    done
+    shift
+    run "$status" "$@" && one_sentence "${words[@]}" || { echo "  of: vitro $*" && return 1; }
+}
+same_bytes() { cmp -s "$1" "$2" || { echo "$1 and $2 differ" && return 1; }; }
+number() { sed -n "s/^ *\"$1\": \([0-9.e-]*\),*$/\1/p" out; } # of a JSON document in ./out
+
+# 24 images for training, 6 for val, 9 for test, of three classes told by colour: 8 x 8 pixels, no zero bytes.
+make_data_set() {
+    mkdir -p "$1/images"
+    awk -v folder="$1" 'BEGIN {
+        srand(7); split("train800 val200 test", list); count[1] = 24; count[2] = 6; count[3] = 9
+        for (k = 1; k <= 3; k++)
+            for (i = 0; i < count[k]; i++) {
+                label = i % 3; name = "images/" list[k] "-" i ".ppm"; file = folder "/" name
+                printf "P6\n8 8\n255\n" >file
+                for (p = 0; p < 64; p++)
+                    for (c = 0; c < 3; c++)
+                        printf "%c", (c == label ? 180 : 40) + int(rand() * 40) >file
+                close(file)
+                print name, label >(folder "/" list[k] ".txt")
+            }
+    }'
+    printf 'red\ngreen\nblue\n' >"$1/classes.txt"
+}
+
+# --- words
+
+help_is_there_for_every_verb() {
+    local verb
+    run 0 --help && is_silent && says "Exit status:" || return 1
+    for verb in $verbs; do
+        run 0 --help && says "  $verb " || return 1
+        run 0 "$verb" --help && is_silent && says "usage: vitro $verb" && says "Examples:" && says "--help" || return 1
+        mv out page
+        run 0 help "$verb" && same_bytes page out || return 1
+        ! sed '/^Examples:/,$d; /^usage:/d' page | grep -E '.{81}' || { echo "a line of $verb is too long" && return 1; }
+    done
+}
+
+no_verb_or_a_wrong_one_is_refused() {
+    refuses 2 "a verb is missing" -- &&
+        refuses 2 '"trane"' "did you mean train?" -- trane &&
+        refuses 2 '"xyzzy"' "vitro --help" -- xyzzy &&
+        refuses 2 '"demmo"' "did you mean demo?" -- help demmo
+}
+
+wrong_options_are_refused_by_name() {
+    refuses 2 "--epoch" "did you mean --epochs?" -- train --epoch 3 &&
+        refuses 2 "--epochs" "between 1 and 100000" -- train --epochs 0 &&
+        refuses 2 "--epochs" "whole number" -- train --epochs 2.5 &&
+        refuses 2 "--epochs" "needs a value" -- train --epochs &&
+        refuses 2 "--lr" "between 0 and 1000" -- train --lr=nan &&
+        refuses 2 "--schedule" "study, plain" -- train --schedule linear &&
+        refuses 2 "--seed" "2^64" -- train --seed -1 &&
+        refuses 2 "--seed" "2^64" -- train --seed 18446744073709551616 &&
+        refuses 2 "--json" "takes no value" -- tasks --json=yes &&
+        refuses 2 "--save" "empty" -- train --save "" &&
+        refuses 2 "-Z" -- train -Z &&
+        refuses 2 '"stray"' -- devices stray &&
+        refuses 2 '"b"' "too many" -- pack a b &&
+        refuses 2 "IMAGE is missing" -- predict &&
+        refuses 2 "--data" -- train --model x.safetensors &&
+        refuses 2 "--save" -- pretrain
+}
+
+a_sentence_is_one_line_whatever_a_name_holds() {
+    refuses 2 "there is no verb" "two?lines?[31m" -- $'two\nlines\x1b[31m' &&
+        refuses 7 "no?such" -- pack $'no\nsuch' --normalise half
+}
+
+wrong_methods_are_refused() {
+    local data=(--data builtin:count:8/8/8)
+    refuses 5 "lorra" "did you mean lora?" -- train "${data[@]}" --method lorra &&
+        refuses 5 "r" "1024" -- train "${data[@]}" --method 'lora[r=0]' &&
+        refuses 5 "rank" -- train "${data[@]}" --method 'lora[rank=4]' &&
+        refuses 5 "bracket" -- train "${data[@]}" --method 'lora]' &&
+        refuses 5 "name is missing" -- train "${data[@]}" --method 'lora+' &&
+        refuses 5 "lorra" -- plugins lorra
+}
+
+wrong_plugins_are_refused() {
+    refuses 6 "ABI 7.0" "this host speaks" -- plugins "$bad/vitro_wrong_major.so" &&
+        refuses 6 "vitro_plugin" -- plugins "$bad/vitro_no_symbol.so" &&
+        refuses 5 "vitro_nothing_there.so" -- plugins ./vitro_nothing_there.so &&
+        refuses 6 "no plugin" "--plugin-path" -- plugins --plugin-path "$folder/empty" || return 1
+    run 0 plugins --plugin-path "$bad" && says "refused: " && says "vitro_wrong_major.so" && says "vitro_no_symbol.so"
+}
+
+missing_and_damaged_files_are_refused() {
+    printf '\x89PNG\r\n\x1a\nnothing' >broken.png
+    printf 'VITROPAKxxxx' >broken.pack
+    head -c 100 /dev/zero >zeros.safetensors
+    mkdir -p unlisted
+    refuses 7 "nothing.safetensors" -- model nothing.safetensors &&
+        refuses 5 "zeros.safetensors" -- model zeros.safetensors &&
+        refuses 7 "$folder is a folder" -- model "$folder" &&
+        refuses 5 "pack" -- pack broken.pack &&
+        refuses 5 "train800.txt" -- pack unlisted --normalise half &&
+        refuses 2 "--normalise none, half" -- pack unlisted &&
+        refuses 5 "there is no normalisation" -- pack unlisted --normalise quarter &&
+        refuses 5 "there is no built-in task" "textures" -- pack builtin:texture --size 32 &&
+        refuses 2 "TRAIN/VAL/TEST" -- pack builtin:textures:3 --size 32 &&
+        refuses 7 "nothing.txt" -- predict broken.png --classes nothing.txt &&
+        refuses 7 "gone.safetensors" -- eval --load gone.safetensors
+}
+
+a_full_disk_is_noticed_on_stdout() {
+    [ -w /dev/full ] || return 0
+    local status
+    vitro tasks >/dev/full 2>err
+    status=$?
+    : >out
+    [ "$status" = 7 ] || { echo "status $status instead of 7" && return 1; }
+    one_sentence "stdout"
+}
+
+no_vulkan_loader_is_one_sentence() {
+    VITRO_VULKAN_LOADER=/nonexistent refuses 4 "/nonexistent" -- devices &&
+        VITRO_VULKAN_LOADER=/nonexistent refuses 4 "/nonexistent" -- selftest
+}
+
+no_device_is_one_sentence() {
+    local launcher="" # a launcher would bring its own driver
+    export VK_DRIVER_FILES=/nonexistent.json VK_ICD_FILENAMES=/nonexistent.json
+    refuses 4 "install" -- devices && refuses 4 "install" -- selftest
+    local status=$?
+    unset VK_DRIVER_FILES VK_ICD_FILENAMES
+    return "$status"
+}
+
+# --- work
+
+shapes=(--image 32 --dim 64 --depth 1 --heads 2 --images 64 --epochs 1 --warmup 0 --batch 32)
+quick=(--model tiny.safetensors --method 'lora[r=2]' --epochs 2 --warmup 0 --batch 8)
+
+a_small_model_is_made() {
+    run 0 pretrain --save tiny.safetensors "${shapes[@]}" && is_silent && says "accuracy on new images" || return 1
+    run 0 model tiny.safetensors --json && [ "$(number dim)" = 64 ] && [ "$(number depth)" = 1 ] && [ "$(number heads)" = 2 ]
+}
+
+truncated_weights_are_refused() {
+    head -c 5000 tiny.safetensors >short.safetensors
+    refuses 5 "short.safetensors" -- model short.safetensors &&
+        refuses 5 "short.safetensors" -- train --model short.safetensors --data builtin:count:16/8/8
+}
+
+data_is_packed_the_same_from_a_folder_an_archive_and_on_the_fly() {
+    make_data_set set
+    tar cf set.tar set
+    run 0 pack set --normalise half --size 32 -o a.pack && is_silent && says "fingerprint" || return 1
+    run 0 pack set.tar --normalise half --size 32 -o b.pack --task set && same_bytes a.pack b.pack || return 1
+    run 0 train --data set --normalise half "${quick[@]}" --save fly.safetensors --json && is_silent || return 1
+    grep -qF "$(vitro pack a.pack --json | grep fingerprint | cut -d'"' -f4)" out || { echo "another fingerprint" && return 1; }
+    [ "$(find cache -name '*.pack' | wc -l)" = 1 ] || { echo "not one pack in the cache" && return 1; }
+}
+
+training_saving_evaluating_and_predicting_agree() {
+    run 0 train --data a.pack "${quick[@]}" --save a.safetensors --json && is_silent || return 1
+    local accuracy
+    accuracy=$(number accuracy)
+    [ "$(number parameters)" = 512 ] && [ "$(number parameters_head)" = 195 ] || { echo "other counts: $(cat out)" && return 1; }
+    run 0 eval --load a.safetensors --json && [ "$(number accuracy)" = "$accuracy" ] || return 1
+    run 0 predict --load a.safetensors set/images/test-0.ppm set/images/test-1.ppm --top 3 &&
+        says "set/images/test-1.ppm" && says "%  red" && says "%  green" && says "%  blue" && [ "$(wc -l <out)" = 8 ]
+}
+
+the_same_seed_gives_the_same_bytes() {
+    run 0 train --data a.pack "${quick[@]}" --save again.safetensors && same_bytes a.safetensors again.safetensors || return 1
+    run 0 train --data a.pack "${quick[@]}" --seed 43 --save other.safetensors || return 1
+    ! cmp -s a.safetensors other.safetensors || { echo "another seed gave the same bytes" && return 1; }
+}
+
+what_does_not_belong_together_is_refused() {
+    run 0 pack builtin:count:16/8/8 --size 32 -o count.pack || return 1
+    printf 'one\ntwo\n' >two.txt
+    refuses 5 "a.safetensors" "classes" -- eval --load a.safetensors --data count.pack &&
+        refuses 5 "normalisation" -- eval --load a.safetensors --data set --normalise clip &&
+        refuses 5 "normalisation" -- predict --load a.safetensors --normalise clip set/images/test-0.ppm &&
+        refuses 5 "two.txt" "2 classes" -- predict --load a.safetensors --classes two.txt set/images/test-0.ppm &&
+        refuses 5 "32" "48" -- train --data a.pack --image 48 "${quick[@]}" &&
+        refuses 5 "tiny.safetensors" "metadata" -- eval --load tiny.safetensors --data a.pack || return 1
+    run 0 pretrain --save twin.safetensors "${shapes[@]}" --seed 1 || return 1
+    refuses 5 "SHA-256" -- eval --load a.safetensors --model twin.safetensors || return 1
+    sed 's/ 0$/ 1/' set/test.txt >relabelled && cp -r set set2 && mv relabelled set2/test.txt
+    refuses 5 "fingerprint" "--other-data" -- eval --load a.safetensors --data set2 --normalise half &&
+        run 0 eval --load a.safetensors --data set2 --normalise half --other-data
+}
+
+a_damaged_image_is_named() {
+    head -c 100 set/images/test-0.ppm >cut.ppm
+    printf 'no image at all' >text.png
+    refuses 5 "cut.ppm" -- predict --load a.safetensors set/images/test-0.ppm cut.ppm &&
+        refuses 5 "text.png" -- predict --load a.safetensors text.png &&
+        refuses 7 "gone.png" -- predict --load a.safetensors gone.png
+}
+
+# Starts the training in the background and sends the signal when the second checkpoint is there.
+long=(--data a.pack "${quick[@]}" --epochs 60 --checkpoint long.ck --checkpoint-steps 1 --save long.safetensors --json)
+interrupt() { # SIGNAL
+    rm -f long.ck
+    ${launcher:+"$launcher"} "$program" train "${long[@]}" >out 2>err </dev/null & # itself, not a shell around it
+    local pid=$! first="" wait
+    for wait in {1..600}; do
+        [ ! -e long.ck ] || first=${first:-$(stat -c %i long.ck)}
+        [ -z "$first" ] || [ "$(stat -c %i long.ck 2>/dev/null || echo "$first")" = "$first" ] || break
+        sleep 0.02
+    done
+    kill -s "$1" "$pid"
+    wait "$pid"
+    status=$?
+    [ "$wait" -lt 600 ] || { echo "there was no checkpoint" && return 1; }
+}
+
+a_killed_training_goes_on_to_the_same_bytes() {
+    run 0 train "${long[@]}" && mv long.safetensors whole.safetensors || return 1
+    interrupt KILL && [ "$status" = 137 ] && [ ! -e long.safetensors ] || { echo "it ended too early: $status" && return 1; }
+    run 0 train "${long[@]}" && is_silent || return 1
+    [ "$(number resumed)" -gt 0 ] && [ "$(number resumed)" -lt "$(number steps)" ] || { echo "not resumed: $(cat out)" && return 1; }
+    same_bytes whole.safetensors long.safetensors
+}
+
+a_stopped_training_says_so_and_goes_on() {
+    interrupt TERM && [ "$status" = 9 ] && one_sentence "stopped at step" "long.ck" || { echo "status $status" && return 1; }
+    rm -f long.safetensors
+    run 0 train "${long[@]}" && same_bytes whole.safetensors long.safetensors
+}
+
+a_checkpoint_of_another_training_is_refused() {
+    refuses 5 "long.ck" -- train "${long[@]}" --lr 0.5
+}
+
+a_diverged_training_is_one_sentence() {
+    refuses 8 "diverged" "learning rate" -- train --data a.pack "${quick[@]}" --method full --lr 1000 --lr-start 1000 \
+        --epochs 20 --save diverged.safetensors && [ ! -e diverged.safetensors ]
+}
+
+a_full_disk_leaves_no_half_file() { # a file system of 16 KiB, where this user may mount one
+    local mount=(unshare --mount) small=$folder/small
+    mkdir -p small
+    [ "$(id -u)" = 0 ] || mount=(unshare --user --map-root-user --mount)
+    "${mount[@]}" mount -t tmpfs none "$small" 2>/dev/null || { echo "not tried: no file system can be mounted" >&2 && return 0; }
+    # shellcheck disable=SC2016 # the inner shell expands them
+    "${mount[@]}" bash -c 'small=$1 && shift && mount -t tmpfs -o size=16k none "$small" && "$@" >out 2>err
+        status=$? && ls -A "$small" >left && exit $status' - "$small" ${launcher:+"$launcher"} "$program" \
+        train --data a.pack "${quick[@]}" --method full --save "$small/full.safetensors"
+    local status=$?
+    [ "$status" = 7 ] || { echo "status $status instead of 7 ($(cat err))" && return 1; }
+    one_sentence "small/full.safetensors" && [ ! -s left ] || { echo "left behind: $(cat left)" && return 1; }
+}
+
+a_wrong_device_is_refused() {
+    refuses 4 "device 200" -- selftest --device 200
+}
+
+the_demo_ends_with_a_table() {
+    run 0 demo --model tiny.safetensors --tasks count --methods 'linear,lora[r=2]' --epochs 1 && is_silent || return 1
+    says "trainable parameters" && says "linear" && says "lora[r=2]" || return 1
+    refuses 5 "there is no built-in task" -- demo --model tiny.safetensors --tasks counts
+}
+
+the_kernels_that_are_asked_for_agree() {
+    run 0 selftest --filter gelu --repeats 1 && is_silent && says "passed" || return 1
+    refuses 2 "xyzzy" -- selftest --filter xyzzy
+}
+
+words=(help_is_there_for_every_verb no_verb_or_a_wrong_one_is_refused wrong_options_are_refused_by_name
+    a_sentence_is_one_line_whatever_a_name_holds wrong_methods_are_refused wrong_plugins_are_refused
+    missing_and_damaged_files_are_refused a_full_disk_is_noticed_on_stdout no_vulkan_loader_is_one_sentence
+    no_device_is_one_sentence)
+work=(a_small_model_is_made truncated_weights_are_refused
+    data_is_packed_the_same_from_a_folder_an_archive_and_on_the_fly
+    training_saving_evaluating_and_predicting_agree the_same_seed_gives_the_same_bytes
+    what_does_not_belong_together_is_refused a_damaged_image_is_named a_killed_training_goes_on_to_the_same_bytes
+    a_stopped_training_says_so_and_goes_on a_checkpoint_of_another_training_is_refused
+    a_diverged_training_is_one_sentence a_full_disk_leaves_no_half_file a_wrong_device_is_refused
+    the_demo_ends_with_a_table the_kernels_that_are_asked_for_agree)
+
+failed=0
+if [ "$group" = work ]; then
+    vitro devices >out 2>err || { cat err && exit 77; } # there is nothing to work on
+    sentences=("${work[@]}")
+else
+    sentences=("${words[@]}")
+fi
+for sentence in "${sentences[@]}"; do
+    start=${EPOCHREALTIME/./}
+    if why=$($sentence); then
+        printf 'ok      %5d ms  %s\n' $(((${EPOCHREALTIME/./} - start) / 1000)) "$sentence"
+    else
+        printf 'FAILED            %s\n%s\n' "$sentence" "$why"
+        failed=1
+    fi
+done
+exit $failed
