@@ -26,7 +26,7 @@ static const char *const distance_names[] = {"nearest", "very near", "near", "fa
 static const char *const pretrain_names[] = {
     EIGHT("texture ", "stripes", "checks", "rings", "clouds", "hatch", "triangles", "spots", "speckle"),
     EIGHT("shape ", "disc", "half", "ell", "tee", "chevron", "bolt", "spark", "trapezoid"),
-    EIGHT("number ", "1", "2", "3", "4", "5", "6", "7", "8"),
+    EIGHT("number ", "3", "4", "5", "6", "7", "8", "9", "10"),
     EIGHT("turn ", "0", "22", "45", "67", "90", "112", "135", "157"),
     EIGHT("direction ", "0", "45", "90", "135", "180", "225", "270", "315"),
     EIGHT("distance ", "1", "2", "3", "4", "5", "6", "7", "8"),

@@ -33,17 +33,17 @@ static void shape_scene(struct canvas *c, struct rng *r, int value)
     draw_shape(c, shapes[value], &pose, &p);
 }
 
-/* 1 to 8 like things. */
+/* 3 to 10 like things: one or two are the other scenes' business. */
 static void number_scene(struct canvas *c, struct rng *r, int value)
 {
     static const enum shape shapes[] = {SHAPE_HEXAGON, SHAPE_CROSS, SHAPE_TRAPEZOID, SHAPE_SPARK, SHAPE_ELL};
-    struct place places[VALUES];
+    struct place places[VALUES + 2];
     struct paint p = {0};
     scene_colours(c, r, &p.a);
-    scene_places(r, places, value + 1, 0.26f, 0.11f);
+    scene_places(r, places, value + 3, 0.26f, 0.11f);
     enum shape shape = PICK(r, shapes);
-    float radius = draw_uniform(r, 0.075f, 0.115f);
-    for (int i = 0; i <= value; i++) {
+    float radius = draw_uniform(r, 0.075f, 0.11f);
+    for (int i = 0; i < value + 3; i++) {
         struct pose pose = scene_pose(r, places[i], radius);
         draw_shape(c, shape, &pose, &p);
     }
@@ -74,7 +74,7 @@ static void direction_scene(struct canvas *c, struct rng *r, int value)
     struct place pair[2];
     struct paint p = {0};
     struct colour ground = scene_colours(c, r, &p.a);
-    scene_strokes(c, r, 3, ground);
+    scene_strokes(c, r, 1, ground);
     float distance = draw_uniform(r, 0.3f, 0.6f), turns = scene_bin(r, value, VALUES, 0, 1);
     scene_pair(r, distance, turns, 0.12f, pair);
     float large = draw_uniform(r, 0.13f, 0.17f), small = draw_uniform(r, 0.06f, 0.08f);
@@ -91,11 +91,11 @@ static void distance_scene(struct canvas *c, struct rng *r, int value)
     struct place pair[2];
     struct paint p = {0};
     struct colour ground = scene_colours(c, r, &p.a);
-    scene_strokes(c, r, 3, ground);
+    scene_strokes(c, r, 1, ground);
     float distance = scene_bin(r, value, VALUES, 0.15f, 0.85f), turns = draw_uniform(r, 0, 1);
     scene_pair(r, distance, turns, 0.08f, pair);
     enum shape shape = PICK(r, shapes);
-    float radius = draw_uniform(r, 0.06f, 0.1f);
+    float radius = draw_uniform(r, 0.07f, 0.11f);
     for (int i = 0; i < 2; i++) {
         struct pose pose = scene_pose(r, pair[i], radius);
         draw_shape(c, shape, &pose, &p);
@@ -108,7 +108,7 @@ static void place_scene(struct canvas *c, struct rng *r, int value)
     static const enum shape shapes[] = {SHAPE_CHEVRON, SHAPE_TEE, SHAPE_HALF};
     struct paint p = {0};
     struct colour ground = scene_colours(c, r, &p.a);
-    scene_strokes(c, r, 3, ground);
+    scene_strokes(c, r, 1, ground);
     int ninth = value < 4 ? value : value + 1;
     struct place at = scene_place(r, 0.2f, 0.8f); /* in the ninth */
     at.x = ((float)(ninth % 3) + at.x) / 3;
