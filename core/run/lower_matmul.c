@@ -98,10 +98,12 @@ struct tile { /* of C in registers, and steps of k in a turn of the loop */
     uint32_t rows, vectors, steps;
 };
 
-/* Measured on lavapipe (tests/bench): 16 x 1 vector is best where there are rows enough. */
+/* Measured on lavapipe, 512-bit vectors (tests/bench): taller tiles reuse B more, until rows are few or
+ * A's columns lie apart; a turn of 32 steps crashes its compiler. */
 static struct tile tile_of(const struct product *r)
 {
-    return (struct tile){.rows = r->m <= 8 ? 8 : 16, .vectors = 1, .steps = r->k < 16 ? 8 : 16};
+    uint32_t rows = r->m <= 8 ? 8 : r->m >= 500 && !r->a_t ? 24 : 16;
+    return (struct tile){.rows = rows, .vectors = 1, .steps = r->k < 16 ? 8 : 16};
 }
 
 static struct ref optional(struct program *p, value v)
@@ -133,7 +135,7 @@ void lower_gemm(struct program *p, value out, const struct fusion *f)
     uint32_t columns = cpu ? t.vectors * engine_lanes(p->engine) : GPU_TILE;
     const uint32_t groups[3] = {(r.n + columns - 1) / columns, (r.m + t.rows - 1) / t.rows, r.batches};
     struct work *w = program_emit(p, cpu ? SHADER_GEMM_CPU : SHADER_GEMM, &push, sizeof push, refs, 6, 4 | (f->keep ? 32 : 0), groups);
-    const uint32_t constants[] = {epilogue_of(f), (uint32_t)f->fn, r.a_t ? (r.m % t.rows == 0 ? 1 : 2) : 0,
+    const uint32_t constants[] = {epilogue_of(f), (uint32_t)f->fn, (uint32_t)r.a_t,
                                   t.rows, t.vectors, t.steps};
     memcpy(w->constants, constants, sizeof constants);
     w->constant_count = cpu ? 6 : 2;
