@@ -132,7 +132,8 @@ static int read_value(const struct argument *a, const char *value, void *out, in
 }
 
 /* The option at argv[0], whose value may be in argv[1]; returns how many of argv it took. */
-static int read_option(const struct argument_group *const *groups, int count, char **argv, void *out, int code)
+static int read_option(const struct argument_group *const *groups, int count, char **argv, void *out,
+                       int code)
 {
     const char *typed = argv[0], *value = NULL;
     const struct argument *a;
@@ -149,8 +150,8 @@ static int read_option(const struct argument_group *const *groups, int count, ch
         return refuse_unknown(groups, typed, code);
     if (a->kind == ARGUMENT_FLAG) {
         if (value)
-            return fail(code, "option %s takes no value, but \"%.*s\" was given", argument_name(a, name), SHOWN,
-                        value);
+            return fail(code, "option %s takes no value, but \"%.*s\" was given", argument_name(a, name),
+                        SHOWN, value);
         TRY(read_value(a, "", out, code));
         return 1;
     }

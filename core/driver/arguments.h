@@ -30,7 +30,7 @@ struct argument_group {
     const struct argument *rows; /* ended by a NULL name */
 };
 
-struct argument_rest { /* what is no option */
+struct argument_rest {  /* what is no option */
     const char **items; /* room for all of argv */
     int count;
 };

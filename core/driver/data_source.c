@@ -44,8 +44,9 @@ static int parse_builtin(const char *data, struct builtin_spec *spec, char name[
     if (!colon)
         return 0;
     if (sscanf(colon, ":%9u/%9u/%9u%n", &train, &val, &test, &used) != 3 || colon[used])
-        return fail(ERR_USAGE, "the data \"%.80s\" is not understood; write builtin:NAME or "
-                               "builtin:NAME:TRAIN/VAL/TEST with three numbers of images",
+        return fail(ERR_USAGE,
+                    "the data \"%.80s\" is not understood; write builtin:NAME or "
+                    "builtin:NAME:TRAIN/VAL/TEST with three numbers of images",
                     data);
     spec->count[PACK_TRAIN] = train;
     spec->count[PACK_VAL] = val;
@@ -118,8 +119,9 @@ static int open_source(struct pack **out, const struct settings *s, int size)
     char folder[PATH_SIZE], path[PATH_SIZE + HASH_TEXT + 8], key[HASH_TEXT];
     double mean[3], deviation[3];
     if (!s->normalise)
-        return fail(ERR_USAGE, "%s: say how its pixels are normalised, with --normalise none, half, imagenet or "
-                               "clip: what the model was trained with (half for timm's AugReg ViTs)",
+        return fail(ERR_USAGE,
+                    "%s: say how its pixels are normalised, with --normalise none, half, imagenet or "
+                    "clip: what the model was trained with (half for timm's AugReg ViTs)",
                     s->data);
     TRY(pack_normalise(s->normalise, mean, deviation));
     TRY(source_key(s, size, key));
@@ -141,12 +143,14 @@ static int open_pack(struct pack **out, const struct settings *s, int size)
     const struct pack_info *info = pack_info(*out);
     int rc = 0;
     if (size && info->size != size)
-        rc = fail(ERR_INPUT, "%s holds images of %d pixels a side, but %d are asked for; prepare it again with "
-                             "`vitro pack --size %d`",
+        rc = fail(ERR_INPUT,
+                  "%s holds images of %d pixels a side, but %d are asked for; prepare it again with "
+                  "`vitro pack --size %d`",
                   s->data, info->size, size, size);
     else if (s->normalise && strcmp(info->normalise, s->normalise) != 0)
-        rc = fail(ERR_INPUT, "%s was prepared with the normalisation %s, but %s is asked for; prepare it again or "
-                             "leave out --normalise",
+        rc = fail(ERR_INPUT,
+                  "%s was prepared with the normalisation %s, but %s is asked for; prepare it again or "
+                  "leave out --normalise",
                   s->data, info->normalise, s->normalise);
     if (rc < 0) {
         pack_close(*out);
@@ -159,8 +163,9 @@ int open_data(struct pack **out, const struct settings *s, int size)
 {
     *out = NULL;
     if (!s->data)
-        return fail(ERR_USAGE, "the data is missing; give --data a pack, a folder or archive in VTAB's format, or "
-                               "builtin:NAME (`vitro tasks` lists the names)");
+        return fail(ERR_USAGE,
+                    "the data is missing; give --data a pack, a folder or archive in VTAB's format, or "
+                    "builtin:NAME (`vitro tasks` lists the names)");
     if (is_builtin(s->data))
         return draw_task(out, s, size);
     return is_pack(s->data) ? open_pack(out, s, size) : open_source(out, s, size);

@@ -19,8 +19,8 @@ struct settings {
     int validate;
     const char *plugin_path;
     const char *model, *method, *data, *normalise, *load, *save, *output, *classes, *task;
-    int random;       /* random weights in the model's shape */
-    int other_data;   /* evaluate on data other than a method was trained on */
+    int random;     /* random weights in the model's shape */
+    int other_data; /* evaluate on data other than a method was trained on */
     int32_t image, heads, top, size, split, training_split;
     const char *checkpoint;
     int32_t checkpoint_steps;
@@ -35,13 +35,13 @@ struct settings {
 void settings_init(struct settings *s);
 
 struct verb {
-    const char *name, *summary; /* the summary is a row of `vitro --help` */
-    const char *synopsis;       /* what follows "vitro NAME" */
-    const char *about;          /* one paragraph */
-    const char *examples[3];    /* ended by NULL */
+    const char *name, *summary;                 /* the summary is a row of `vitro --help` */
+    const char *synopsis;                       /* what follows "vitro NAME" */
+    const char *about;                          /* one paragraph */
+    const char *examples[3];                    /* ended by NULL */
     const struct argument_group *const *groups; /* ended by NULL */
-    int rest_least, rest_most;  /* how many arguments that are no options; most -1: any number */
-    const char *rest_name;      /* what they are: "IMAGE" */
+    int rest_least, rest_most;          /* how many arguments that are no options; most -1: any number */
+    const char *rest_name;              /* what they are: "IMAGE" */
     void (*preset)(struct settings *s); /* NULL, or sets defaults of its own */
     int (*run)(const struct settings *s);
 };

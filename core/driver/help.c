@@ -38,9 +38,7 @@ static void default_text(const struct argument *a, const struct settings *s, cha
     case ARGUMENT_FLAG: break;
     case ARGUMENT_WHOLE: snprintf(text, size, "%d", *(const int32_t *)field); break;
     case ARGUMENT_REAL: snprintf(text, size, "%s", float_text(*(const float *)field, number)); break;
-    case ARGUMENT_SEED:
-        snprintf(text, size, "%llu", (unsigned long long)*(const uint64_t *)field);
-        break;
+    case ARGUMENT_SEED: snprintf(text, size, "%llu", (unsigned long long)*(const uint64_t *)field); break;
     case ARGUMENT_CHOICE: snprintf(text, size, "%s", a->choices[*(const int32_t *)field]); break;
     case ARGUMENT_TEXT: {
         const char *value = *(const char *const *)field;

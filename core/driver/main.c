@@ -69,11 +69,13 @@ static int check_rest(const struct verb *v, const struct settings *s)
     if (v->rest_most >= 0 && s->rest_count > v->rest_most) {
         const char *word = s->rest[v->rest_most];
         if (v->rest_most == 0)
-            return fail(ERR_USAGE, "\"%.80s\" is not understood; all arguments of this verb are options", word);
+            return fail(ERR_USAGE, "\"%.80s\" is not understood; all arguments of this verb are options",
+                        word);
         return fail(ERR_USAGE, "\"%.80s\" is one %s too many", word, v->rest_name);
     }
     if (s->rest_count < v->rest_least)
-        return fail(ERR_USAGE, "%s is missing; the usage is: vitro %s %s", v->rest_name, v->name, v->synopsis);
+        return fail(ERR_USAGE, "%s is missing; the usage is: vitro %s %s", v->rest_name, v->name,
+                    v->synopsis);
     return 0;
 }
 

@@ -25,13 +25,13 @@ struct json *recipe_json(const struct recipe *r)
     char seed[24];
     struct json *j = json_object();
     int rc = 0;
-#define X(name, init, low, high, help)                   \
-    if (rc == 0)                                         \
+#define X(name, init, low, high, help) \
+    if (rc == 0)                       \
         rc = json_set_integer(j, #name, r->name);
     RECIPE_WHOLE(X)
 #undef X
-#define X(name, init, low, high, help)                   \
-    if (rc == 0)                                         \
+#define X(name, init, low, high, help) \
+    if (rc == 0)                       \
         rc = json_set_number(j, #name, brief(r->name));
     RECIPE_REAL(X)
 #undef X
@@ -96,11 +96,12 @@ static int read_names(struct method_file *f)
 
 static int read_notes(struct method_file *f, const char *path)
 {
-#define X(key, what)                                                                                          \
-    f->key = safetensors_metadata(f->file, #key);                                                             \
-    if (!f->key)                                                                                              \
-        return fail(ERR_INPUT, "%s is no trained method: its metadata lacks %s; `vitro train --save` writes " \
-                               "such files",                                                                  \
+#define X(key, what)                                                                               \
+    f->key = safetensors_metadata(f->file, #key);                                                  \
+    if (!f->key)                                                                                   \
+        return fail(ERR_INPUT,                                                                     \
+                    "%s is no trained method: its metadata lacks %s; `vitro train --save` writes " \
+                    "such files",                                                                  \
                     path, #key);
     METHOD_FILE_NOTES(X)
 #undef X
@@ -112,7 +113,8 @@ static int read_notes(struct method_file *f, const char *path)
                       : read_names(f) < 0                        ? "classes"
                       : read_seed(f->recipe, &f->seed) < 0       ? "recipe"
                                                                  : NULL;
-    return bad ? fail(ERR_INPUT, "%s is damaged: its metadata's %s cannot be read; train it again", path, bad) : 0;
+    return bad ? fail(ERR_INPUT, "%s is damaged: its metadata's %s cannot be read; train it again", path, bad)
+               : 0;
 }
 
 int method_file_open(struct method_file *f, const char *path)
@@ -157,18 +159,22 @@ static int same_names(const struct json *names, const struct pack_info *info)
     return 1;
 }
 
-int method_file_check_data(const struct method_file *f, const struct settings *s, const struct pack_info *info)
+int method_file_check_data(const struct method_file *f, const struct settings *s,
+                           const struct pack_info *info)
 {
     if (!same_names(f->names, info))
-        return fail(ERR_INPUT, "%s was trained on the %zu classes of %s, but the data %s has %d classes or other "
-                               "names; give it data of the same classes",
+        return fail(ERR_INPUT,
+                    "%s was trained on the %zu classes of %s, but the data %s has %d classes or other "
+                    "names; give it data of the same classes",
                     s->load, json_count(f->names), f->task, info->task, info->class_count);
     if (strcmp(info->normalise, f->normalise) != 0)
-        return fail(ERR_INPUT, "%s was trained with the normalisation %s, but the data has %s; prepare it with %s",
+        return fail(ERR_INPUT,
+                    "%s was trained with the normalisation %s, but the data has %s; prepare it with %s",
                     s->load, f->normalise, info->normalise, f->normalise);
     if (strcmp(info->fingerprint, f->fingerprint) != 0 && !s->other_data)
-        return fail(ERR_INPUT, "%s was trained on data with the fingerprint %.12s, but this has %.12s; give it the "
-                               "same, or say --other-data if that is wanted",
+        return fail(ERR_INPUT,
+                    "%s was trained on data with the fingerprint %.12s, but this has %.12s; give it the "
+                    "same, or say --other-data if that is wanted",
                     s->load, f->fingerprint, info->fingerprint);
     return 0;
 }
@@ -177,7 +183,8 @@ int method_file_check_model(const struct method_file *f, const struct settings *
 {
     if (strcmp(model->source_hash, f->model_sha256) == 0)
         return 0;
-    return fail(ERR_INPUT, "%s was trained on weights with the SHA-256 %.12s (%s), but these have %.12s; give "
-                           "--model the same file",
+    return fail(ERR_INPUT,
+                "%s was trained on weights with the SHA-256 %.12s (%s), but these have %.12s; give "
+                "--model the same file",
                 s->load, f->model_sha256, f->model, model->source_hash);
 }

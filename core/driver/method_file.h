@@ -9,19 +9,19 @@
 #include "session.h"
 
 /* metadata key, what it holds */
-#define METHOD_FILE_NOTES(X)                                              \
-    X(vitro, "what the file is: \"method 1\"")                            \
-    X(method, "the stack with every option spelt out")                    \
-    X(model_sha256, "of the weights' file, or random-SEED")               \
-    X(image, "side in pixels")                                            \
-    X(heads, "of the model")                                              \
-    X(normalise, "name of mean and deviation")                            \
-    X(classes, "JSON array of names, in the order of the head's rows")    \
-    X(task, "of the pack")                                                \
-    X(fingerprint, "of the pack")                                         \
-    X(split, "what it was trained on: train or trainval")                 \
-    X(recipe, "JSON object")                                              \
-    X(model, "--model as it was given, or bundled")                       \
+#define METHOD_FILE_NOTES(X)                                           \
+    X(vitro, "what the file is: \"method 1\"")                         \
+    X(method, "the stack with every option spelt out")                 \
+    X(model_sha256, "of the weights' file, or random-SEED")            \
+    X(image, "side in pixels")                                         \
+    X(heads, "of the model")                                           \
+    X(normalise, "name of mean and deviation")                         \
+    X(classes, "JSON array of names, in the order of the head's rows") \
+    X(task, "of the pack")                                             \
+    X(fingerprint, "of the pack")                                      \
+    X(split, "what it was trained on: train or trainval")              \
+    X(recipe, "JSON object")                                           \
+    X(model, "--model as it was given, or bundled")                    \
     X(data, "--data as it was given")
 
 struct method_file { /* an open one; the texts are lent by it */
@@ -40,7 +40,8 @@ void method_file_close(struct method_file *f); /* a zeroed struct is fine */
 void method_file_settings(const struct method_file *f, struct settings *s);
 /* Refuses data that the method was not trained on: other classes or another normalisation always,
  * another fingerprint without --other-data. */
-int method_file_check_data(const struct method_file *f, const struct settings *s, const struct pack_info *info);
+int method_file_check_data(const struct method_file *f, const struct settings *s,
+                           const struct pack_info *info);
 /* Refuses weights that it was not trained on. */
 int method_file_check_model(const struct method_file *f, const struct settings *s, const struct vit *model);
 

@@ -14,8 +14,9 @@ int bundled_missing(void)
 {
     return bundled_model_size
                ? 0
-               : fail(ERR_INPUT, "this program was built without the bundled model; make it with `vitro pretrain "
-                                 "--save assets/vitro-micro.safetensors` and build again, or give --model a file");
+               : fail(ERR_INPUT,
+                      "this program was built without the bundled model; make it with `vitro pretrain "
+                      "--save assets/vitro-micro.safetensors` and build again, or give --model a file");
 }
 
 static int load(struct vit **out, const struct settings *s, const struct vit_import *want)
@@ -32,7 +33,7 @@ int open_model(struct vit **out, const struct settings *s, int size, int classes
     TRY(load(out, s, &want));
     if (s->random) {
         vit_random(*out, s->recipe.seed);
-        snprintf((*out)->source_hash, sizeof (*out)->source_hash, "random-%llu",
+        snprintf((*out)->source_hash, sizeof(*out)->source_hash, "random-%llu",
                  (unsigned long long)s->recipe.seed);
     }
     if (classes)

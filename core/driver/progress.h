@@ -7,11 +7,11 @@
 
 struct progress {
     char label[64];
-    const char *unit;       /* "images"; NULL: no rate is shown */
+    const char *unit; /* "images"; NULL: no rate is shown */
     double total, done;
-    double began, drawn;    /* of now() */
-    double began_at;        /* of done, when the rate began to count */
-    int shown;              /* stderr is a terminal */
+    double began, drawn; /* of now() */
+    double began_at;     /* of done, when the rate began to count */
+    int shown;           /* stderr is a terminal */
 };
 
 void progress_begin(struct progress *p, const char *label, const char *unit, double total);

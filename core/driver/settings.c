@@ -4,30 +4,25 @@
 #include <stddef.h>
 
 #define FIELD(name) offsetof(struct settings, name)
-#define END {0}
 
 const char *const training_splits[] = {"train", "trainval", NULL};
 const char *const evaluation_splits[] = {"val", "test", NULL};
 
 void settings_init(struct settings *s)
 {
-    *s = (struct settings){.device = -1,
-                           .top = 5,
-                           .split = 1,
-                           .training_split = 1,
-                           .repeats = 5,
-                           .recipe = recipe_default};
+    *s = (struct settings){
+        .device = -1, .top = 5, .split = 1, .training_split = 1, .repeats = 5, .recipe = recipe_default};
 }
 
 static const struct argument general_rows[] = {
     {"help", 'h', ARGUMENT_FLAG, FIELD(help), 0, 0, NULL, NULL, "print this page"},
     {"verbose", 'v', ARGUMENT_FLAG, FIELD(verbose), 0, 0, NULL, NULL, "say on stderr what is being done"},
-    END};
+    {0}};
 const struct argument_group group_general = {"General", general_rows};
 
 static const struct argument json_rows[] = {
     {"json", 0, ARGUMENT_FLAG, FIELD(json), 0, 0, NULL, NULL, "print the result as JSON instead of a table"},
-    END};
+    {0}};
 const struct argument_group group_json = {"Output", json_rows};
 
 static const struct argument machine_rows[] = {
@@ -35,13 +30,13 @@ static const struct argument machine_rows[] = {
      "device number as `vitro devices` lists them; -1 takes the first that can be used"},
     {"validate", 0, ARGUMENT_FLAG, FIELD(validate), 0, 0, NULL, NULL,
      "let Vulkan's validation layers watch, and fail on what they report"},
-    END};
+    {0}};
 const struct argument_group group_machine = {"Machine", machine_rows};
 
 static const struct argument plugin_rows[] = {
     {"plugin_path", 0, ARGUMENT_TEXT, FIELD(plugin_path), 0, 0, NULL, "FOLDERS",
      "folders to look for plugins in, separated by colons; before VITRO_PLUGIN_PATH and the program's own"},
-    END};
+    {0}};
 const struct argument_group group_plugins = {"Plugins", plugin_rows};
 
 static const struct argument model_rows[] = {
@@ -53,33 +48,36 @@ static const struct argument model_rows[] = {
      "attention heads, where the file does not say; 0 believes it, or else takes width / 64"},
     {"image", 'i', ARGUMENT_WHOLE, FIELD(image), 0, 1024, NULL, "SIZE",
      "image side in pixels; positions are resampled to it. 0 takes the pack's, or else the model's own"},
-    END};
+    {0}};
 const struct argument_group group_model = {"Model", model_rows};
 
 static const struct argument data_rows[] = {
     {"data", 'D', ARGUMENT_TEXT, FIELD(data), 0, 0, NULL, "DATA",
      "a pack, a folder or tar archive in VTAB's format, or builtin:NAME (`vitro tasks`)"},
     {"normalise", 'n', ARGUMENT_TEXT, FIELD(normalise), 0, 0, NULL, "NAME",
-     "what the pixels are shifted and scaled by: none, half, imagenet or clip. Packs know theirs; a folder or "
-     "archive needs it; built-in tasks take half"},
-    END};
+     "what the pixels are shifted and scaled by: none, half, imagenet or clip. Packs know theirs; a folder "
+     "or archive needs it; built-in tasks take half"},
+    {0}};
 const struct argument_group group_data = {"Data", data_rows};
 
 static const char *const last_batches[] = {"keep", "drop", NULL};
+/* clang-format off */
 static const struct argument recipe_rows[] = {
 #define X(name, init, low, high, help) \
     {#name, 0, ARGUMENT_WHOLE, FIELD(recipe.name), low, high, NULL, "N", help},
     RECIPE_WHOLE(X)
 #undef X
-#define X(name, init, low, high, help)                                                                       \
+#define X(name, init, low, high, help) \
     {#name, 0, ARGUMENT_REAL, FIELD(recipe.name), (double)(low), (double)(high), NULL, "X", help},
     RECIPE_REAL(X)
 #undef X
     {"schedule", 0, ARGUMENT_CHOICE, FIELD(recipe.schedule), 0, 0, recipe_schedules, "NAME",
-     "how the learning rate goes: `study` as the study's released code, `plain` a linear warm-up and a cosine"},
+     "how the learning rate goes: `study` as the study's released code, `plain` a linear warm-up and a "
+     "cosine"},
     {"last_batch", 0, ARGUMENT_CHOICE, FIELD(recipe.drop_last), 0, 0, last_batches, "NAME",
      "the images of an epoch that do not fill a batch: `keep` trains on them, `drop` leaves them out"},
     {"seed", 's', ARGUMENT_SEED, FIELD(recipe.seed), 0, 0, NULL, "N",
      "of initial weights, order, dropout and drop-path"},
-    END};
+    {0}};
+/* clang-format on */
 const struct argument_group group_recipe = {"Recipe", recipe_rows};

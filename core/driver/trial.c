@@ -73,12 +73,12 @@ static int show_training(void *context, const struct train_progress *p)
     struct trial_bar *bar = context;
     char note[96] = "";
     if (isfinite(p->loss))
-        snprintf(note, sizeof note, "%s%sloss %.3f", bar->name, *bar->name ? " " : "", (double)p->loss);
+        snprintf(note, sizeof note, "%s%sloss %.3f", bar->name, *bar->name ? ", " : "", (double)p->loss);
     else
         snprintf(note, sizeof note, "%s", bar->name);
     progress_show(bar->progress, bar->before + (double)p->step * bar->batch, note);
     const int32_t finished = p->step ? (int32_t)((p->step - 1) / (p->steps / (uint32_t)p->epochs)) : 0;
-    if (bar->verbose && finished > bar->epoch && isfinite(p->loss)) { /* the loss is that of finished epochs */
+    if (bar->verbose && finished > bar->epoch && isfinite(p->loss)) { /* the loss is of finished epochs */
         bar->epoch = finished;
         say("epoch %d of %d: loss %.4f, %.0f images/s", finished, p->epochs, (double)p->loss,
             p->images_a_second);
@@ -137,7 +137,8 @@ static int set_whole(struct json *notes, const char *key, int number)
 static int set_text_take(struct json *notes, const char *key, struct json *document)
 {
     char *text = document ? json_text(document, 0) : NULL;
-    int rc = text ? json_set_string(notes, key, text) : fail(ERR_MEMORY, "out of memory for the note %s", key);
+    int rc =
+        text ? json_set_string(notes, key, text) : fail(ERR_MEMORY, "out of memory for the note %s", key);
     mem_free(text);
     json_destroy(document);
     return rc;

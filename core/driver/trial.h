@@ -32,14 +32,13 @@ int trial_start(struct trial *t, const struct settings *s, const struct pack *pa
 /* The device, and the tensors on it. */
 int trial_session(struct trial *t, const struct settings *s, const double mean[3], const double deviation[3]);
 
-
 struct trial_bar { /* how far a training is, on a bar that may be longer than it */
     struct progress *progress;
-    double before;      /* images on the bar when the training began */
+    double before; /* images on the bar when the training began */
     int32_t batch;
-    const char *name;   /* put before the loss; "" for none */
-    int verbose;        /* a line for each epoch on stderr */
-    int32_t epoch;      /* the last that was told */
+    const char *name; /* put before the loss; "" for none */
+    int verbose;      /* a line for each epoch on stderr */
+    int32_t epoch;    /* the last that was told */
 };
 /* Trains on a split, resuming from settings.checkpoint where that is; `notes` may be NULL. */
 int trial_train(struct trial *t, const struct settings *s, enum pack_split split, const struct json *notes,

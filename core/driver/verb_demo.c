@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENTRY_LIMIT = 64, TASK_LIMIT = 8, ENTRY_TEXT = 160 };
+enum { ENTRY_LIMIT = 64, TASK_LIMIT = 8, ENTRY_TEXT = 160, TEST_IMAGES = 500 };
 
 /* Learning rates that suit the bundled model, found on val; what is not named here takes --lr. */
 static const struct {
@@ -80,7 +80,8 @@ static int find_methods(struct demo *d)
         memcpy(d->entries[i].method, texts[i], ENTRY_TEXT);
     mem_free(texts);
     if (rc == 0 && d->entry_count == 0)
-        rc = fail(ERR_PLUGIN, "no plugin was found; say where they are with --plugin-path or VITRO_PLUGIN_PATH");
+        rc = fail(ERR_PLUGIN,
+                  "no plugin was found; say where they are with --plugin-path or VITRO_PLUGIN_PATH");
     return rc;
 }
 
@@ -116,7 +117,8 @@ static float rate_for(const struct settings *s, const char *method)
 {
     size_t length = strcspn(method, "[+");
     for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
-        if (strlen(rates[i].plugin) == length && strncmp(rates[i].plugin, method, length) == 0 && !method[length])
+        if (strlen(rates[i].plugin) == length && strncmp(rates[i].plugin, method, length) == 0 &&
+            !method[length])
             return rates[i].rate;
     return s->recipe.lr;
 }
@@ -129,7 +131,7 @@ static int run_trial(struct demo *d, struct entry *e, int task, const struct pac
     struct accuracy accuracy;
     char name[ENTRY_TEXT + 80];
     int rc;
-    snprintf(name, sizeof name, "%s on %s,", e->method, d->tasks[task]);
+    snprintf(name, sizeof name, "%s on %s", e->method, d->tasks[task]);
     struct trial_bar bar = {
         .progress = &d->progress, .before = d->done, .name = name, .batch = with.recipe.batch, .verbose = 0};
     with.recipe.lr = rate_for(d->s, e->method);
@@ -153,7 +155,8 @@ static int open_task(struct demo *d, int task, struct pack **out)
 {
     struct settings with = *d->s;
     char data[96];
-    snprintf(data, sizeof data, "builtin:%s", d->tasks[task]);
+    const int val = d->s->images / 5; /* shares as in VTAB-1K */
+    snprintf(data, sizeof data, "builtin:%s:%d/%d/%d", d->tasks[task], d->s->images - val, val, TEST_IMAGES);
     with.data = data;
     return trial_pack(out, &with);
 }
@@ -169,7 +172,8 @@ static int run_all(struct demo *d, struct pack *const *packs)
     for (int i = 0; i < d->entry_count && rc == 0; i++) {
         for (int k = 0; k < d->task_count && rc == 0; k++) {
             rc = run_trial(d, &d->entries[i], k, packs[k]);
-            d->done += (double)recipe_steps(r, pack_images(packs[k], PACK_TRAINVAL).count) * r->epochs * r->batch;
+            d->done +=
+                (double)recipe_steps(r, pack_images(packs[k], PACK_TRAINVAL).count) * r->epochs * r->batch;
         }
         d->entries[i].finished = rc == 0;
         if (rc == 0 && d->s->verbose)
@@ -220,9 +224,11 @@ static int print(const struct json *document, const struct demo *d)
     columns[count++] = (struct column){"seconds", "seconds", FORM_TENTHS};
     columns[count++] = (struct column){"images_a_second", "images/s", FORM_WHOLE};
     table_print(json_get(document, "methods"), columns);
-    printf("\n%s weights, %d epochs of train and val, accuracy on test, on %s\n",
-           d->s->random ? "random" : d->s->model ? d->s->model : "bundled", d->s->recipe.epochs,
-           device_info(d->machine.device)->name);
+    printf("\n%s weights; %d epochs of %d images of each task, accuracy on %d others; %s\n",
+           d->s->random  ? "random"
+           : d->s->model ? d->s->model
+                         : "bundled",
+           d->s->recipe.epochs, d->s->images, TEST_IMAGES, device_info(d->machine.device)->name);
     return 0;
 }
 
@@ -249,12 +255,14 @@ out:
         pack_close(packs[k]);
     machine_close(&d->machine);
     json_destroy(document);
-    return rc == 0 && stopped ? fail(ERR_STOPPED, "demo: stopped; the table holds the methods that were done") : rc;
+    return rc == 0 && stopped ? fail(ERR_STOPPED, "demo: stopped; the table holds the methods that were done")
+                              : rc;
 }
 
 static void preset(struct settings *s)
 {
     s->tasks = "textures,cells,count";
+    s->images = 500;
     s->recipe.epochs = 8;
     s->recipe.warmup = 1;
     s->recipe.schedule = SCHEDULE_PLAIN;
@@ -284,21 +292,26 @@ static const struct argument rows[] = {
      "built-in tasks (`vitro tasks`), separated by commas"},
     {"methods", 'M', ARGUMENT_TEXT, FIELD(methods), 0, 0, NULL, "METHODS",
      "methods, separated by commas, as in linear,lora[r=4]; else every plugin with its defaults"},
+    {"images", 0, ARGUMENT_WHOLE, FIELD(images), 10, 1e6, NULL, "N",
+     "images of each task to train on: train and val together"},
     {"epochs", 'e', ARGUMENT_WHOLE, FIELD(recipe.epochs), 1, 100000, NULL, "N", "passes over the images"},
     {"lr", 0, ARGUMENT_REAL, FIELD(recipe.lr), 0, 1e3, NULL, "X",
      "learning rate of the methods for which the demo knows no better one"},
-    {"seed", 's', ARGUMENT_SEED, FIELD(recipe.seed), 0, 0, NULL, "N", "of initial weights, order and dropout"},
+    {"seed", 's', ARGUMENT_SEED, FIELD(recipe.seed), 0, 0, NULL, "N",
+     "of initial weights, order and dropout"},
     {0}};
 static const struct argument_group group = {"What to run", rows};
-static const struct argument_group *const groups[] = {&group,         &group_model, &group_machine,
-                                                      &group_plugins, &group_json,  &group_general, NULL};
+static const struct argument_group *const groups[] = {
+    &group, &group_model, &group_machine, &group_plugins, &group_json, &group_general, NULL};
 const struct verb verb_demo = {
     .name = "demo",
     .summary = "fine-tune the bundled model with every plugin, in minutes",
     .synopsis = "[--tasks NAMES] [--methods METHODS] [--epochs N]",
-    .about = "Fine-tunes the bundled model with every plugin on tasks that the program draws itself, and ends with "
-             "a table. Model and tasks are stand-ins that need no download: they show that everything works and "
-             "that pre-training helps (compare --random), not which method is better on photographs.",
+    .about =
+        "Fine-tunes the bundled model with every plugin on tasks that the program draws itself, and ends "
+        "with "
+        "a table. Model and tasks are stand-ins that need no download: they show that everything works and "
+        "that pre-training helps (compare --random), not which method is better on photographs.",
     .examples = {"vitro demo", "vitro demo --tasks distance,cells --methods linear,lora[r=4] --epochs 10"},
     .groups = groups,
     .preset = preset,

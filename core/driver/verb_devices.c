@@ -7,19 +7,23 @@
 
 enum { DEVICE_LIMIT = 32 };
 
-static const struct column columns[] = {
-    {"index", "device", FORM_WHOLE},       {"name", "name", FORM_TEXT},
-    {"kind", "kind", FORM_TEXT},           {"driver", "driver", FORM_TEXT},
-    {"vulkan", "Vulkan", FORM_TEXT},       {"memory_bytes", "memory", FORM_BYTES},
-    {"subgroup", "subgroup", FORM_WHOLE},  {"fp16", "fp16", FORM_YES},
-    {"cooperative_matrices", "matrices", FORM_YES}, {"usable", "usable", FORM_YES},
-    {0}};
+static const struct column columns[] = {{"index", "device", FORM_WHOLE},
+                                        {"name", "name", FORM_TEXT},
+                                        {"kind", "kind", FORM_TEXT},
+                                        {"driver", "driver", FORM_TEXT},
+                                        {"vulkan", "Vulkan", FORM_TEXT},
+                                        {"memory_bytes", "memory", FORM_BYTES},
+                                        {"subgroup", "subgroup", FORM_WHOLE},
+                                        {"fp16", "fp16", FORM_YES},
+                                        {"cooperative_matrices", "matrices", FORM_YES},
+                                        {"usable", "usable", FORM_YES},
+                                        {0}};
 
 static int describe(struct json *row, int index, const struct device_info *info)
 {
     char version[32];
-    snprintf(version, sizeof version, "%u.%u.%u", info->api_version >> 22 & 0x7f, info->api_version >> 12 & 0x3ff,
-             info->api_version & 0xfff);
+    snprintf(version, sizeof version, "%u.%u.%u", info->api_version >> 22 & 0x7f,
+             info->api_version >> 12 & 0x3ff, info->api_version & 0xfff);
     TRY(json_set_integer(row, "index", index));
     TRY(json_set_string(row, "name", info->name));
     TRY(json_set_string(row, "kind", info->is_cpu ? "CPU" : "GPU"));
@@ -43,8 +47,9 @@ static int list(struct json *document)
     int count = device_list(infos, DEVICE_LIMIT);
     TRY(count);
     if (count == 0)
-        return fail(ERR_DEVICE, "there is no Vulkan device; install a driver (mesa-vulkan-drivers runs on the "
-                                "CPU alone)");
+        return fail(ERR_DEVICE,
+                    "there is no Vulkan device; install a driver (mesa-vulkan-drivers runs on the "
+                    "CPU alone)");
     struct json *rows = json_set_array(document, "devices");
     for (int i = 0; i < count && i < DEVICE_LIMIT; i++)
         TRY(describe(json_append_object(rows), i, &infos[i]));
@@ -78,8 +83,9 @@ const struct verb verb_devices = {
     .name = "devices",
     .summary = "which Vulkan devices there are",
     .synopsis = "[--json]",
-    .about = "Lists the Vulkan devices of this machine, best first, and says of each whether its driver offers "
-             "what the kernels need. The number is what --device takes elsewhere.",
+    .about =
+        "Lists the Vulkan devices of this machine, best first, and says of each whether its driver offers "
+        "what the kernels need. The number is what --device takes elsewhere.",
     .examples = {"vitro devices", "vitro devices --json"},
     .groups = groups,
     .run = run,

@@ -9,12 +9,16 @@
 #include <stddef.h>
 #include <string.h>
 
-static const struct column card[] = {
-    {"method", "method", FORM_TEXT},       {"model", "model", FORM_TEXT},
-    {"task", "task", FORM_TEXT},           {"split", "evaluated on", FORM_TEXT},
-    {"images", "images", FORM_WHOLE},      {"right", "right", FORM_WHOLE},
-    {"accuracy", "accuracy", FORM_PERCENT}, {"seconds", "time", FORM_SECONDS},
-    {"images_a_second", "images/s", FORM_TENTHS}, {0}};
+static const struct column card[] = {{"method", "method", FORM_TEXT},
+                                     {"model", "model", FORM_TEXT},
+                                     {"task", "task", FORM_TEXT},
+                                     {"split", "evaluated on", FORM_TEXT},
+                                     {"images", "images", FORM_WHOLE},
+                                     {"right", "right", FORM_WHOLE},
+                                     {"accuracy", "accuracy", FORM_PERCENT},
+                                     {"seconds", "time", FORM_SECONDS},
+                                     {"images_a_second", "images/s", FORM_TENTHS},
+                                     {0}};
 
 static int describe(struct json *j, const struct trial *t, const struct settings *s, const struct accuracy *a)
 {
@@ -40,7 +44,8 @@ static int open_model_alone(struct trial *t, struct machine *machine, const stru
     t->pack = *pack;
     TRY(trial_model(t, s, info->size, 0));
     if (t->vit->shape.classes != info->class_count)
-        return fail(ERR_INPUT, "the model's head has %d classes, the data %d; train a method and give it to --load",
+        return fail(ERR_INPUT,
+                    "the model's head has %d classes, the data %d; train a method and give it to --load",
                     t->vit->shape.classes, info->class_count);
     return trial_session(t, s, info->mean, info->deviation);
 }
@@ -110,16 +115,18 @@ static const struct argument rows[] = {
     {"batch", 0, ARGUMENT_WHOLE, FIELD(recipe.batch), 1, 4096, NULL, "N", "images a step"},
     {0}};
 static const struct argument_group group = {"Evaluation", rows};
-static const struct argument_group *const groups[] = {&group,         &group_data, &group_model,   &group_machine,
-                                                      &group_plugins, &group_json, &group_general, NULL};
+static const struct argument_group *const groups[] = {
+    &group, &group_data, &group_model, &group_machine, &group_plugins, &group_json, &group_general, NULL};
 const struct verb verb_eval = {
     .name = "eval",
     .summary = "how often a trained method is right",
     .synopsis = "--load FILE [--data DATA] [--split val|test]",
-    .about = "Rebuilds a trained method from its file and counts on how many images its likeliest class is the "
-             "label. The file knows the model, the data, the image side and the normalisation that it was trained "
-             "with; another model or other data is refused.",
-    .examples = {"vitro eval --load lora.safetensors", "vitro eval --load lora.safetensors --data eurosat-96.pack"},
+    .about =
+        "Rebuilds a trained method from its file and counts on how many images its likeliest class is the "
+        "label. The file knows the model, the data, the image side and the normalisation that it was trained "
+        "with; another model or other data is refused.",
+    .examples = {"vitro eval --load lora.safetensors",
+                 "vitro eval --load lora.safetensors --data eurosat-96.pack"},
     .groups = groups,
     .run = run,
 };

@@ -6,13 +6,18 @@
 
 #include <stddef.h>
 
-static const struct column card[] = {
-    {"model", "model", FORM_TEXT},       {"image", "image side", FORM_WHOLE},
-    {"patch", "patch side", FORM_WHOLE}, {"dim", "width", FORM_WHOLE},
-    {"depth", "blocks", FORM_WHOLE},     {"heads", "heads", FORM_WHOLE},
-    {"hidden", "MLP width", FORM_WHOLE}, {"classes", "classes", FORM_WHOLE},
-    {"parameters", "parameters", FORM_WHOLE}, {"head", "of these the head", FORM_WHOLE},
-    {"sha256", "SHA-256", FORM_TEXT},    {0}};
+static const struct column card[] = {{"model", "model", FORM_TEXT},
+                                     {"image", "image side", FORM_WHOLE},
+                                     {"patch", "patch side", FORM_WHOLE},
+                                     {"dim", "width", FORM_WHOLE},
+                                     {"depth", "blocks", FORM_WHOLE},
+                                     {"heads", "heads", FORM_WHOLE},
+                                     {"hidden", "MLP width", FORM_WHOLE},
+                                     {"classes", "classes", FORM_WHOLE},
+                                     {"parameters", "parameters", FORM_WHOLE},
+                                     {"head", "of these the head", FORM_WHOLE},
+                                     {"sha256", "SHA-256", FORM_TEXT},
+                                     {0}};
 
 static int describe(struct json *document, const struct vit *m, const char *name)
 {
@@ -62,8 +67,9 @@ const struct verb verb_model = {
     .name = "model",
     .summary = "what a file of weights is",
     .synopsis = "[FILE] [--json]",
-    .about = "Reads a plain ViT from a safetensors file with timm's names, checks every tensor, and prints its "
-             "shape. Without a file it describes the bundled model.",
+    .about =
+        "Reads a plain ViT from a safetensors file with timm's names, checks every tensor, and prints its "
+        "shape. Without a file it describes the bundled model.",
     .examples = {"vitro model vit_tiny_patch16_224.safetensors", "vitro model bundled --json"},
     .groups = groups,
     .rest_most = 1,

@@ -11,13 +11,17 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct column card[] = {
-    {"file", "pack", FORM_TEXT},           {"task", "task", FORM_TEXT},
-    {"kind", "kind", FORM_TEXT},           {"size", "image side", FORM_WHOLE},
-    {"classes", "classes", FORM_WHOLE},    {"normalise", "normalise", FORM_TEXT},
-    {"train", "train images", FORM_WHOLE}, {"val", "val images", FORM_WHOLE},
-    {"test", "test images", FORM_WHOLE},   {"fingerprint", "fingerprint", FORM_TEXT},
-    {0}};
+static const struct column card[] = {{"file", "pack", FORM_TEXT},
+                                     {"task", "task", FORM_TEXT},
+                                     {"kind", "kind", FORM_TEXT},
+                                     {"size", "image side", FORM_WHOLE},
+                                     {"classes", "classes", FORM_WHOLE},
+                                     {"normalise", "normalise", FORM_TEXT},
+                                     {"train", "train images", FORM_WHOLE},
+                                     {"val", "val images", FORM_WHOLE},
+                                     {"test", "test images", FORM_WHOLE},
+                                     {"fingerprint", "fingerprint", FORM_TEXT},
+                                     {0}};
 
 static int describe(struct json *document, const struct pack_info *info, const char *path)
 {
@@ -61,11 +65,13 @@ static int prepare(const struct settings *s, const char *path)
         pack_close(pack);
         return rc;
     }
-    const struct pack_spec spec = {.source = s->data, .task = s->task, .normalise = s->normalise, .size = s->size};
+    const struct pack_spec spec = {
+        .source = s->data, .task = s->task, .normalise = s->normalise, .size = s->size};
     struct progress bar;
     if (!s->normalise)
-        return fail(ERR_USAGE, "pack: say how the pixels are normalised, with --normalise none, half, imagenet or "
-                               "clip: what the model was trained with (half for timm's AugReg ViTs)");
+        return fail(ERR_USAGE,
+                    "pack: say how the pixels are normalised, with --normalise none, half, imagenet or "
+                    "clip: what the model was trained with (half for timm's AugReg ViTs)");
     progress_begin(&bar, "preparing the data", "images", 1);
     int rc = pack_build(&spec, path, progress_pack, &bar);
     progress_end(&bar);
@@ -128,11 +134,12 @@ const struct verb verb_pack = {
     .name = "pack",
     .summary = "prepare a data set, once, in one file with a fingerprint",
     .synopsis = "DATA --normalise NAME [--size N] [--output FILE]",
-    .about = "Reads a folder in VTAB-1K's format, or a tar archive of one: train800.txt, val200.txt and test.txt "
-             "with a line `path label` for each image (PNG, JPEG or PPM), and classes.txt with names where there "
-             "is one. Decodes and resizes every image and writes them with their labels to one file, whose "
-             "fingerprint is the same wherever it is made. Of a pack, it prints what it holds and checks it; "
-             "builtin:NAME writes a built-in task.",
+    .about =
+        "Reads a folder in VTAB-1K's format, or a tar archive of one: train800.txt, val200.txt and test.txt "
+        "with a line `path label` for each image (PNG, JPEG or PPM), and classes.txt with names where there "
+        "is one. Decodes and resizes every image and writes them with their labels to one file, whose "
+        "fingerprint is the same wherever it is made. Of a pack, it prints what it holds and checks it; "
+        "builtin:NAME writes a built-in task.",
     .examples = {"vitro pack sets/eurosat.tar --size 96 --normalise half", "vitro pack eurosat-96.pack"},
     .groups = groups,
     .rest_least = 1,

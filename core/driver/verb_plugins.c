@@ -101,9 +101,10 @@ static int print_list(const struct json *document, const struct settings *s)
 
 static int print_one(const struct json *row, const struct settings *s)
 {
-    static const struct column card[] = {{"id", "method", FORM_TEXT},      {"version", "version", FORM_TEXT},
-                                         {"summary", "what it is", FORM_TEXT}, {"paper", "paper", FORM_TEXT},
-                                         {"path", "file", FORM_TEXT},      {0}};
+    static const struct column card[] = {
+        {"id", "method", FORM_TEXT},          {"version", "version", FORM_TEXT},
+        {"summary", "what it is", FORM_TEXT}, {"paper", "paper", FORM_TEXT},
+        {"path", "file", FORM_TEXT},          {0}};
     if (s->json)
         return json_print(row);
     table_print_card(row, card);
@@ -141,9 +142,10 @@ const struct verb verb_plugins = {
     .name = "plugins",
     .summary = "which methods there are, and what each can be told",
     .synopsis = "[METHOD] [--plugin-path FOLDERS] [--json]",
-    .about = "Lists the plugins that were found and names those that were refused, with the reason. With a "
-             "method's name, or a plugin's path, it shows that one's options: they are written in brackets, as "
-             "in lora[r=8,alpha=16].",
+    .about =
+        "Lists the plugins that were found and names those that were refused, with the reason. With a "
+        "method's name, or a plugin's path, it shows that one's options: they are written in brackets, as "
+        "in lora[r=8,alpha=16].",
     .examples = {"vitro plugins", "vitro plugins lora"},
     .groups = groups,
     .rest_most = 1,

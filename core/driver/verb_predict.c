@@ -112,7 +112,8 @@ static int describe(struct json *top, float *row, int classes, const struct name
     return 0;
 }
 
-static int predict(struct trial *t, const struct settings *s, const struct names *names, struct json *document)
+static int predict(struct trial *t, const struct settings *s, const struct names *names,
+                   struct json *document)
 {
     const int classes = t->vit->shape.classes;
     unsigned char *rgb = NULL;
@@ -134,7 +135,8 @@ static int predict(struct trial *t, const struct settings *s, const struct names
         struct json *row = json_append_object(rows);
         rc = json_set_string(row, "image", s->rest[i]);
         if (rc == 0)
-            rc = describe(json_set_array(row, "top"), logits + (size_t)i * (size_t)classes, classes, names, s->top);
+            rc = describe(json_set_array(row, "top"), logits + (size_t)i * (size_t)classes, classes, names,
+                          s->top);
     }
 out:
     mem_free(logits);
@@ -144,8 +146,7 @@ out:
 
 static void print(const struct json *document)
 {
-    static const struct column columns[] = {
-        {"probability", "", FORM_PERCENT}, {"name", "", FORM_TEXT}, {0}};
+    static const struct column columns[] = {{"probability", "", FORM_PERCENT}, {"name", "", FORM_TEXT}, {0}};
     const struct json *rows = json_get(document, "images");
     for (const struct json *row = json_first(rows); row; row = json_next(row)) {
         printf("%s\n", json_string(json_get(row, "image")));
@@ -154,7 +155,8 @@ static void print(const struct json *document)
 }
 
 /* Model and method, for a trained method or for the model's own head. */
-static int prepare(struct trial *t, struct machine *machine, const struct settings *s, const struct method_file *f)
+static int prepare(struct trial *t, struct machine *machine, const struct settings *s,
+                   const struct method_file *f)
 {
     TRY(trial_method(t, machine, s, f ? f->method : "linear"));
     TRY(trial_model(t, s, s->image, f ? (int)json_count(f->names) : 0));
@@ -205,7 +207,8 @@ static int run(const struct settings *s)
     int rc = 0;
     method_file_settings(&f, &with);
     if (s->normalise && strcmp(s->normalise, f.normalise) != 0)
-        rc = fail(ERR_INPUT, "%s was trained with the normalisation %s, but %s is asked for; leave out --normalise",
+        rc = fail(ERR_INPUT,
+                  "%s was trained with the normalisation %s, but %s is asked for; leave out --normalise",
                   s->load, f.normalise, s->normalise);
     with.normalise = f.normalise;
     if (rc == 0)
@@ -227,13 +230,14 @@ static const struct argument rows[] = {
     {"batch", 0, ARGUMENT_WHOLE, FIELD(recipe.batch), 1, 4096, NULL, "N", "images a step"},
     {0}};
 static const struct argument_group group = {"Prediction", rows};
-static const struct argument_group *const groups[] = {&group,      &group_model,   &group_machine, &group_plugins,
-                                                      &group_json, &group_general, NULL};
+static const struct argument_group *const groups[] = {
+    &group, &group_model, &group_machine, &group_plugins, &group_json, &group_general, NULL};
 const struct verb verb_predict = {
     .name = "predict",
     .summary = "the likeliest classes of images",
     .synopsis = "IMAGE... [--load FILE] [--model FILE] [--classes FILE]",
-    .about = "Prints the likeliest classes of each image (PNG, JPEG or PPM) with their probabilities: by a trained "
+    .about = "Prints the likeliest classes of each image (PNG, JPEG or PPM) with their probabilities: by a "
+             "trained "
              "method, or by the model's own head. Images are resized straight to the model's square.",
     .examples = {"vitro predict photo.jpg --load lora.safetensors",
                  "vitro predict *.png --model vit_tiny.safetensors --classes imagenet.txt --json"},

@@ -11,13 +11,18 @@
 
 enum { VAL_SHARE = 10 }; /* one image in so many as there are for training says how good it became */
 
-static const struct column card[] = {
-    {"saved", "model", FORM_TEXT},          {"parameters", "parameters", FORM_WHOLE},
-    {"images", "images", FORM_WHOLE},       {"steps", "steps", FORM_WHOLE},
-    {"resumed", "of these resumed", FORM_WHOLE}, {"loss", "loss of the last epoch", FORM_BRIEF},
-    {"accuracy", "accuracy on new images", FORM_PERCENT}, {"classes", "classes", FORM_WHOLE},
-    {"seconds", "training", FORM_SECONDS},  {"images_a_second", "images/s", FORM_TENTHS},
-    {"device_bytes", "peak device memory", FORM_BYTES}, {0}};
+static const struct column card[] = {{"saved", "model", FORM_TEXT},
+                                     {"parameters", "parameters", FORM_WHOLE},
+                                     {"images", "images", FORM_WHOLE},
+                                     {"steps", "steps", FORM_WHOLE},
+                                     {"resumed", "of these resumed", FORM_WHOLE},
+                                     {"loss", "loss of the last epoch", FORM_BRIEF},
+                                     {"accuracy", "accuracy on new images", FORM_PERCENT},
+                                     {"classes", "classes", FORM_WHOLE},
+                                     {"seconds", "training", FORM_SECONDS},
+                                     {"images_a_second", "images/s", FORM_TENTHS},
+                                     {"device_bytes", "peak device memory", FORM_BYTES},
+                                     {0}};
 
 /* A pack drawn for this training, a model of the wished shape, and the method that trains all of it. */
 static int open(struct trial *t, struct machine *machine, const struct settings *s, struct pack **pack)
@@ -54,8 +59,8 @@ static int describe_training(struct json *notes, const struct trial *t, const st
 {
     const struct vit_shape *v = &t->vit->shape;
     char shape[128];
-    snprintf(shape, sizeof shape, "%d/%d dim %d depth %d heads %d hidden %d", v->image, v->patch, v->dim, v->depth,
-             v->heads, v->hidden);
+    snprintf(shape, sizeof shape, "%d/%d dim %d depth %d heads %d hidden %d", v->image, v->patch, v->dim,
+             v->depth, v->heads, v->hidden);
     TRY(json_set_string(notes, "pretrain", shape));
     TRY(json_set_string(notes, "fingerprint", pack_info(t->pack)->fingerprint));
     return json_take(notes, "recipe", recipe_json(&s->recipe));
@@ -65,7 +70,8 @@ static int train(struct trial *t, const struct settings *s, struct train_result 
 {
     const uint32_t images = pack_images(t->pack, PACK_TRAIN).count;
     struct progress progress = {0};
-    struct trial_bar bar = {.progress = &progress, .name = "", .batch = s->recipe.batch, .verbose = s->verbose};
+    struct trial_bar bar = {
+        .progress = &progress, .name = "", .batch = s->recipe.batch, .verbose = s->verbose};
     struct json *notes = json_object();
     int rc;
     TRY_OUT(recipe_check(&s->recipe, images));
@@ -167,22 +173,25 @@ static const struct argument rows[] = {
     {"dim", 0, ARGUMENT_WHOLE, FIELD(dim), 8, 4096, NULL, "N", "width of a token"},
     {"depth", 0, ARGUMENT_WHOLE, FIELD(depth), 1, 64, NULL, "N", "blocks"},
     {"heads", 0, ARGUMENT_WHOLE, FIELD(heads), 1, 64, NULL, "N", "attention heads"},
-    {"hidden", 0, ARGUMENT_WHOLE, FIELD(hidden), 0, 16384, NULL, "N", "width of the MLP; 0: four times --dim"},
+    {"hidden", 0, ARGUMENT_WHOLE, FIELD(hidden), 0, 16384, NULL, "N",
+     "width of the MLP; 0: four times --dim"},
     {"checkpoint", 'c', ARGUMENT_TEXT, FIELD(checkpoint), 0, 0, NULL, "FILE",
      "keep the state of the training there, and go on from it where it exists"},
     {"checkpoint_steps", 0, ARGUMENT_WHOLE, FIELD(checkpoint_steps), 0, 1e9, NULL, "N",
      "steps between checkpoints; 0: one at the end of each epoch"},
     {0}};
 static const struct argument_group group = {"Model and images", rows};
-static const struct argument_group *const groups[] = {&group,         &group_recipe, &group_machine,
-                                                      &group_plugins, &group_json,   &group_general, NULL};
+static const struct argument_group *const groups[] = {
+    &group, &group_recipe, &group_machine, &group_plugins, &group_json, &group_general, NULL};
 const struct verb verb_pretrain = {
     .name = "pretrain",
     .summary = "train a small model from random weights on drawn images",
     .synopsis = "--save FILE [--images N] [--epochs N] [--dim N] [--depth N]",
-    .about = "Draws images of the built-in task `pretrain`, trains every weight of a small ViT on them from random "
-             "weights, and writes it in half precision under timm's names. The model bundled with the program was "
-             "made so. It is a stand-in for real weights, small enough for a test.",
+    .about =
+        "Draws images of the built-in task `pretrain`, trains every weight of a small ViT on them from "
+        "random "
+        "weights, and writes it in half precision under timm's names. The model bundled with the program was "
+        "made so. It is a stand-in for real weights, small enough for a test.",
     .examples = {"vitro pretrain --save assets/vitro-micro.safetensors",
                  "vitro pretrain --save tiny.safetensors --images 2000 --epochs 2 --dim 64 --depth 2"},
     .groups = groups,

@@ -14,10 +14,14 @@ struct report {
     int rc, cases;
 };
 
-static const struct column columns[] = {{"case", "kernel", FORM_TEXT},     {"passed", "result", FORM_PASS},
-                                        {"error", "error", FORM_ERROR},    {"tolerance", "allowed", FORM_ERROR},
-                                        {"seconds", "time", FORM_SECONDS}, {"gflops", "GFLOP/s", FORM_TENTHS},
-                                        {"gbytes", "GB/s", FORM_TENTHS},   {"reason", "", FORM_TEXT},
+static const struct column columns[] = {{"case", "kernel", FORM_TEXT},
+                                        {"passed", "result", FORM_PASS},
+                                        {"error", "error", FORM_ERROR},
+                                        {"tolerance", "allowed", FORM_ERROR},
+                                        {"seconds", "time", FORM_SECONDS},
+                                        {"gflops", "GFLOP/s", FORM_TENTHS},
+                                        {"gbytes", "GB/s", FORM_TENTHS},
+                                        {"reason", "", FORM_TEXT},
                                         {0}};
 
 static int describe(struct json *row, const struct check_result *r)
@@ -81,8 +85,9 @@ static int run(const struct settings *s)
     TRY_OUT(report.rc);
     TRY_OUT(machine_check(&m));
     if (report.cases == 0)
-        rc = fail(ERR_USAGE, "selftest: no kernel's name contains \"%.80s\"; `vitro selftest` shows all names",
-                  s->filter);
+        rc =
+            fail(ERR_USAGE, "selftest: no kernel's name contains \"%.80s\"; `vitro selftest` shows all names",
+                 s->filter);
     else
         rc = print(document, failed, &report, s);
 out:
@@ -91,14 +96,15 @@ out:
     return rc;
 }
 
-static const struct argument rows[] = {
-    {"filter", 'f', ARGUMENT_TEXT, offsetof(struct settings, filter), 0, 0, NULL, "TEXT",
-     "only kernels whose name contains it"},
-    {"repeats", 'r', ARGUMENT_WHOLE, offsetof(struct settings, repeats), 0, 32, NULL, "N",
-     "how often each is timed; the median is shown, 0 times nothing"},
-    {0}};
+static const struct argument rows[] = {{"filter", 'f', ARGUMENT_TEXT, offsetof(struct settings, filter), 0, 0,
+                                        NULL, "TEXT", "only kernels whose name contains it"},
+                                       {"repeats", 'r', ARGUMENT_WHOLE, offsetof(struct settings, repeats), 0,
+                                        32, NULL, "N",
+                                        "how often each is timed; the median is shown, 0 times nothing"},
+                                       {0}};
 static const struct argument_group group = {"Tests", rows};
-static const struct argument_group *const groups[] = {&group, &group_machine, &group_json, &group_general, NULL};
+static const struct argument_group *const groups[] = {&group, &group_machine, &group_json, &group_general,
+                                                      NULL};
 const struct verb verb_selftest = {
     .name = "selftest",
     .summary = "every kernel on this device against the reference",

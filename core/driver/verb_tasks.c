@@ -64,7 +64,8 @@ static int draw_sheet(const struct settings *s)
     int rows = 0, rc = 0;
     while (builtin_task(rows))
         rows++;
-    const size_t step = (size_t)(s->size + SHEET_GAP), width = step * SHEET_COLUMNS, height = step * (size_t)rows;
+    const size_t step = (size_t)(s->size + SHEET_GAP), width = step * SHEET_COLUMNS,
+                 height = step * (size_t)rows;
     unsigned char *sheet = mem_alloc(width * height, 3);
     if (!sheet)
         return ERR_MEMORY;
@@ -92,21 +93,22 @@ static int run(const struct settings *s)
     return rc;
 }
 
-static const struct argument rows[] = {
-    {"sheet", 0, ARGUMENT_TEXT, offsetof(struct settings, sheet), 0, 0, NULL, "FILE",
-     "also write a PNG with a row of pictures of each task"},
-    {"size", 0, ARGUMENT_WHOLE, offsetof(struct settings, size), BUILTIN_SIZE_LOW, PACK_SIZE_LIMIT, NULL, "N",
-     "side of the sheet's pictures in pixels"},
-    {0}};
+static const struct argument rows[] = {{"sheet", 0, ARGUMENT_TEXT, offsetof(struct settings, sheet), 0, 0,
+                                        NULL, "FILE", "also write a PNG with a row of pictures of each task"},
+                                       {"size", 0, ARGUMENT_WHOLE, offsetof(struct settings, size),
+                                        BUILTIN_SIZE_LOW, PACK_SIZE_LIMIT, NULL, "N",
+                                        "side of the sheet's pictures in pixels"},
+                                       {0}};
 static const struct argument_group group = {"Pictures", rows};
 static const struct argument_group *const groups[] = {&group, &group_json, &group_general, NULL};
 const struct verb verb_tasks = {
     .name = "tasks",
     .summary = "the built-in tasks, which need no download",
     .synopsis = "[--sheet FILE] [--json]",
-    .about = "Lists the tasks that the program draws itself, deterministically. They are stand-ins for real data "
-             "sets: --data builtin:NAME uses one, builtin:NAME:TRAIN/VAL/TEST with other numbers of images than "
-             "800, 200 and 1,000. The task `pretrain` is there for `vitro pretrain`.",
+    .about =
+        "Lists the tasks that the program draws itself, deterministically. They are stand-ins for real data "
+        "sets: --data builtin:NAME uses one, builtin:NAME:TRAIN/VAL/TEST with other numbers of images than "
+        "800, 200 and 1,000. The task `pretrain` is there for `vitro pretrain`.",
     .examples = {"vitro tasks", "vitro tasks --sheet tasks.png"},
     .groups = groups,
     .preset = preset,

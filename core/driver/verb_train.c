@@ -8,25 +8,24 @@
 
 #include <stddef.h>
 
-static const struct column card[] = {
-    {"method", "method", FORM_TEXT},
-    {"model", "model", FORM_TEXT},
-    {"task", "task", FORM_TEXT},
-    {"trained_on", "trained on", FORM_TEXT},
-    {"image", "image side", FORM_WHOLE},
-    {"steps", "steps", FORM_WHOLE},
-    {"resumed", "of these resumed", FORM_WHOLE},
-    {"parameters", "trainable parameters", FORM_WHOLE},
-    {"parameters_head", "  and of the head", FORM_WHOLE},
-    {"loss", "loss of the last epoch", FORM_BRIEF},
-    {"evaluated_on", "evaluated on", FORM_TEXT},
-    {"accuracy", "accuracy", FORM_PERCENT},
-    {"seconds", "training", FORM_SECONDS},
-    {"compile_seconds", "compilation", FORM_SECONDS},
-    {"images_a_second", "images/s", FORM_TENTHS},
-    {"device_bytes", "peak device memory", FORM_BYTES},
-    {"saved", "saved in", FORM_TEXT},
-    {0}};
+static const struct column card[] = {{"method", "method", FORM_TEXT},
+                                     {"model", "model", FORM_TEXT},
+                                     {"task", "task", FORM_TEXT},
+                                     {"trained_on", "trained on", FORM_TEXT},
+                                     {"image", "image side", FORM_WHOLE},
+                                     {"steps", "steps", FORM_WHOLE},
+                                     {"resumed", "of these resumed", FORM_WHOLE},
+                                     {"parameters", "trainable parameters", FORM_WHOLE},
+                                     {"parameters_head", "  and of the head", FORM_WHOLE},
+                                     {"loss", "loss of the last epoch", FORM_BRIEF},
+                                     {"evaluated_on", "evaluated on", FORM_TEXT},
+                                     {"accuracy", "accuracy", FORM_PERCENT},
+                                     {"seconds", "training", FORM_SECONDS},
+                                     {"compile_seconds", "compilation", FORM_SECONDS},
+                                     {"images_a_second", "images/s", FORM_TENTHS},
+                                     {"device_bytes", "peak device memory", FORM_BYTES},
+                                     {"saved", "saved in", FORM_TEXT},
+                                     {0}};
 
 static int describe(struct json *j, const struct trial *t, const struct settings *s,
                     const struct train_result *r, const struct accuracy *a, enum pack_split against)
@@ -59,7 +58,8 @@ static int train(struct trial *t, const struct settings *s, struct train_result 
     const uint32_t images = pack_images(t->pack, on).count;
     struct json *notes = NULL;
     struct progress progress = {0};
-    struct trial_bar bar = {.progress = &progress, .name = "", .batch = s->recipe.batch, .verbose = s->verbose};
+    struct trial_bar bar = {
+        .progress = &progress, .name = "", .batch = s->recipe.batch, .verbose = s->verbose};
     int rc;
     TRY_OUT(trial_notes(&notes, t, s));
     progress_begin(&progress, "training", "images",
@@ -91,7 +91,8 @@ static int run(const struct settings *s)
     stop_watch();
     TRY_OUT(trial_method(&t, &machine, s, s->method));
     TRY_OUT(trial_pack(&pack, s));
-    TRY_OUT(recipe_check(&s->recipe, pack_images(pack, s->training_split ? PACK_TRAINVAL : PACK_TRAIN).count));
+    TRY_OUT(
+        recipe_check(&s->recipe, pack_images(pack, s->training_split ? PACK_TRAINVAL : PACK_TRAIN).count));
     TRY_OUT(trial_start(&t, s, pack));
     TRY_OUT(train(&t, s, &result));
     TRY_OUT(trial_accuracy(&t, s, against, &accuracy));
@@ -122,18 +123,21 @@ static const struct argument rows[] = {
      "steps between checkpoints; 0: one at the end of each epoch"},
     {0}};
 static const struct argument_group group = {"Training", rows};
-static const struct argument_group *const groups[] = {&group,         &group_data,    &group_model, &group_recipe,
-                                                      &group_machine, &group_plugins, &group_json,  &group_general,
-                                                      NULL};
+static const struct argument_group *const groups[] = {&group,        &group_data,    &group_model,
+                                                      &group_recipe, &group_machine, &group_plugins,
+                                                      &group_json,   &group_general, NULL};
 const struct verb verb_train = {
     .name = "train",
     .summary = "fine-tune a model with a method on a data set",
     .synopsis = "--data DATA [--method METHOD] [--model FILE] [--save FILE]",
-    .about = "Trains a method, and a new head, on a frozen model, and evaluates the result of the last epoch once. "
-             "The same command with the same seed gives the same bits. With --checkpoint a training that was "
-             "interrupted, by Ctrl-C or worse, goes on where it was and ends in the bits of an uninterrupted one.",
+    .about =
+        "Trains a method, and a new head, on a frozen model, and evaluates the result of the last epoch "
+        "once. "
+        "The same command with the same seed gives the same bits. With --checkpoint a training that was "
+        "interrupted, by Ctrl-C or worse, goes on where it was and ends in the bits of an uninterrupted one.",
     .examples = {"vitro train --data builtin:textures --method lora[r=8] --epochs 20 --save lora.safetensors",
-                 "vitro train --data eurosat-96.pack --model vit_tiny.safetensors --method lora+bitfit --split train"},
+                 "vitro train --data eurosat-96.pack --model vit_tiny.safetensors --method lora+bitfit "
+                 "--split train"},
     .groups = groups,
     .preset = preset,
     .run = run,

@@ -28,8 +28,9 @@ const struct verb verb_version = {
     .name = "version",
     .summary = "this program's version and that of the plugin contract it speaks",
     .synopsis = "[--json]",
-    .about = "Prints the version of the program and the version of the plugin contract (include/vitro/method.h) "
-             "that it speaks: a plugin of the same major and an equal or lower minor version can be loaded.",
+    .about =
+        "Prints the version of the program and the version of the plugin contract (include/vitro/method.h) "
+        "that it speaks: a plugin of the same major and an equal or lower minor version can be loaded.",
     .examples = {"vitro version", "vitro version --json"},
     .groups = groups,
     .run = run,
