@@ -1,0 +1,92 @@
+/* bench_gemm.c - GFLOP/s of y = x W^T on the first device, by the device's own clock.
+ *
+ *   bench_gemm MxNxK...      (x [M][K], a frozen W [N][K]); prints one JSON object */
+#include "error.h"
+#include "memory.h"
+#include "run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RUNS = 15 };
+
+static void must(int rc)
+{
+    if (rc < 0) {
+        fprintf(stderr, "bench_gemm: %s\n", error_text());
+        exit(1);
+    }
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Seconds of the product alone: the kernel's timestamps. */
+static double product_seconds(struct run *run)
+{
+    must(run_begin(run, &(struct run_series){.steps = 1}));
+    must(run_go(run, 1));
+    must(run_wait(run, 0));
+    for (uint32_t i = 0; i < run_profile_count(run); i++) {
+        struct run_time t;
+        must(run_profile(run, i, &t));
+        if (t.flops > 0)
+            return t.ns * 1e-9;
+    }
+    return 0;
+}
+
+static void measure(struct engine *engine, int m, int n, int k, int first)
+{
+    struct bank *bank;
+    struct run *run;
+    const struct bank_tensor w = {"W", SHAPE(n, k), LEAF_FROZEN, 1, 0};
+    float *data = mem_alloc((size_t)n * (size_t)k, sizeof *data);
+    double times[RUNS];
+    for (int i = 0; data && i < n * k; i++)
+        data[i] = (float)(i % 13) * 0.1f;
+    must(bank_create(&bank, engine, &w, 1));
+    must(bank_write(bank, 0, data));
+    struct tape *t = tape_create();
+    value x = tape_leaf(t, LEAF_INPUT, SHAPE(m, k), 1, "x"), weight = tape_leaf(t, LEAF_FROZEN, SHAPE(n, k), 0, "W");
+    value y = tape_matmul(t, x, weight, 0, 1), log = tape_slice(t, tape_unary(t, y, UNARY_ABS), 1, 0, 1);
+    (void)y;
+    must(run_create(&run, &(struct run_spec){.tape = t, .bank = bank, .logs = &log, .log_count = 1, .series = 1,
+                                             .profile = 1}));
+    product_seconds(run); /* compiles */
+    for (int i = 0; i < RUNS; i++)
+        times[i] = product_seconds(run);
+    qsort(times, RUNS, sizeof *times, by_value);
+    double flops = 2.0 * m * n * k * 1e-9;
+    printf("%s\"%dx%dx%d\": {\"gflops_median\": %.1f, \"gflops_best\": %.1f}", first ? "" : ", ", m, n, k,
+           flops / times[RUNS / 2], flops / times[0]);
+    run_destroy(run);
+    tape_destroy(t);
+    bank_destroy(bank);
+    mem_free(data);
+}
+
+int main(int argc, char **argv)
+{
+    struct device *device;
+    struct engine *engine;
+    must(device_open(&device, &(struct device_spec){.index = -1}));
+    must(engine_create(&engine, device, ENGINE_AUTO));
+    printf("{\"device\": \"%s\", \"gemm\": {", device_info(device)->driver);
+    for (int i = 1; i < argc; i++) {
+        int m, n, k;
+        if (sscanf(argv[i], "%dx%dx%d", &m, &n, &k) != 3 || m < 1 || n < 1 || k < 1) {
+            fprintf(stderr, "bench_gemm: %s is not MxNxK\n", argv[i]);
+            return 2;
+        }
+        measure(engine, m, n, k, i == 1);
+    }
+    printf("}}\n");
+    engine_destroy(engine);
+    device_close(device);
+    return 0;
+}

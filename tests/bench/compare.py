@@ -1,0 +1,102 @@
+"""Vitro beside PyTorch on this machine's processor, in one run: GEMM, ViT inference and training steps.
+
+The two take turns, round after round, so that both see the same disturbances; medians and best rounds are
+printed with their ratio (above 1: Vitro is faster), and peak resident memory. Needs a release build and
+PyTorch; with --json FILE the numbers are kept.
+
+usage: compare.py [--build build/release] [--rounds 5] [--batch 8] [--image 224] [--threads 2] [--json FILE]
+"""
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+GEMMS = ["1576x768x768", "1576x576x192", "1576x192x192", "1576x768x192", "1576x192x768"]
+ITEMS = {"inference": "none", "lora": "lora[r=8,dropout=0]", "full": "full", "linear": "linear"}
+
+
+def last_json(command, env=None):
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    if done.returncode:
+        sys.exit(f"compare: {' '.join(map(str, command))} failed:\n{done.stderr}")
+    return json.loads(done.stdout)
+
+
+def ours(args, name, *arguments):
+    launcher = ROOT / "build/vulkan/bin/with-vk"
+    command = [str(launcher)] if launcher.exists() and not args.no_launcher else []
+    return last_json(command + [str(args.build / "bin" / name), *arguments])
+
+
+def torch(args, item=None, gemm=""):
+    command = [sys.executable, str(ROOT / "tests/bench/torch_vit.py"), "--image", str(args.image), "--batch",
+               str(args.batch), "--threads", str(args.threads), "--runs", "5", "--items", item or "", "--gemm", gemm]
+    return last_json(command)
+
+
+def find_number(tree, *words):
+    """The first number in a JSON tree whose key holds all the words."""
+    for key, value in tree.items():
+        if isinstance(value, (int, float)) and all(w in key for w in words):
+            return value
+        if isinstance(value, dict):
+            found = find_number(value, *words)
+            if found is not None:
+                return found
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release")
+    for name, value in (("rounds", 5), ("batch", 8), ("image", 224), ("threads", 2)):
+        parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--json")
+    parser.add_argument("--no-launcher", action="store_true", help="use the machine's own Vulkan driver")
+    parser.add_argument("--items", default=",".join(ITEMS))
+    args = parser.parse_args()
+    rows = {}
+    load = [os.getloadavg()[0]]
+
+    def add(name, unit, mine, theirs, my_memory=None, their_memory=None):
+        row = rows.setdefault(name, {"unit": unit, "vitro": [], "torch": [], "vitro_mib": 0, "torch_mib": 0})
+        row["vitro"].append(mine)
+        row["torch"].append(theirs)
+        row["vitro_mib"] = max(row["vitro_mib"], my_memory or 0)
+        row["torch_mib"] = max(row["torch_mib"], their_memory or 0)
+
+    for _ in range(args.rounds):
+        mine = ours(args, "bench_gemm", *GEMMS)
+        theirs = torch(args, gemm=",".join(GEMMS))
+        device = mine["device"]
+        for shape in GEMMS:
+            peer = theirs["gemm"][shape]
+            add(f"GEMM {shape}", "GFLOP/s", mine["gemm"][shape]["gflops_median"],
+                peer if isinstance(peer, (int, float)) else find_number(peer, "median"))
+        for item in args.items.split(","):
+            mine = ours(args, "bench_vit", "--method", ITEMS[item], "--batch", str(args.batch), "--image",
+                        str(args.image), "--repeat", "7")
+            peer = torch(args, item=item)
+            add(f"ViT-Ti {item}", "images/s", mine["images_per_second_median"], find_number(peer, "images", "median"),
+                mine["peak_rss_mib"], find_number(peer, "rss") or find_number(peer, "mib"))
+    load.append(os.getloadavg()[0])
+
+    print(f"{device}; {args.threads} threads; load {load[0]:.1f} before, {load[1]:.1f} after; {args.rounds} rounds")
+    print(f"{'':22} {'unit':9} {'vitro':>8} {'torch':>8} {'ratio':>6}   {'best of each':>17}   {'peak MiB':>12}")
+    for name, row in rows.items():
+        a, b = statistics.median(row["vitro"]), statistics.median(row["torch"])
+        ratio = statistics.median(x / y for x, y in zip(row["vitro"], row["torch"]))
+        memory = f"{row['vitro_mib']:5.0f} {row['torch_mib']:6.0f}" if row["vitro_mib"] else ""
+        print(f"{name:22} {row['unit']:9} {a:8.1f} {b:8.1f} {ratio:6.2f}   {max(row['vitro']):8.1f} "
+              f"{max(row['torch']):8.1f}   {memory:>12}")
+        row["ratio"] = ratio
+    if args.json:
+        pathlib.Path(args.json).write_text(json.dumps({"device": device, "load": load, "rows": rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
