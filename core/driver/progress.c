@@ -76,8 +76,11 @@ static void draw(const struct progress *p, const char *note)
         if (p->unit)
             snprintf(rate, sizeof rate, "  %.0f %s/s", gained / spent, p->unit);
     }
-    snprintf(line, sizeof line, "%s [%s] %3.0f %%%s%s%s%s", p->label, bar, floor(share * 100), rate, left,
-             *note ? "  " : "", note);
+    if (p->total > 0)
+        snprintf(line, sizeof line, "%s [%s] %3.0f %%%s%s%s%s", p->label, bar, floor(share * 100), rate, left,
+                 *note ? "  " : "", note);
+    else
+        snprintf(line, sizeof line, "%s ... %s", p->label, note);
     int width = terminal_width() - 1, used = text_width(line);
     fprintf(stderr, "\r%.*s\033[K", used > width ? width : (int)strlen(line), line);
     fflush(stderr);

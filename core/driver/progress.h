@@ -14,6 +14,7 @@ struct progress {
     int shown;           /* stderr is a terminal */
 };
 
+/* Without a total (0) only label and note are shown. */
 void progress_begin(struct progress *p, const char *label, const char *unit, double total);
 /* `note` is shown behind the bar: "loss 1.23"; may be "". */
 void progress_show(struct progress *p, double done, const char *note);

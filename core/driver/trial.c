@@ -126,6 +126,15 @@ int trial_accuracy(struct trial *t, const struct settings *s, enum pack_split sp
     return rc;
 }
 
+int trial_evaluate(struct trial *t, const struct settings *s, enum pack_split split, struct accuracy *out)
+{
+    struct progress bar;
+    progress_begin(&bar, "evaluating", NULL, 0);
+    int rc = trial_accuracy(t, s, split, out);
+    progress_end(&bar);
+    return rc;
+}
+
 static int set_whole(struct json *notes, const char *key, int number)
 {
     char text[24];

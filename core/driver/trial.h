@@ -50,6 +50,8 @@ struct accuracy {
     double seconds;
 };
 int trial_accuracy(struct trial *t, const struct settings *s, enum pack_split split, struct accuracy *out);
+/* The same with a word on the terminal meanwhile. */
+int trial_evaluate(struct trial *t, const struct settings *s, enum pack_split split, struct accuracy *out);
 
 /* What the method was trained by and on: method_file.h's notes. */
 int trial_notes(struct json **out, const struct trial *t, const struct settings *s);

@@ -74,7 +74,7 @@ static int evaluate(const struct settings *s, const struct method_file *f)
     struct json *document = json_object();
     int rc;
     TRY_OUT(f ? open_trained(&t, &machine, s, f, &pack) : open_model_alone(&t, &machine, s, &pack));
-    TRY_OUT(trial_accuracy(&t, s, s->split ? PACK_TEST : PACK_VAL, &accuracy));
+    TRY_OUT(trial_evaluate(&t, s, s->split ? PACK_TEST : PACK_VAL, &accuracy));
     TRY_OUT(machine_check(&machine));
     TRY_OUT(describe(document, &t, s, &accuracy));
     if (s->json)

@@ -149,7 +149,7 @@ static int run(const struct settings *s)
     TRY_OUT(train(&t, s, &result));
     TRY_OUT(take_weights(&t));
     TRY_OUT(vit_save(t.vit, s->save, 1));
-    TRY_OUT(trial_accuracy(&t, s, PACK_VAL, &accuracy));
+    TRY_OUT(trial_evaluate(&t, s, PACK_VAL, &accuracy));
     TRY_OUT(machine_check(&machine));
     TRY_OUT(describe(document, &t, s, &result, &accuracy));
     if (s->json)

@@ -95,7 +95,7 @@ static int run(const struct settings *s)
         recipe_check(&s->recipe, pack_images(pack, s->training_split ? PACK_TRAINVAL : PACK_TRAIN).count));
     TRY_OUT(trial_start(&t, s, pack));
     TRY_OUT(train(&t, s, &result));
-    TRY_OUT(trial_accuracy(&t, s, against, &accuracy));
+    TRY_OUT(trial_evaluate(&t, s, against, &accuracy));
     TRY_OUT(machine_check(&machine));
     TRY_OUT(describe(document, &t, s, &result, &accuracy, against));
     if (s->json)
