@@ -83,6 +83,17 @@ CASE(layernorm_back)
 }
 CASE(layernorm_back_odd) { OUT(tape_layernorm_back(n->tape, IN(3, 5, 83), IN(83), IN(3, 5, 83), 1e-6f)); }
 
+CASE(layernorm_back_sum)
+{
+    value x = IN(3, 5, 83), d = tape_layernorm_back(n->tape, x, IN(83), IN(3, 5, 83), 1e-6f);
+    OUT(tape_add(n->tape, x, d));
+}
+CASE(normalize_back_sum)
+{
+    value d = tape_normalize_back(n->tape, IN(5, 50), IN(5, 50), 1e-6f);
+    OUT(tape_add(n->tape, d, IN(5, 50)));
+}
+
 static void product(struct check_net *n, struct shape a, struct shape b, int a_t, int b_t)
 {
     OUT(tape_matmul(n->tape, check_input(n, a), check_input(n, b), a_t, b_t));
@@ -214,6 +225,8 @@ const struct check_case check_cases[] = {
     {"layernorm 83", ROWS, layernorm_odd},
     {"layernorm backward 1576x192", ROWS, layernorm_back},
     {"layernorm backward 83", ROWS, layernorm_back_odd},
+    {"layernorm backward + residual", ROWS, layernorm_back_sum},
+    {"normalize backward + residual", ROWS, normalize_back_sum},
     {"matmul nn 197x576x192", PRODUCT, matmul_nn},
     {"matmul nt 197x576x192", PRODUCT, matmul_nt},
     {"matmul tn 192x576x1576", PRODUCT, matmul_tn},

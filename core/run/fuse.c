@@ -1,6 +1,6 @@
 /* fuse.c - finds what a matrix product's epilogue can take over: a scale, a bias, an activation (keeping
  * the value before it when the backward pass wants it), the derivative of one, and a sum with another
- * tensor. */
+ * tensor; and the sums that a normalisation's gradient ends in. */
 #include "program.h"
 
 #include "error.h"
@@ -10,9 +10,9 @@ struct use { /* of a root by live values */
     value first;
 };
 
-/* An operand of `n` other than `of` (both as roots), or 0. */
-static value other_operand(const struct program *p, const struct node *n, value of)
+value other_operand(const struct program *p, value v, value of)
 {
+    const struct node *n = tape_node(p->tape, v);
     value a = program_root(p, n->in[0]), b = program_root(p, n->in[1]);
     return a == of && b != of ? b : b == of && a != of ? a : 0;
 }
@@ -40,7 +40,7 @@ static int take(const struct program *p, struct fusion *f, value at, value u, in
 {
     const struct node *n = tape_node(p->tape, u);
     int plain = !f->bias && !f->activation && !f->back && !f->residual;
-    value other = op_arity[n->op] == 2 ? other_operand(p, n, at) : 0;
+    value other = op_arity[n->op] == 2 ? other_operand(p, u, at) : 0;
     if (f->residual || !same_count(p, at, u))
         return 0;
     if (n->op == OP_UNARY && !f->activation && !f->back) {
@@ -91,6 +91,19 @@ static void follow(struct program *p, const struct use *uses, value v)
     p->fusions[at] = f;
 }
 
+/* A gradient that passes a normalisation meets the residual branch's: the kernel adds it. */
+static void follow_norm_back(struct program *p, const struct use *uses, value v)
+{
+    value u = uses[v].first;
+    if (!u || uses[v].count > 1 || p->absorbed[u] || p->fusions[u].product || p->norm_back[u])
+        return;
+    value other = tape_node(p->tape, u)->op == OP_ADD ? other_operand(p, u, v) : 0;
+    if (!other || !same_count(p, v, u) || !same_count(p, other, u))
+        return;
+    p->norm_back[u] = v;
+    p->absorbed[v] = 1;
+}
+
 static void count_uses(struct program *p, struct use *uses, const value *roots, size_t count)
 {
     for (value v = 1; v < tape_size(p->tape); v++) {
@@ -118,4 +131,9 @@ void fuse_epilogues(struct program *p, const value *roots, size_t count)
     for (value v = 1; v < tape_size(p->tape); v++)
         if (p->live[v] && tape_node(p->tape, v)->op == OP_MATMUL)
             follow(p, uses, v);
+    for (value v = 1; v < tape_size(p->tape); v++) {
+        enum op op = tape_node(p->tape, v)->op;
+        if (p->live[v] && (op == OP_LAYERNORM_BACK || op == OP_NORMALIZE_BACK))
+            follow_norm_back(p, uses, v);
+    }
 }

@@ -57,16 +57,23 @@ static void emit_norm(struct program *p, value v, const struct node *n, value w,
     work->constant_count = 1;
 }
 
-static void emit_norm_back(struct program *p, value v, const struct node *n, value w, value d_y)
+/* v = the gradient that node n stands for, plus `add` when there is one */
+static void emit_norm_back(struct program *p, value v, const struct node *n, value add)
 {
+    value w = n->op == OP_LAYERNORM_BACK ? n->in[1] : 0, d_y = n->in[w ? 2 : 1];
     struct push_layernorm_back push = {.rows = row_count(n->shape), .n = row_length(n->shape),
                                        .eps = n->attr.norm.eps};
     const struct ref refs[] = {program_value(p, n->in[0]), w ? program_value(p, w) : (struct ref){0},
-                               program_value(p, d_y), (struct ref){0}, program_value(p, v)};
+                               program_value(p, d_y), add ? program_value(p, add) : (struct ref){0}, program_value(p, v)};
     struct work *work = emit_rows(p, SHADER_LAYERNORM_BACK, &push, sizeof push, refs, 5, n->shape);
     work->constants[0] = w != 0;
-    work->constants[1] = 0;
+    work->constants[1] = add != 0;
     work->constant_count = 2;
+}
+
+void lower_norm_back_sum(struct program *p, value sum, value back)
+{
+    emit_norm_back(p, sum, tape_node(p->tape, back), other_operand(p, sum, back));
 }
 
 void lower_normalize(struct program *p, value v, const struct node *n)
@@ -76,7 +83,7 @@ void lower_normalize(struct program *p, value v, const struct node *n)
 
 void lower_normalize_back(struct program *p, value v, const struct node *n)
 {
-    emit_norm_back(p, v, n, 0, n->in[1]);
+    emit_norm_back(p, v, n, 0);
 }
 
 void lower_layernorm(struct program *p, value v, const struct node *n)
@@ -86,7 +93,7 @@ void lower_layernorm(struct program *p, value v, const struct node *n)
 
 void lower_layernorm_back(struct program *p, value v, const struct node *n)
 {
-    emit_norm_back(p, v, n, n->in[1], n->in[2]);
+    emit_norm_back(p, v, n, 0);
 }
 
 static void emit_cross_entropy(struct program *p, value v, const struct node *n, value d_loss)

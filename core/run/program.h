@@ -68,6 +68,7 @@ struct program {
     uint32_t *slot_of;                         /* per value; 0: none yet */
     value *lse_of;                             /* per value: the live log-sum-exp of a qkv */
     struct fusion *fusions;                    /* per value: where an epilogue ends */
+    value *norm_back;                          /* per sum: the normalisation's gradient that it adds to */
     struct slot *slots;
     uint32_t slot_count, slot_room;
     struct work *works;
@@ -126,8 +127,12 @@ void map_emit(struct program *p, const struct map_work *m);
 #include "ops.def"
 #undef OP
 void lower_gemm(struct program *p, value out, const struct fusion *f);
+void lower_norm_back_sum(struct program *p, value sum, value back);
 
-/* Finds the epilogues: fills p->fusions and p->absorbed; the roots stay. */
+/* The operand of a two-operand value that is not `of`, as a root; 0 when both are or neither is. */
+value other_operand(const struct program *p, value v, value of);
+
+/* Finds what kernels take over: fills p->fusions, p->norm_back and p->absorbed; the roots stay. */
 void fuse_epilogues(struct program *p, const value *roots, size_t count);
 
 #endif

@@ -66,8 +66,9 @@ static int program_begin(struct program *p, const struct run_spec *s)
     p->slot_of = arena_alloc(&p->arena, n, sizeof *p->slot_of);
     p->lse_of = arena_alloc(&p->arena, n, sizeof *p->lse_of);
     p->fusions = arena_alloc(&p->arena, n, sizeof *p->fusions);
+    p->norm_back = arena_alloc(&p->arena, n, sizeof *p->norm_back);
     value *roots = arena_alloc(&p->arena, s->log_count + s->gradient_count + 1, sizeof *roots);
-    if (!p->live || !p->constant || !p->absorbed || !p->slot_of || !p->lse_of || !p->fusions || !roots)
+    if (!p->live || !p->constant || !p->absorbed || !p->slot_of || !p->lse_of || !p->fusions || !p->norm_back || !roots)
         return ERR_MEMORY;
     size_t count = gather_roots(s, roots);
     for (size_t i = 0; i < count; i++)
@@ -184,6 +185,8 @@ static void lower_values(struct program *p)
         p->now = v;
         if (p->fusions[v].product)
             lower_gemm(p, v, &p->fusions[v]);
+        else if (p->norm_back[v])
+            lower_norm_back_sum(p, v, p->norm_back[v]);
         else
             lowerings[tape_node(p->tape, v)->op](p, v, tape_node(p->tape, v));
     }
