@@ -263,6 +263,7 @@ static void preset(struct settings *s)
 {
     s->tasks = "textures,cells,count";
     s->images = 500;
+    s->recipe.batch = 32;
     s->recipe.epochs = 8;
     s->recipe.warmup = 1;
     s->recipe.schedule = SCHEDULE_PLAIN;

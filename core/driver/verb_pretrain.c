@@ -114,18 +114,20 @@ static int describe(struct json *j, const struct trial *t, const struct settings
     return json_take(j, "recipe", recipe_json(&s->recipe));
 }
 
+/* How the bundled model was made. */
 static void preset(struct settings *s)
 {
-    s->image = 64;
+    s->image = 32;
     s->patch = 8;
     s->dim = 128;
     s->depth = 5;
     s->heads = 4;
-    s->images = 40000;
-    s->recipe.epochs = 20;
+    s->hidden = 480; /* 0.99 million parameters in all */
+    s->images = 100000;
+    s->recipe.epochs = 5;
     s->recipe.warmup = 1;
     s->recipe.batch = 128;
-    s->recipe.lr = 1e-3f;
+    s->recipe.lr = 1.5e-3f;
     s->recipe.decay = 0.05f;
     s->recipe.drop_path = 0;
     s->recipe.schedule = SCHEDULE_PLAIN;
@@ -193,7 +195,7 @@ const struct verb verb_pretrain = {
         "weights, and writes it in half precision under timm's names. The model bundled with the program was "
         "made so. It is a stand-in for real weights, small enough for a test.",
     .examples = {"vitro pretrain --save assets/vitro-micro.safetensors",
-                 "vitro pretrain --save tiny.safetensors --images 2000 --epochs 2 --dim 64 --depth 2"},
+                 "vitro pretrain --save tiny.safetensors --images 2000 --dim 64 --hidden 256 --depth 2"},
     .groups = groups,
     .preset = preset,
     .run = run,

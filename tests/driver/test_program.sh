@@ -175,7 +175,7 @@ no_device_is_one_sentence() {
 
 # --- work
 
-shapes=(--image 32 --dim 64 --depth 1 --heads 2 --images 64 --epochs 1 --warmup 0 --batch 32)
+shapes=(--image 32 --dim 64 --hidden 128 --depth 1 --heads 2 --images 64 --epochs 1 --warmup 0 --batch 32)
 quick=(--model tiny.safetensors --method 'lora[r=2]' --epochs 2 --warmup 0 --batch 8)
 
 a_small_model_is_made() {
@@ -245,7 +245,7 @@ interrupt() { # SIGNAL
     rm -f long.ck
     ${launcher:+"$launcher"} "$program" train "${long[@]}" >out 2>err </dev/null & # itself, not a shell around it
     local pid=$! first="" wait
-    for wait in {1..600}; do
+    for wait in {1..3000}; do
         [ ! -e long.ck ] || first=${first:-$(stat -c %i long.ck)}
         [ -z "$first" ] || [ "$(stat -c %i long.ck 2>/dev/null || echo "$first")" = "$first" ] || break
         sleep 0.02
@@ -253,7 +253,7 @@ interrupt() { # SIGNAL
     kill -s "$1" "$pid"
     wait "$pid"
     status=$?
-    [ "$wait" -lt 600 ] || { echo "there was no checkpoint" && return 1; }
+    [ "$wait" -lt 3000 ] || { echo "there was no checkpoint" && return 1; }
 }
 
 a_killed_training_goes_on_to_the_same_bytes() {
