@@ -69,14 +69,11 @@ void lower_attention(struct program *p, value v, const struct node *n)
     emit_forward(p, n, program_value(p, v), sums);
 }
 
-/* Written along with the attention of the same operand, when that is wanted too. */
+/* Written along with the attention of the same operand, when that is wanted too and came first. */
 void lower_attention_lse(struct program *p, value v, const struct node *n)
 {
-    for (value a = 1; a < tape_size(p->tape); a++) {
-        const struct node *other = tape_node(p->tape, a);
-        if (p->live[a] && other->op == OP_ATTENTION && other->in[0] == n->in[0])
-            return;
-    }
+    if (p->slot_of[v])
+        return;
     struct sizes z = sizes_of(p, n);
     emit_forward(p, n, scratch(p, "attention", (uint64_t)z.batch * z.tokens * z.heads * z.width), program_value(p, v));
 }

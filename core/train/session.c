@@ -1,6 +1,7 @@
 /* session.c - see session.h: creation, programs, evaluation. */
 #include "session.h"
 
+#include "clock.h"
 #include "error.h"
 #include "memory.h"
 #include "run.h"
@@ -8,7 +9,6 @@
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 static int fill_bank(struct session *s)
 {
@@ -148,13 +148,6 @@ out:
     return rc;
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Rows 0 .. count - 1 in order, the last batch filled up with padding. */
 static int32_t *rows_in_order(uint32_t count, uint32_t entries)
 {
@@ -197,11 +190,11 @@ int session_logits(struct session *s, const struct images *images, uint32_t batc
         goto out;
     }
     TRY_OUT(run_begin(run, &(struct run_series){.steps = steps, .order = order}));
-    double start = now();
+    double start = clock_seconds();
     TRY_OUT(run_go(run, steps));
     TRY_OUT(run_wait(run, 0));
     if (seconds)
-        *seconds = now() - start;
+        *seconds = clock_seconds() - start;
     TRY_OUT(run_log(run, 0, 0, steps, padded));
     memcpy(logits, padded, images->count * classes * sizeof *logits);
 out:

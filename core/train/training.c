@@ -2,6 +2,7 @@
 #include "session.h"
 
 #include "checkpoint.h"
+#include "clock.h"
 #include "error.h"
 #include "file.h"
 #include "memory.h"
@@ -10,7 +11,6 @@
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 struct training {
     struct session *session;
@@ -24,18 +24,11 @@ struct training {
     uint32_t counted;     /* steps that `seconds` covers */
 };
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static int report(struct training *t, uint32_t submitted)
 {
     if (!t->spec->report)
         return 0;
-    double seconds = now() - t->started;
+    double seconds = clock_seconds() - t->started;
     uint32_t fresh = submitted - (t->at.step - t->counted);
     struct train_progress p = {
         .epoch = (int32_t)(submitted / t->steps_an_epoch), .epochs = t->spec->recipe.epochs,
@@ -133,7 +126,7 @@ int session_train(struct session *s, const struct train_spec *spec, struct train
     int rc;
     struct feed feed = {0};
     struct training t = {.session = s, .spec = spec};
-    double start = now();
+    double start = clock_seconds();
     *result = (struct train_result){0};
     TRY_OUT(training_begin(&t));
     result->resumed = t.at.step;
@@ -142,14 +135,14 @@ int session_train(struct session *s, const struct train_spec *spec, struct train
     TRY_OUT(session_program(s, &(struct program_spec){.feed = &feed, .batch = (uint32_t)spec->recipe.batch,
                                                       .series = t.steps_an_epoch, .recipe = &spec->recipe,
                                                       .update = 1}, &t.run));
-    t.started = now();
+    t.started = clock_seconds();
     result->compile_seconds = t.started - start;
     for (int32_t e = (int32_t)(t.at.step / t.steps_an_epoch); e < spec->recipe.epochs; e++)
         TRY_OUT(run_epoch(&t, e));
     if (isnan(t.epoch_loss)) /* resumed at the very end */
         TRY_OUT(check_losses(&t, spec->recipe.epochs - 1));
 out:
-    result->seconds = t.started > 0 ? now() - t.started : 0;
+    result->seconds = t.started > 0 ? clock_seconds() - t.started : 0;
     result->steps = t.at.step;
     result->last_loss = (float)t.epoch_loss;
     result->images_a_second = result->seconds > 0 ? t.counted * (double)spec->recipe.batch / result->seconds : 0;
