@@ -1,40 +1,12 @@
 /* test_plugin_golden.c - logits, loss and every gradient of each shipped method against PyTorch's
  * (reference/make_methods_golden.py). */
+#include "goldens.h"
 #include "tiny.h"
 
 #include "safetensors.h"
 
 /* The file is float32 of a float64 computation: 1e-7 relative; a wrong formula is off by percents. */
 static const double TOLERANCE = 1e-4;
-
-static const struct golden {
-    const char *key, *text;
-} goldens[] = {
-    {"linear", "linear"},
-    {"full", "full"},
-    {"bitfit", "bitfit"},
-    {"lora", "lora[r=4,alpha=6,dropout=0]"},
-    {"ssf", "ssf"},
-    {"vpt_deep", "vpt[prompts=5,dropout=0]"},
-    {"vpt_propagate", "vpt[prompts=5,mode=shallow,dropout=0]"},
-    {"vpt_first_block", "vpt[prompts=5,mode=first_block,dropout=0]"},
-    {"adaptformer", "adaptformer[r=5,scale=0.4,dropout=0]"},
-};
-
-/* "lora/1/b" is "lora/<what>/b/1" in the file, "ssf/scale.NORM" is "ssf/<what>/scale.NORM", and a
- * backbone tensor has its own name. */
-static void golden_name(const char *key, const char *what, const struct tensor *t, char *out, size_t size)
-{
-    const char *last = strrchr(t->name, '/');
-    if (t->owner < 0 && !strcmp(what, "param"))
-        snprintf(out, size, "model/%s", t->name);
-    else if (t->owner < 0)
-        snprintf(out, size, "%s/%s/%s", key, what, t->name);
-    else if (t->block < 0)
-        snprintf(out, size, "%s/%s/%s", key, what, last + 1);
-    else
-        snprintf(out, size, "%s/%s/%s/%d", key, what, last + 1, t->block);
-}
 
 static double *read_as_double(const struct safetensors *f, const char *name, int64_t count)
 {
