@@ -19,7 +19,7 @@ enum { ENTRY_LIMIT = 64, TASK_LIMIT = 8, ENTRY_TEXT = 160, TEST_IMAGES = 500 };
 static const struct {
     const char *plugin;
     float rate;
-} rates[] = {{"linear", 1e-2f}, {"bitfit", 5e-3f}, {"full", 5e-4f}, {"ssf", 5e-3f}, {"vpt", 1e-2f}};
+} rates[] = {{"linear", 2e-2f}, {"vpt", 2e-2f}, {"bitfit", 1e-2f}, {"ssf", 1e-2f}, {"full", 1e-3f}};
 
 struct entry { /* a row of the table */
     char method[ENTRY_TEXT];
@@ -264,6 +264,7 @@ static void preset(struct settings *s)
     s->tasks = "textures,cells,count";
     s->images = 500;
     s->recipe.batch = 32;
+    s->recipe.lr = 5e-3f;
     s->recipe.epochs = 8;
     s->recipe.warmup = 1;
     s->recipe.schedule = SCHEDULE_PLAIN;
