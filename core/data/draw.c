@@ -116,7 +116,7 @@ static void span(const struct canvas *c, float centre, float reach, int *first, 
     *end = high > (float)c->size ? c->size : high < 0 ? 0 : (int)high;
 }
 
-void draw_shape(struct canvas *c, enum shape shape, const struct pose *pose, const struct paint *p)
+void draw_shape(struct canvas *c, enum figure shape, const struct pose *pose, const struct paint *p)
 {
     int x0, x1, y0, y1;
     float cosine = draw_cosine(pose->turns), sine = draw_sine(pose->turns), width = 1.0f / (float)c->size;

@@ -90,7 +90,7 @@ void draw_fill(struct canvas *c, struct rng *r, const struct paint *p, float lig
     X(HOURGLASS)       \
     X(TRAPEZOID)       \
     X(BAR)
-enum shape {
+enum figure {
 #define X(NAME) SHAPE_##NAME,
     DRAW_SHAPES(X)
 #undef X
@@ -102,7 +102,7 @@ enum shape {
 struct pose {
     float x, y, radius, turns, slimness;
 };
-void draw_shape(struct canvas *c, enum shape shape, const struct pose *pose, const struct paint *p);
+void draw_shape(struct canvas *c, enum figure shape, const struct pose *pose, const struct paint *p);
 
 /* A stroke with round ends. */
 void draw_line(struct canvas *c, float x0, float y0, float x1, float y1, float width, struct colour colour);

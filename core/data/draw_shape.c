@@ -77,7 +77,7 @@ static const struct {
 };
 
 /* The nearest edge, and the sign by counting edges to the right (even and odd). */
-static float polygon_distance(enum shape shape, float x, float y)
+static float polygon_distance(enum figure shape, float x, float y)
 {
     int count = polygons[shape].count, inside = 0;
     float nearest = 1e9f;
@@ -99,7 +99,7 @@ static float larger(float a, float b)
     return a > b ? a : b;
 }
 
-float shape_distance(enum shape shape, float x, float y)
+float shape_distance(enum figure shape, float x, float y)
 {
     if (polygons[shape].count)
         return polygon_distance(shape, x, y);

@@ -5,6 +5,6 @@
 #include "draw.h"
 
 /* Negative inside. The shape fits the circle of radius 1 around (0, 0). */
-float shape_distance(enum shape shape, float x, float y);
+float shape_distance(enum figure shape, float x, float y);
 
 #endif

@@ -19,7 +19,7 @@ static void texture_scene(struct canvas *c, struct rng *r, int value)
 
 static void shape_scene(struct canvas *c, struct rng *r, int value)
 {
-    static const enum shape shapes[VALUES] = {SHAPE_DISC,    SHAPE_HALF, SHAPE_ELL,   SHAPE_TEE,
+    static const enum figure shapes[VALUES] = {SHAPE_DISC,    SHAPE_HALF, SHAPE_ELL,   SHAPE_TEE,
                                               SHAPE_CHEVRON, SHAPE_BOLT, SHAPE_SPARK, SHAPE_TRAPEZOID};
     struct colour ink, ground = scene_colours(c, r, &ink);
     enum texture_family coat = draw_chance(r, 0.5f) ? TEXTURE_CLOUDS : TEXTURE_HATCH;
@@ -36,12 +36,12 @@ static void shape_scene(struct canvas *c, struct rng *r, int value)
 /* 3 to 10 like things: one or two are the other scenes' business. */
 static void number_scene(struct canvas *c, struct rng *r, int value)
 {
-    static const enum shape shapes[] = {SHAPE_HEXAGON, SHAPE_CROSS, SHAPE_TRAPEZOID, SHAPE_SPARK, SHAPE_ELL};
+    static const enum figure shapes[] = {SHAPE_HEXAGON, SHAPE_CROSS, SHAPE_TRAPEZOID, SHAPE_SPARK, SHAPE_ELL};
     struct place places[VALUES + 2];
     struct paint p = {0};
     scene_colours(c, r, &p.a);
     scene_places(r, places, value + 3, 0.26f, 0.11f);
-    enum shape shape = PICK(r, shapes);
+    enum figure shape = PICK(r, shapes);
     float radius = draw_uniform(r, 0.075f, 0.11f);
     for (int i = 0; i < value + 3; i++) {
         struct pose pose = scene_pose(r, places[i], radius);
@@ -87,14 +87,14 @@ static void direction_scene(struct canvas *c, struct rng *r, int value)
 /* Two like marks, in eight ranges of distance. */
 static void distance_scene(struct canvas *c, struct rng *r, int value)
 {
-    static const enum shape shapes[] = {SHAPE_CROSS, SHAPE_TRAPEZOID, SHAPE_HEXAGON};
+    static const enum figure shapes[] = {SHAPE_CROSS, SHAPE_TRAPEZOID, SHAPE_HEXAGON};
     struct place pair[2];
     struct paint p = {0};
     struct colour ground = scene_colours(c, r, &p.a);
     scene_strokes(c, r, 1, ground);
     float distance = scene_bin(r, value, VALUES, 0.15f, 0.85f), turns = draw_uniform(r, 0, 1);
     scene_pair(r, distance, turns, 0.08f, pair);
-    enum shape shape = PICK(r, shapes);
+    enum figure shape = PICK(r, shapes);
     float radius = draw_uniform(r, 0.07f, 0.11f);
     for (int i = 0; i < 2; i++) {
         struct pose pose = scene_pose(r, pair[i], radius);
@@ -105,7 +105,7 @@ static void distance_scene(struct canvas *c, struct rng *r, int value)
 /* One thing in one of the eight outer ninths of the picture. */
 static void place_scene(struct canvas *c, struct rng *r, int value)
 {
-    static const enum shape shapes[] = {SHAPE_CHEVRON, SHAPE_TEE, SHAPE_HALF};
+    static const enum figure shapes[] = {SHAPE_CHEVRON, SHAPE_TEE, SHAPE_HALF};
     struct paint p = {0};
     struct colour ground = scene_colours(c, r, &p.a);
     scene_strokes(c, r, 1, ground);
@@ -113,7 +113,7 @@ static void place_scene(struct canvas *c, struct rng *r, int value)
     struct place at = scene_place(r, 0.2f, 0.8f); /* in the ninth */
     at.x = ((float)(ninth % 3) + at.x) / 3;
     at.y = ((float)(ninth / 3) + at.y) / 3;
-    enum shape shape = PICK(r, shapes);
+    enum figure shape = PICK(r, shapes);
     float radius = draw_uniform(r, 0.1f, 0.16f);
     struct pose pose = scene_pose(r, at, radius);
     draw_shape(c, shape, &pose, &p);

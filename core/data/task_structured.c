@@ -6,13 +6,13 @@ enum { COUNT_CLASSES = 8, TURN_CLASSES = 8, DISTANCE_CLASSES = 6 };
 /* 1 to 8 things of mixed form and size. */
 void task_count(struct canvas *c, struct rng *r, int label)
 {
-    static const enum shape shapes[] = {SHAPE_DISC, SHAPE_SQUARE, SHAPE_TRIANGLE, SHAPE_STAR, SHAPE_RING};
+    static const enum figure shapes[] = {SHAPE_DISC, SHAPE_SQUARE, SHAPE_TRIANGLE, SHAPE_STAR, SHAPE_RING};
     struct place places[COUNT_CLASSES];
     struct colour ink, ground = scene_colours(c, r, &ink);
     scene_places(r, places, label + 1, 0.26f, 0.11f);
     for (int i = 0; i <= label; i++) {
         float radius = draw_uniform(r, 0.07f, 0.115f);
-        enum shape shape = PICK(r, shapes);
+        enum figure shape = PICK(r, shapes);
         struct pose pose = scene_pose(r, places[i], radius);
         struct paint p = {.a = scene_shade(r, ink, ground, 0.25f)};
         draw_shape(c, shape, &pose, &p);
@@ -47,14 +47,14 @@ void task_orientation(struct canvas *c, struct rng *r, int label)
 /* Two like marks, in six ranges of distance from 0.14 to 0.8 of the picture's side. */
 void task_distance(struct canvas *c, struct rng *r, int label)
 {
-    static const enum shape shapes[] = {SHAPE_DISC, SHAPE_STAR, SHAPE_RING};
+    static const enum figure shapes[] = {SHAPE_DISC, SHAPE_STAR, SHAPE_RING};
     struct place pair[2];
     struct paint p = {0};
     struct colour ground = scene_colours(c, r, &p.a);
     scene_strokes(c, r, 3, ground);
     float distance = scene_bin(r, label, DISTANCE_CLASSES, 0.14f, 0.8f), turns = draw_uniform(r, 0, 1);
     scene_pair(r, distance, turns, 0.08f, pair);
-    enum shape shape = PICK(r, shapes);
+    enum figure shape = PICK(r, shapes);
     float radius = draw_uniform(r, 0.06f, 0.09f);
     for (int i = 0; i < 2; i++) {
         struct pose pose = scene_pose(r, pair[i], radius);

@@ -80,7 +80,5 @@ void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Writes the number to text as briefly as reads back the same float; returns text. */
 enum { NUMBER_TEXT = 32 };
 const char *float_text(float number, char text[NUMBER_TEXT]);
-/* Seconds of a clock that only goes forward. */
-double now(void);
 
 #endif

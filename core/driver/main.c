@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 const struct verb *const verbs[] = {
 #define X(name) &verb_##name,
@@ -39,13 +38,6 @@ const char *float_text(float number, char text[NUMBER_TEXT])
             break;
     }
     return text;
-}
-
-double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static int find_verb(const struct verb **out, const char *name)

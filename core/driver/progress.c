@@ -1,6 +1,7 @@
 /* progress.c - see progress.h. */
 #include "progress.h"
 
+#include "clock.h"
 #include "driver.h"
 #include "table.h"
 
@@ -44,7 +45,7 @@ static int terminal_width(void)
 void progress_begin(struct progress *p, const char *label, const char *unit, double total)
 {
     const char *terminal = getenv("TERM");
-    *p = (struct progress){.unit = unit, .total = total, .began = now()};
+    *p = (struct progress){.unit = unit, .total = total, .began = clock_seconds()};
     snprintf(p->label, sizeof p->label, "%s", label);
     p->shown = isatty(STDERR_FILENO) && !(terminal && strcmp(terminal, "dumb") == 0);
     progress_show(p, 0, "");
@@ -89,9 +90,9 @@ static void draw(const struct progress *p, const char *note)
 void progress_show(struct progress *p, double done, const char *note)
 {
     p->done = done;
-    if (!p->shown || (p->drawn > 0 && now() - p->drawn < redraw_seconds))
+    if (!p->shown || (p->drawn > 0 && clock_seconds() - p->drawn < redraw_seconds))
         return;
-    p->drawn = now();
+    p->drawn = clock_seconds();
     draw(p, note);
 }
 

@@ -9,7 +9,7 @@ struct progress {
     char label[64];
     const char *unit; /* "images"; NULL: no rate is shown */
     double total, done;
-    double began, drawn; /* of now() */
+    double began, drawn; /* of clock_seconds() */
     double began_at;     /* of done, when the rate began to count */
     int shown;           /* stderr is a terminal */
 };
