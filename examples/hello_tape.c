@@ -33,7 +33,8 @@ static int hello(struct engine *engine)
     value w = tape_leaf(t, LEAF_TRAINABLE, SHAPE(OUT, IN), 0, "W");
     value b = tape_leaf(t, LEAF_TRAINABLE, SHAPE(OUT), 1, "b");
     value y = tape_unary(t, tape_add(t, tape_matmul(t, x, w, 0, 1), b), UNARY_GELU);
-    value loss = tape_affine(t, tape_sum(t, tape_reshape(t, y, SHAPE(ROWS * OUT)), 1), 1.0f / (ROWS * OUT), 0);
+    value loss =
+        tape_affine(t, tape_sum(t, tape_reshape(t, y, SHAPE(ROWS * OUT)), 1), 1.0f / (ROWS * OUT), 0);
 
     /* derive: more of the same operations, behind the ones that are there */
     value leaves[2] = {w, b}, grads[2];
@@ -44,8 +45,13 @@ static int hello(struct engine *engine)
                                            {"b", SHAPE(OUT), LEAF_TRAINABLE, 1, 0}};
     const struct run_gradient gradients[2] = {{0, grads[0]}, {1, grads[1]}};
     TRY_OUT(bank_create(&bank, engine, tensors, 2));
-    TRY_OUT(run_create(&run, &(struct run_spec){.tape = t, .bank = bank, .gradients = gradients, .gradient_count = 2,
-                                                .logs = &loss, .log_count = 1, .series = 1}));
+    TRY_OUT(run_create(&run, &(struct run_spec){.tape = t,
+                                                .bank = bank,
+                                                .gradients = gradients,
+                                                .gradient_count = 2,
+                                                .logs = &loss,
+                                                .log_count = 1,
+                                                .series = 1}));
     value roots[3] = {loss, grads[0], grads[1]};
     TRY_OUT(ref_create(&ref, t, roots, 3));
     for (int i = 0; i < ROWS * IN; i++)

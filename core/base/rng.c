@@ -6,12 +6,12 @@
 struct philox philox4x32(uint64_t key, uint64_t counter_low, uint64_t counter_high)
 {
     uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
-    uint32_t c[4] = {(uint32_t)counter_low, (uint32_t)(counter_low >> 32),
-                     (uint32_t)counter_high, (uint32_t)(counter_high >> 32)};
+    uint32_t c[4] = {(uint32_t)counter_low, (uint32_t)(counter_low >> 32), (uint32_t)counter_high,
+                     (uint32_t)(counter_high >> 32)};
     for (int round = 0; round < 10; round++) {
         uint64_t p0 = (uint64_t)0xD2511F53u * c[0], p1 = (uint64_t)0xCD9E8D57u * c[2];
-        uint32_t next[4] = {(uint32_t)(p1 >> 32) ^ c[1] ^ k0, (uint32_t)p1,
-                            (uint32_t)(p0 >> 32) ^ c[3] ^ k1, (uint32_t)p0};
+        uint32_t next[4] = {(uint32_t)(p1 >> 32) ^ c[1] ^ k0, (uint32_t)p1, (uint32_t)(p0 >> 32) ^ c[3] ^ k1,
+                            (uint32_t)p0};
         for (int i = 0; i < 4; i++)
             c[i] = next[i];
         k0 += 0x9E3779B9u; /* the golden ratio and sqrt(3) - 1, in 32 bits */

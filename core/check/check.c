@@ -66,7 +66,8 @@ static int fill_leaves(struct check_net *n, struct run *run, struct ref *ref)
 }
 
 /* Largest difference of output i relative to its largest number; NaN counts as infinite. */
-static int compare(const struct check_net *n, struct run *run, const struct ref *ref, uint32_t i, double *worst)
+static int compare(const struct check_net *n, struct run *run, const struct ref *ref, uint32_t i,
+                   double *worst)
 {
     int64_t count = shape_count(tape_shape(n->tape, n->outputs[i]));
     const double *expected = ref_value(ref, n->outputs[i]);
@@ -128,8 +129,12 @@ static int run_case(struct check_net *n, struct bank *bank, int repeats, struct 
     struct run *run = NULL;
     if (tape_why(n->tape))
         return fail(ERR_INPUT, "%s", tape_why(n->tape));
-    struct run_spec spec = {.tape = n->tape, .bank = bank, .logs = n->outputs, .log_count = n->output_count,
-                            .series = 1, .profile = repeats > 0};
+    struct run_spec spec = {.tape = n->tape,
+                            .bank = bank,
+                            .logs = n->outputs,
+                            .log_count = n->output_count,
+                            .series = 1,
+                            .profile = repeats > 0};
     const struct run_series series = {.first = STEP, .steps = 1, .seed = SEED};
     TRY_OUT(ref_create(&ref, n->tape, n->outputs, n->output_count));
     TRY_OUT(run_create(&run, &spec));

@@ -17,7 +17,7 @@ void task_textures(struct canvas *c, struct rng *r, int label)
 void task_shapes(struct canvas *c, struct rng *r, int label)
 {
     static const enum figure shapes[] = {SHAPE_TRIANGLE, SHAPE_SQUARE, SHAPE_STAR,  SHAPE_CROSS,
-                                        SHAPE_CRESCENT, SHAPE_RING,   SHAPE_ARROW, SHAPE_HOURGLASS};
+                                         SHAPE_CRESCENT, SHAPE_RING,   SHAPE_ARROW, SHAPE_HOURGLASS};
     static const enum texture_family coats[] = {TEXTURE_CLOUDS, TEXTURE_STRIPES, TEXTURE_SPECKLE,
                                                 TEXTURE_CHECKS};
     struct colour ink, ground = scene_colours(c, r, &ink);

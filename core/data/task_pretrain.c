@@ -20,7 +20,7 @@ static void texture_scene(struct canvas *c, struct rng *r, int value)
 static void shape_scene(struct canvas *c, struct rng *r, int value)
 {
     static const enum figure shapes[VALUES] = {SHAPE_DISC,    SHAPE_HALF, SHAPE_ELL,   SHAPE_TEE,
-                                              SHAPE_CHEVRON, SHAPE_BOLT, SHAPE_SPARK, SHAPE_TRAPEZOID};
+                                               SHAPE_CHEVRON, SHAPE_BOLT, SHAPE_SPARK, SHAPE_TRAPEZOID};
     struct colour ink, ground = scene_colours(c, r, &ink);
     enum texture_family coat = draw_chance(r, 0.5f) ? TEXTURE_CLOUDS : TEXTURE_HATCH;
     struct texture t = draw_texture(r, coat, 3, 8);

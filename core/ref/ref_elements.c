@@ -143,7 +143,8 @@ void compute_matmul(const struct call *c)
     int64_t m = s.dim[s.rank - 2], n = s.dim[s.rank - 1], k = sa.dim[sa.rank - (a_t ? 2 : 1)];
     int64_t batches = shape_count(s) / (m * n);
     for (int64_t z = 0; z < batches; z++) {
-        const double *a = c->in[0] + (sa.rank > 2 ? z * m * k : 0), *b = c->in[1] + (sb.rank > 2 ? z * k * n : 0);
+        const double *a = c->in[0] + (sa.rank > 2 ? z * m * k : 0),
+                     *b = c->in[1] + (sb.rank > 2 ? z * k * n : 0);
         for (int64_t i = 0; i < m; i++)
             for (int64_t j = 0; j < n; j++) {
                 double sum = 0;

@@ -154,8 +154,8 @@ void compute_patches(const struct call *c)
             for (int64_t e = 0; e < s.dim[2]; e++) { /* e counts channel, y, x */
                 int64_t ch = e / (p * p), y = g / across * p + e / p % p, x = g % across * p + e % p;
                 double pixel = image[(y * images.dim[2] + x) * 3 + ch] / 255;
-                c->out[i++] = (pixel - (double)c->node->attr.patches.mean[ch]) /
-                              (double)c->node->attr.patches.std[ch];
+                c->out[i++] =
+                    (pixel - (double)c->node->attr.patches.mean[ch]) / (double)c->node->attr.patches.std[ch];
             }
     }
 }

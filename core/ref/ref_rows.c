@@ -109,8 +109,8 @@ static struct head head_at(const struct call *c, int64_t image, int64_t h)
     struct shape s = c->in_shape[0];
     int64_t dim = s.dim[2] / 3, width = dim / c->node->attr.attention.heads;
     const double *base = c->in[0] + image * s.dim[1] * s.dim[2] + h * width;
-    return (struct head){base, base + dim, base + 2 * dim, s.dim[1], width, s.dim[2],
-                         1 / sqrt((double)width)};
+    return (struct head){base,  base + dim, base + 2 * dim,         s.dim[1],
+                         width, s.dim[2],   1 / sqrt((double)width)};
 }
 
 /* Scaled scores of query i into p[tokens]; returns their log-sum-exp. */

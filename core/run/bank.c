@@ -176,7 +176,8 @@ uint64_t bank_address(const struct bank *b, size_t id)
 uint64_t bank_gradient_address(const struct bank *b, size_t id)
 {
     return b->tensors[id].kind == LEAF_TRAINABLE
-               ? b->arenas[BANK_GRADIENTS].address + b->offset[id] * sizeof(float) : 0;
+               ? b->arenas[BANK_GRADIENTS].address + b->offset[id] * sizeof(float)
+               : 0;
 }
 
 uint64_t bank_arena_address(const struct bank *b, enum bank_arena arena)

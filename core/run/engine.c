@@ -111,8 +111,11 @@ int engine_kernel(struct engine *e, enum shader shader, const uint32_t *constant
         return ERR_MEMORY;
     made->count = count;
     memcpy(made->constants, constants, count * sizeof *constants);
-    struct kernel_spec spec = {.name = source->name, .spirv = source->spirv, .spirv_bytes = source->bytes,
-                               .push_bytes = source->push_bytes, .constant_count = count + 1,
+    struct kernel_spec spec = {.name = source->name,
+                               .spirv = source->spirv,
+                               .spirv_bytes = source->bytes,
+                               .push_bytes = source->push_bytes,
+                               .constant_count = count + 1,
                                .subgroup_size = e->lanes};
     spec.constants[0] = e->lanes;
     memcpy(spec.constants + 1, constants, count * sizeof *constants);

@@ -8,7 +8,8 @@ int feed_create(struct feed *out, struct engine *engine, const unsigned char *im
 {
     int rc;
     struct feed f = {.device = engine_device(engine), .count = count, .side = side};
-    size_t bytes = (size_t)count * (size_t)side * (size_t)side * 3, label_bytes = (size_t)count * sizeof *labels;
+    size_t bytes = (size_t)count * (size_t)side * (size_t)side * 3,
+           label_bytes = (size_t)count * sizeof *labels;
     TRY_OUT(buffer_create(&f.images, f.device, BUFFER_DEVICE, (bytes + 3) & ~(size_t)3, "images"));
     TRY_OUT(buffer_create(&f.labels, f.device, BUFFER_DEVICE, label_bytes, "labels"));
     TRY_OUT(buffer_write(f.device, &f.images, 0, images, bytes));

@@ -16,13 +16,16 @@ struct sizes {
 static struct sizes sizes_of(struct program *p, const struct node *n)
 {
     struct shape s = tape_shape(p->tape, n->in[0]);
-    struct sizes z = {.batch = (uint32_t)s.dim[0], .tokens = (uint32_t)s.dim[1],
+    struct sizes z = {.batch = (uint32_t)s.dim[0],
+                      .tokens = (uint32_t)s.dim[1],
                       .heads = (uint32_t)n->attr.attention.heads};
     z.width = (uint32_t)s.dim[2] / 3 / z.heads;
     z.scale = 1 / sqrtf((float)z.width);
     if (z.width % 2 || z.width > WIDTH_MAX)
-        program_refuse(p, fail(ERR_INPUT, "attention: heads of width %u are not supported; the width must be even and at most %d",
-                               z.width, WIDTH_MAX));
+        program_refuse(
+            p, fail(ERR_INPUT,
+                    "attention: heads of width %u are not supported; the width must be even and at most %d",
+                    z.width, WIDTH_MAX));
     return z;
 }
 
@@ -55,7 +58,8 @@ static void emit_forward(struct program *p, const struct node *n, struct ref out
     struct push_attention push = {.tokens = z.tokens, .heads = z.heads, .scale = z.scale};
     const struct ref refs[] = {program_value(p, n->in[0]), out, lse};
     const uint32_t groups[3] = {query_tiles(p, z.tokens), z.heads, z.batch};
-    struct work *w = program_emit(p, engine_cpu_style(p->engine) ? SHADER_ATTENTION_CPU : SHADER_ATTENTION, &push, sizeof push, refs, 3, 2 | 4, groups);
+    struct work *w = program_emit(p, engine_cpu_style(p->engine) ? SHADER_ATTENTION_CPU : SHADER_ATTENTION,
+                                  &push, sizeof push, refs, 3, 2 | 4, groups);
     w->constants[0] = z.width;
     w->constant_count = 1;
     w->flops = flops_of(&z, 2);
@@ -65,7 +69,8 @@ void lower_attention(struct program *p, value v, const struct node *n)
 {
     struct sizes z = sizes_of(p, n);
     value lse = p->lse_of[program_root(p, n->in[0])];
-    struct ref sums = lse ? program_value(p, lse) : scratch(p, "log sum exp", (uint64_t)z.batch * z.heads * z.tokens);
+    struct ref sums =
+        lse ? program_value(p, lse) : scratch(p, "log sum exp", (uint64_t)z.batch * z.heads * z.tokens);
     emit_forward(p, n, program_value(p, v), sums);
 }
 
@@ -75,7 +80,8 @@ void lower_attention_lse(struct program *p, value v, const struct node *n)
     if (p->slot_of[v])
         return;
     struct sizes z = sizes_of(p, n);
-    emit_forward(p, n, scratch(p, "attention", (uint64_t)z.batch * z.tokens * z.heads * z.width), program_value(p, v));
+    emit_forward(p, n, scratch(p, "attention", (uint64_t)z.batch * z.tokens * z.heads * z.width),
+                 program_value(p, v));
 }
 
 /* Two halves, each ordered, so without atomics: the queries' gradient, then the keys' and values'. */
@@ -84,8 +90,11 @@ void lower_attention_back(struct program *p, value v, const struct node *n)
     struct sizes z = sizes_of(p, n);
     struct push_attention_back push = {.tokens = z.tokens, .heads = z.heads, .scale = z.scale};
     const struct ref refs[] = {
-        program_value(p, n->in[0]), program_value(p, n->in[1]), program_value(p, n->in[2]),
-        program_value(p, n->in[3]), scratch(p, "attention delta", (uint64_t)z.batch * z.heads * z.tokens),
+        program_value(p, n->in[0]),
+        program_value(p, n->in[1]),
+        program_value(p, n->in[2]),
+        program_value(p, n->in[3]),
+        scratch(p, "attention delta", (uint64_t)z.batch * z.heads * z.tokens),
         program_value(p, v),
     };
     const uint32_t groups[3] = {query_tiles(p, z.tokens), z.heads, z.batch};
@@ -93,7 +102,8 @@ void lower_attention_back(struct program *p, value v, const struct node *n)
                                              {SHADER_ATTENTION_BACK_Q_CPU, SHADER_ATTENTION_BACK_KV_CPU}};
     static const int products[] = {3, 4};
     for (int i = 0; i < 2; i++) {
-        struct work *w = program_emit(p, halves[engine_cpu_style(p->engine)][i], &push, sizeof push, refs, 6, 32 | (i == 0 ? 16 : 0), groups);
+        struct work *w = program_emit(p, halves[engine_cpu_style(p->engine)][i], &push, sizeof push, refs, 6,
+                                      32 | (i == 0 ? 16 : 0), groups);
         w->constants[0] = z.width;
         w->constant_count = 1;
         w->flops = flops_of(&z, products[i]);

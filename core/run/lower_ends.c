@@ -6,7 +6,8 @@
 void lower_patches(struct program *p, value v, const struct node *n)
 {
     struct shape images = tape_shape(p->tape, n->in[0]);
-    struct push_patches push = {.height = (uint32_t)images.dim[1], .width = (uint32_t)images.dim[2],
+    struct push_patches push = {.height = (uint32_t)images.dim[1],
+                                .width = (uint32_t)images.dim[2],
                                 .patch = (uint32_t)n->attr.patches.patch};
     for (int c = 0; c < 3; c++) { /* (x / 255 - mean) / std as x scale + shift */
         push.scale[c] = 1 / (255 * n->attr.patches.std[c]);

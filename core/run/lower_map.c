@@ -42,7 +42,8 @@ static uint32_t step_of(int64_t stride)
 static void map_piece(struct program *p, const struct map_work *m, const struct view *v, int64_t plane,
                       int64_t planes, int64_t row, int64_t rows)
 {
-    struct push_map push = {.scale = m->scale, .shift = m->shift, .stream = m->stream, .threshold = m->threshold};
+    struct push_map push = {
+        .scale = m->scale, .shift = m->shift, .stream = m->stream, .threshold = m->threshold};
     for (int i = 0; i < SHAPE_RANK; i++) {
         push.size[i] = (uint32_t)v->size[i];
         push.out_stride[i] = (uint32_t)v->out[i];
@@ -60,8 +61,8 @@ static void map_piece(struct program *p, const struct map_work *m, const struct 
     const uint32_t groups[3] = {(uint32_t)((v->size[3] + CHUNK - 1) / CHUNK), (uint32_t)rows,
                                 (uint32_t)(v->size[0] * planes)};
     struct work *w = program_emit(p, SHADER_MAP, &push, sizeof push, refs, 4, 1, groups);
-    const uint32_t constants[] = {m->map, (uint32_t)m->fn, step_of(v->a[3]), step_of(v->b[3]),
-                                  step_of(v->out[3]) == 1 ? 1 : 2, CHUNK};
+    const uint32_t constants[] = {
+        m->map, (uint32_t)m->fn, step_of(v->a[3]), step_of(v->b[3]), step_of(v->out[3]) == 1 ? 1 : 2, CHUNK};
     memcpy(w->constants, constants, sizeof constants);
     w->constant_count = 6;
     double elements = (double)v->size[0] * (double)planes * (double)rows * (double)v->size[3];
@@ -141,8 +142,9 @@ void lower_mul(struct program *p, value v, const struct node *n)
 
 void lower_affine(struct program *p, value v, const struct node *n)
 {
-    lower_elements(p, v, n, (struct map_work){.map = MAP_AFFINE, .scale = n->attr.affine.scale,
-                                              .shift = n->attr.affine.shift});
+    lower_elements(
+        p, v, n,
+        (struct map_work){.map = MAP_AFFINE, .scale = n->attr.affine.scale, .shift = n->attr.affine.shift});
 }
 
 void lower_unary(struct program *p, value v, const struct node *n)
@@ -164,7 +166,9 @@ void lower_expand(struct program *p, value v, const struct node *n)
 void lower_dropout(struct program *p, value v, const struct node *n)
 {
     float keep = 1 - n->attr.dropout.p;
-    struct map_work m = {.map = MAP_DROPOUT, .scale = 1 / keep, .stream = n->attr.dropout.stream,
+    struct map_work m = {.map = MAP_DROPOUT,
+                         .scale = 1 / keep,
+                         .stream = n->attr.dropout.stream,
                          .threshold = (uint32_t)((double)n->attr.dropout.p * 4294967296.0)};
     int64_t draws = 1;
     for (int k = n->shape.rank - 1; k >= 0; k--)
@@ -202,8 +206,8 @@ void lower_permute(struct program *p, value v, const struct node *n)
 }
 
 /* Copies a box of shape `box` between two row-major tensors, from an offset along one axis of each. */
-static void copy_box(struct program *p, struct shape box, struct ref out, struct shape out_shape, int64_t out_from,
-                     struct ref a, struct shape a_shape, int64_t a_from, int axis)
+static void copy_box(struct program *p, struct shape box, struct ref out, struct shape out_shape,
+                     int64_t out_from, struct ref a, struct shape a_shape, int64_t a_from, int axis)
 {
     struct map_work m = {.map = MAP_COPY};
     int at = SHAPE_RANK - box.rank + axis;
@@ -234,8 +238,8 @@ void lower_concat(struct program *p, value v, const struct node *n)
 }
 
 /* Zeros in a box that starts at `from` along an axis of the output. */
-static void zero_box(struct program *p, struct shape box, struct ref out, struct shape out_shape, int64_t from,
-                     int axis)
+static void zero_box(struct program *p, struct shape box, struct ref out, struct shape out_shape,
+                     int64_t from, int axis)
 {
     struct map_work m = {.map = MAP_FILL};
     if (box.dim[axis] == 0)

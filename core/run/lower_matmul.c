@@ -16,10 +16,13 @@ struct product { /* [batches][m k] x [k n] */
 static struct product product_of(const struct program *p, const struct node *n)
 {
     struct shape s = n->shape, a = tape_shape(p->tape, n->in[0]), b = tape_shape(p->tape, n->in[1]);
-    struct product r = {.m = (uint32_t)s.dim[s.rank - 2], .n = (uint32_t)s.dim[s.rank - 1],
+    struct product r = {.m = (uint32_t)s.dim[s.rank - 2],
+                        .n = (uint32_t)s.dim[s.rank - 1],
                         .k = (uint32_t)a.dim[a.rank - (n->attr.matmul.a_t ? 2 : 1)],
-                        .a_t = n->attr.matmul.a_t, .b_t = n->attr.matmul.b_t,
-                        .a_batched = a.rank > 2, .b_batched = b.rank > 2};
+                        .a_t = n->attr.matmul.a_t,
+                        .b_t = n->attr.matmul.b_t,
+                        .a_batched = a.rank > 2,
+                        .b_batched = b.rank > 2};
     r.batches = (uint32_t)shape_count(s) / (r.m * r.n);
     if (!r.a_t && !r.b_batched) { /* one matrix for all rows */
         r.m *= r.batches;
@@ -30,11 +33,16 @@ static struct product product_of(const struct program *p, const struct node *n)
 }
 
 /* Work that fills the panels; marked as set-up when its source never changes. */
-static void emit_pack(struct program *p, const struct product *r, struct ref from, struct ref panels, int constant)
+static void emit_pack(struct program *p, const struct product *r, struct ref from, struct ref panels,
+                      int constant)
 {
     uint32_t count = r->b_batched ? r->batches : 1, tiles = (r->n + PANEL - 1) / PANEL;
-    struct push_pack push = {.n = r->n, .k = r->k, .k_stride = r->b_t ? 1 : r->n, .n_stride = r->b_t ? r->k : 1,
-                             .from_batch = r->n * r->k, .panels_batch = tiles * PANEL * r->k};
+    struct push_pack push = {.n = r->n,
+                             .k = r->k,
+                             .k_stride = r->b_t ? 1 : r->n,
+                             .n_stride = r->b_t ? r->k : 1,
+                             .from_batch = r->n * r->k,
+                             .panels_batch = tiles * PANEL * r->k};
     const struct ref refs[] = {from, panels};
     const uint32_t groups[3] = {tiles, (r->k + PACK_STEPS - 1) / PACK_STEPS, count};
     struct work *w = program_emit(p, SHADER_PACK, &push, sizeof push, refs, 2, 2, groups);
@@ -51,7 +59,8 @@ static struct ref panels_of(struct program *p, value b, const struct product *r)
         if (m->of == root && m->transposed == r->b_t)
             return (struct ref){m->slot, 0};
     const struct node *n = tape_node(p->tape, root);
-    uint64_t bytes = (uint64_t)(r->b_batched ? r->batches : 1) * ((r->n + PANEL - 1) / PANEL) * PANEL * r->k * 4;
+    uint64_t bytes =
+        (uint64_t)(r->b_batched ? r->batches : 1) * ((r->n + PANEL - 1) / PANEL) * PANEL * r->k * 4;
     int fresh = 1, constant = p->constant[root];
     uint32_t slot;
     if (n->op == OP_LEAF && n->attr.leaf.kind == LEAF_FROZEN) {
@@ -81,8 +90,8 @@ static struct ref panels_of(struct program *p, value b, const struct product *r)
 
 static uint32_t epilogue_of(const struct fusion *f)
 {
-    return (f->bias ? EPILOGUE_BIAS : 0) | (f->residual ? EPILOGUE_RESIDUAL : 0) | (f->keep ? EPILOGUE_PRE : 0) |
-           (f->activation ? EPILOGUE_ACT : 0) | (f->back ? EPILOGUE_BACK : 0);
+    return (f->bias ? EPILOGUE_BIAS : 0) | (f->residual ? EPILOGUE_RESIDUAL : 0) |
+           (f->keep ? EPILOGUE_PRE : 0) | (f->activation ? EPILOGUE_ACT : 0) | (f->back ? EPILOGUE_BACK : 0);
 }
 
 /* Whether B is read from panels: a transposed one must be; a frozen one may as well. */
@@ -119,24 +128,34 @@ void lower_gemm(struct program *p, value out, const struct fusion *f)
     struct ref b = packed ? panels_of(p, n->in[1], &r) : program_value(p, n->in[1]);
     uint32_t tiles = (r.n + PANEL - 1) / PANEL;
     struct push_gemm push = {
-        .m = r.m, .n = r.n, .k = r.k,
-        .a_row = r.a_t ? 1 : r.k, .a_col = r.a_t ? r.m : 1,
-        .b_panel = packed ? PANEL * r.k : PANEL, .b_row = packed ? PANEL : r.n,
-        .c_row = r.n, .r_row = r.n,
+        .m = r.m,
+        .n = r.n,
+        .k = r.k,
+        .a_row = r.a_t ? 1 : r.k,
+        .a_col = r.a_t ? r.m : 1,
+        .b_panel = packed ? PANEL * r.k : PANEL,
+        .b_row = packed ? PANEL : r.n,
+        .c_row = r.n,
+        .r_row = r.n,
         .a_batch = r.a_batched ? r.m * r.k : 0,
-        .b_batch = !r.b_batched ? 0 : packed ? tiles * PANEL * r.k : r.k * r.n,
-        .c_batch = r.m * r.n, .r_batch = r.m * r.n,
+        .b_batch = !r.b_batched ? 0
+                   : packed     ? tiles * PANEL * r.k
+                                : r.k * r.n,
+        .c_batch = r.m * r.n,
+        .r_batch = r.m * r.n,
         .alpha = f->alpha,
     };
-    const struct ref refs[] = {program_value(p, n->in[0]), b, program_value(p, out), optional(p, f->bias),
-                               optional(p, f->residual), optional(p, f->keep ? f->keep : f->back)};
+    const struct ref refs[] = {program_value(p, n->in[0]), b,
+                               program_value(p, out),      optional(p, f->bias),
+                               optional(p, f->residual),   optional(p, f->keep ? f->keep : f->back)};
     int cpu = engine_cpu_style(p->engine);
     struct tile t = cpu ? tile_of(&r) : (struct tile){GPU_TILE, 1, 1};
     uint32_t columns = cpu ? t.vectors * engine_lanes(p->engine) : GPU_TILE;
     const uint32_t groups[3] = {(r.n + columns - 1) / columns, (r.m + t.rows - 1) / t.rows, r.batches};
-    struct work *w = program_emit(p, cpu ? SHADER_GEMM_CPU : SHADER_GEMM, &push, sizeof push, refs, 6, 4 | (f->keep ? 32 : 0), groups);
+    struct work *w = program_emit(p, cpu ? SHADER_GEMM_CPU : SHADER_GEMM, &push, sizeof push, refs, 6,
+                                  4 | (f->keep ? 32 : 0), groups);
     const uint32_t constants[] = {epilogue_of(f), (uint32_t)f->fn, (uint32_t)r.a_t,
-                                  t.rows, t.vectors, t.steps};
+                                  t.rows,         t.vectors,       t.steps};
     memcpy(w->constants, constants, sizeof constants);
     w->constant_count = cpu ? 6 : 2;
     w->flops = 2.0 * r.batches * r.m * r.n * r.k;

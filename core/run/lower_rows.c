@@ -49,7 +49,8 @@ void lower_softmax_back(struct program *p, value v, const struct node *n)
 /* w and b: 0 for the plain normalisation */
 static void emit_norm(struct program *p, value v, const struct node *n, value w, value b)
 {
-    struct push_layernorm push = {.rows = row_count(n->shape), .n = row_length(n->shape), .eps = n->attr.norm.eps};
+    struct push_layernorm push = {
+        .rows = row_count(n->shape), .n = row_length(n->shape), .eps = n->attr.norm.eps};
     const struct ref refs[] = {program_value(p, n->in[0]), w ? program_value(p, w) : (struct ref){0},
                                b ? program_value(p, b) : (struct ref){0}, program_value(p, v)};
     struct work *work = emit_rows(p, SHADER_LAYERNORM, &push, sizeof push, refs, 4, n->shape);
@@ -61,10 +62,11 @@ static void emit_norm(struct program *p, value v, const struct node *n, value w,
 static void emit_norm_back(struct program *p, value v, const struct node *n, value add)
 {
     value w = n->op == OP_LAYERNORM_BACK ? n->in[1] : 0, d_y = n->in[w ? 2 : 1];
-    struct push_layernorm_back push = {.rows = row_count(n->shape), .n = row_length(n->shape),
-                                       .eps = n->attr.norm.eps};
+    struct push_layernorm_back push = {
+        .rows = row_count(n->shape), .n = row_length(n->shape), .eps = n->attr.norm.eps};
     const struct ref refs[] = {program_value(p, n->in[0]), w ? program_value(p, w) : (struct ref){0},
-                               program_value(p, d_y), add ? program_value(p, add) : (struct ref){0}, program_value(p, v)};
+                               program_value(p, d_y), add ? program_value(p, add) : (struct ref){0},
+                               program_value(p, v)};
     struct work *work = emit_rows(p, SHADER_LAYERNORM_BACK, &push, sizeof push, refs, 5, n->shape);
     work->constants[0] = w != 0;
     work->constants[1] = add != 0;
@@ -127,8 +129,12 @@ static void emit_column_sum(struct program *p, struct ref out, struct ref a, str
     uint32_t chunks = rows >= 4 * SUM_CHUNKS && outer * groups_of(inner, each) < SUM_CHUNKS ? SUM_CHUNKS : 1;
     uint32_t per_chunk = groups_of(rows, chunks);
     chunks = groups_of(rows, per_chunk);
-    struct push_column_sum push = {.rows = rows, .n = inner, .rows_per_chunk = per_chunk, .x_row = inner,
-                                   .x_batch = rows * inner, .out_batch = chunks * inner};
+    struct push_column_sum push = {.rows = rows,
+                                   .n = inner,
+                                   .rows_per_chunk = per_chunk,
+                                   .x_row = inner,
+                                   .x_batch = rows * inner,
+                                   .out_batch = chunks * inner};
     struct ref partial = out;
     if (chunks > 1)
         partial = (struct ref){program_slot(p, "partial sums", (uint64_t)outer * chunks * inner * 4), 0};
@@ -143,10 +149,15 @@ static void emit_column_sum(struct program *p, struct ref out, struct ref a, str
     w->bytes = (double)outer * rows * inner * 4 * (times.slot ? 2 : 1);
     if (chunks == 1)
         return;
-    push = (struct push_column_sum){.rows = chunks, .n = inner, .rows_per_chunk = chunks, .x_row = inner,
-                                    .x_batch = chunks * inner, .out_batch = inner};
+    push = (struct push_column_sum){.rows = chunks,
+                                    .n = inner,
+                                    .rows_per_chunk = chunks,
+                                    .x_row = inner,
+                                    .x_batch = chunks * inner,
+                                    .out_batch = inner};
     const struct ref last[] = {partial, (struct ref){0}, out};
-    w = program_emit(p, SHADER_COLUMN_SUM, &push, sizeof push, last, 3, 4, (const uint32_t[3]){groups[0], 1, outer});
+    w = program_emit(p, SHADER_COLUMN_SUM, &push, sizeof push, last, 3, 4,
+                     (const uint32_t[3]){groups[0], 1, outer});
     w->constants[0] = 0;
     w->constants[1] = 0;
     w->constant_count = 2;

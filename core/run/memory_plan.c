@@ -14,7 +14,8 @@ static int overlap(const struct program *p, struct ref a, struct ref b)
     const struct slot *s = &p->slots[a.slot], *t = &p->slots[b.slot];
     if (a.slot == b.slot)
         return 1;
-    return s->address && t->address && s->address < t->address + t->bytes && t->address < s->address + s->bytes;
+    return s->address && t->address && s->address < t->address + t->bytes &&
+           t->address < s->address + s->bytes;
 }
 
 static int conflict(const struct program *p, const struct work *a, const struct work *b)

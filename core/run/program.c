@@ -83,7 +83,10 @@ struct work *program_emit(struct program *p, enum shader shader, const void *pus
     if (p->rc < 0)
         return &dummy;
     struct work *w = &p->works[p->work_count++];
-    *w = (struct work){.shader = shader, .push_bytes = push_bytes, .ref_count = ref_count, .writes = writes,
+    *w = (struct work){.shader = shader,
+                       .push_bytes = push_bytes,
+                       .ref_count = ref_count,
+                       .writes = writes,
                        .groups = {groups[0], groups[1], groups[2]}};
     memcpy(w->push, push, push_bytes);
     memcpy(w->refs, refs, ref_count * sizeof *refs);

@@ -68,7 +68,8 @@ static int program_begin(struct program *p, const struct run_spec *s)
     p->fusions = arena_alloc(&p->arena, n, sizeof *p->fusions);
     p->norm_back = arena_alloc(&p->arena, n, sizeof *p->norm_back);
     value *roots = arena_alloc(&p->arena, s->log_count + s->gradient_count + 1, sizeof *roots);
-    if (!p->live || !p->constant || !p->absorbed || !p->slot_of || !p->lse_of || !p->fusions || !p->norm_back || !roots)
+    if (!p->live || !p->constant || !p->absorbed || !p->slot_of || !p->lse_of || !p->fusions ||
+        !p->norm_back || !roots)
         return ERR_MEMORY;
     size_t count = gather_roots(s, roots);
     for (size_t i = 0; i < count; i++)
@@ -102,10 +103,11 @@ static void copy_gradients(struct program *p, const struct run_spec *s)
         int64_t count = shape_count(tape_shape(p->tape, s->gradients[i].gradient));
         if (p->rc < 0 || p->slots[from.slot].address == home)
             continue;
-        struct map_work m = {.map = MAP_COPY, .a = from,
-                             .out = {program_slot_at(p, "gradient", (uint64_t)count * 4, home), 0},
-                             .view = {.size = {1, 1, 1, count}, .out = {0, 0, 0, 1}, .a = {0, 0, 0, 1},
-                                      .b = {0, 0, 0, 1}}};
+        struct map_work m = {
+            .map = MAP_COPY,
+            .a = from,
+            .out = {program_slot_at(p, "gradient", (uint64_t)count * 4, home), 0},
+            .view = {.size = {1, 1, 1, count}, .out = {0, 0, 0, 1}, .a = {0, 0, 0, 1}, .b = {0, 0, 0, 1}}};
         map_emit(p, &m);
     }
 }
@@ -124,12 +126,15 @@ static void emit_feed(struct run *r, const struct run_spec *s)
         return;
     struct push_feed push = {.batch = r->batch};
     const struct ref refs[] = {
-        batch_leaf(r, s->index), batch_leaf(r, s->labels), batch_leaf(r, s->weights),
+        batch_leaf(r, s->index),
+        batch_leaf(r, s->labels),
+        batch_leaf(r, s->weights),
         {program_slot_at(p, "order", r->order.size, r->order.address), 0},
         {program_slot_at(p, "labels", s->feed->labels.size, s->feed->labels.address), 0},
         {p->control, 0},
     };
-    struct work *w = program_emit(p, SHADER_FEED, &push, sizeof push, refs, 6, 1 | 2 | 4, (const uint32_t[3]){1, 1, 1});
+    struct work *w =
+        program_emit(p, SHADER_FEED, &push, sizeof push, refs, 6, 1 | 2 | 4, (const uint32_t[3]){1, 1, 1});
     w->label = "feed";
 }
 
@@ -156,11 +161,13 @@ static void emit_update(struct run *r, const struct run_spec *s)
     if (!s->update)
         return;
     uint32_t blocks = (uint32_t)(bank_arena_floats(s->bank) / BANK_BLOCK);
-    struct push_adamw push = {.blocks = blocks, .beta1 = s->beta1, .beta2 = s->beta2, .eps = s->eps, .decay = s->decay};
+    struct push_adamw push = {
+        .blocks = blocks, .beta1 = s->beta1, .beta2 = s->beta2, .eps = s->eps, .decay = s->decay};
     struct ref refs[7];
     for (int a = 0; a < BANK_ARENAS; a++)
         refs[a] = (struct ref){program_slot_at(p, "optimizer", (uint64_t)blocks * BANK_BLOCK * 4,
-                                            bank_arena_address(s->bank, (enum bank_arena)a)), 0};
+                                               bank_arena_address(s->bank, (enum bank_arena)a)),
+                               0};
     refs[4] = (struct ref){program_slot_at(p, "rates", r->rates.size, r->rates.address), 0};
     refs[5] = (struct ref){program_slot_at(p, "factors", 4, bank_factors_address(s->bank)), 0};
     refs[6] = (struct ref){p->control, 0};
@@ -207,16 +214,17 @@ static int run_allocate(struct run *r, const struct run_spec *s)
     TRY(buffer_create(&r->rates, d, BUFFER_HOST, (size_t)r->series * 16, "learning rates"));
     for (size_t i = 0; i < s->log_count; i++) {
         r->logs[i].floats = (uint32_t)shape_count(tape_shape(s->tape, s->logs[i]));
-        TRY(buffer_create(&r->logs[i].buffer, d, BUFFER_HOST, (size_t)r->series * r->logs[i].floats * 4, "log"));
+        TRY(buffer_create(&r->logs[i].buffer, d, BUFFER_HOST, (size_t)r->series * r->logs[i].floats * 4,
+                          "log"));
     }
     r->program.control = program_slot_at(&r->program, "control", sizeof(struct control), r->control.address);
     if (s->images && s->feed) {
         value root = program_root(&r->program, s->images);
-        r->program.slot_of[root] = program_slot_at(&r->program, "images", s->feed->images.size, s->feed->images.address);
+        r->program.slot_of[root] =
+            program_slot_at(&r->program, "images", s->feed->images.size, s->feed->images.address);
     }
     return r->program.rc;
 }
-
 
 static int record_work(struct run *r, struct stream *stream, int setup)
 {
@@ -227,7 +235,10 @@ static int record_work(struct run *r, struct stream *stream, int setup)
         struct work *w = &p->works[i];
         if (w->setup != setup)
             continue;
-        struct dispatch d = {.push = w->push, .label = w->label, .flops = w->flops, .bytes = w->bytes,
+        struct dispatch d = {.push = w->push,
+                             .label = w->label,
+                             .flops = w->flops,
+                             .bytes = w->bytes,
                              .groups = {w->groups[0], w->groups[1], w->groups[2]}};
         TRY(engine_kernel(p->engine, w->shader, w->constants, w->constant_count, &d.kernel));
         if (w->group != group)
@@ -313,7 +324,7 @@ void run_destroy(struct run *r)
  * rounded: [lr, 1 / (1 - b1^t), 1 / sqrt(1 - b2^t), 0], t counting from 1. */
 static int write_rates(struct run *r, const struct run_series *s)
 {
-    float (*rows)[4] = mem_alloc(s->steps, sizeof *rows);
+    float(*rows)[4] = mem_alloc(s->steps, sizeof *rows);
     if (!rows)
         return ERR_MEMORY;
     for (uint32_t i = 0; i < s->steps; i++) {
@@ -330,9 +341,12 @@ static int write_rates(struct run *r, const struct run_series *s)
 int run_begin(struct run *r, const struct run_series *s)
 {
     if (s->steps > r->series)
-        return fail(ERR_INPUT, "a series of %u steps is longer than the %u that were planned", s->steps, r->series);
+        return fail(ERR_INPUT, "a series of %u steps is longer than the %u that were planned", s->steps,
+                    r->series);
     TRY(stream_wait(r->stream, 0));
-    struct control c = {.step = s->first, .first = s->first, .seed_low = (uint32_t)s->seed,
+    struct control c = {.step = s->first,
+                        .first = s->first,
+                        .seed_low = (uint32_t)s->seed,
                         .seed_high = (uint32_t)(s->seed >> 32)};
     TRY(buffer_write(r->device, &r->control, 0, &c, sizeof c));
     if (s->order)

@@ -10,7 +10,7 @@ struct backward {
     value *gradient;      /* of each value that was on the tape when the walk began */
     unsigned char *needs; /* the value bears a wrt */
     uint32_t count;
-    value at;             /* the value whose rule runs */
+    value at; /* the value whose rule runs */
 };
 
 void tape_add_gradient(struct tape *t, value v, value d)
@@ -60,8 +60,14 @@ static int wanted(const struct tape *t, value operand)
 #define RULE(name) static void vjp_##name(struct tape *t, const struct node *n, value y, value d)
 #define UNUSED (void)y, (void)d, (void)n, (void)t
 
-RULE(leaf) { UNUSED; }
-RULE(fill) { UNUSED; }
+RULE(leaf)
+{
+    UNUSED;
+}
+RULE(fill)
+{
+    UNUSED;
+}
 
 RULE(add)
 {

@@ -32,8 +32,8 @@ static const struct node *at(const struct tape *t, value v)
 static value mismatch(struct tape *t, enum op op, value a, value b)
 {
     char ta[SHAPE_TEXT], tb[SHAPE_TEXT];
-    return tape_fail(t, "%s: shapes %s and %s do not fit", op_names[op],
-                     shape_text(tape_shape(t, a), ta), shape_text(tape_shape(t, b), tb));
+    return tape_fail(t, "%s: shapes %s and %s do not fit", op_names[op], shape_text(tape_shape(t, a), ta),
+                     shape_text(tape_shape(t, b), tb));
 }
 
 static value bad_axis(struct tape *t, enum op op, value x, int axis)
@@ -246,8 +246,8 @@ static int attention_fits(struct tape *t, enum op op, value qkv, int32_t heads)
     struct shape s = tape_shape(t, qkv);
     if (s.rank == 3 && heads > 0 && s.dim[2] % 3 == 0 && s.dim[2] / 3 % heads == 0)
         return 1;
-    tape_fail(t, "%s: %s cannot be queries, keys and values of %d heads", op_names[op],
-              shape_text(s, text), heads);
+    tape_fail(t, "%s: %s cannot be queries, keys and values of %d heads", op_names[op], shape_text(s, text),
+              heads);
     return 0;
 }
 
@@ -285,8 +285,8 @@ value tape_attention_back(struct tape *t, value qkv, value out, value lse, value
         return mismatch(t, OP_ATTENTION_BACK, out, d_out);
     if (!shape_equal(tape_shape(t, lse), SHAPE(s.dim[0], heads, s.dim[1])))
         return mismatch(t, OP_ATTENTION_BACK, qkv, lse);
-    return record(t, OP_ATTENTION_BACK, s, (const value[OP_INPUTS]){qkv, out, lse, d_out},
-                  attr_heads(heads), NULL);
+    return record(t, OP_ATTENTION_BACK, s, (const value[OP_INPUTS]){qkv, out, lse, d_out}, attr_heads(heads),
+                  NULL);
 }
 
 value tape_reshape(struct tape *t, value x, struct shape to)
@@ -395,7 +395,8 @@ value tape_unfold(struct tape *t, value x, int32_t k)
         return 0;
     struct shape s = tape_shape(t, x);
     if (s.rank != 4 || k < 1 || k % 2 == 0)
-        return tape_fail(t, "unfold: needs a value [b h w c] and an odd width, not rank %d and %d", s.rank, k);
+        return tape_fail(t, "unfold: needs a value [b h w c] and an odd width, not rank %d and %d", s.rank,
+                         k);
     s.dim[3] *= k * k;
     union attr attr = attr_zero();
     attr.unfold.k = k;
@@ -408,7 +409,8 @@ value tape_fold(struct tape *t, value x, int32_t k)
         return 0;
     struct shape s = tape_shape(t, x);
     if (s.rank != 4 || k < 1 || k % 2 == 0 || s.dim[3] % (k * k))
-        return tape_fail(t, "fold: needs a value [b h w k k c] and an odd width, not rank %d and %d", s.rank, k);
+        return tape_fail(t, "fold: needs a value [b h w k k c] and an odd width, not rank %d and %d", s.rank,
+                         k);
     s.dim[3] /= k * k;
     union attr attr = attr_zero();
     attr.unfold.k = k;
@@ -424,15 +426,14 @@ value tape_patches(struct tape *t, value images, value index, int32_t patch, con
     if (s.rank != 4 || s.dim[3] != 3 || si.rank != 1)
         return mismatch(t, OP_PATCHES, images, index);
     if (patch < 1 || s.dim[1] % patch || s.dim[2] % patch)
-        return tape_fail(t, "patches: images of %d x %d do not divide into patches of %d", s.dim[1],
-                         s.dim[2], patch);
+        return tape_fail(t, "patches: images of %d x %d do not divide into patches of %d", s.dim[1], s.dim[2],
+                         patch);
     union attr attr = attr_zero();
     attr.patches.patch = patch;
     memcpy(attr.patches.mean, mean, sizeof attr.patches.mean);
     memcpy(attr.patches.std, std, sizeof attr.patches.std);
-    return record2(t, OP_PATCHES,
-                   SHAPE(si.dim[0], s.dim[1] / patch * (s.dim[2] / patch), 3 * patch * patch), attr, images,
-                   index);
+    return record2(t, OP_PATCHES, SHAPE(si.dim[0], s.dim[1] / patch * (s.dim[2] / patch), 3 * patch * patch),
+                   attr, images, index);
 }
 
 value tape_cross_entropy(struct tape *t, value logits, value labels)

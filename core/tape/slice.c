@@ -37,7 +37,8 @@ static uint32_t operands_to_cut(const struct cut *c, const struct node *n)
             if (s.rank < n->shape.rank && s.rank >= n->shape.rank - c->axis)
                 return 0;
         }
-        return (uint32_t)has_rows(c, n->in[0], n->shape.rank) | (uint32_t)has_rows(c, n->in[1], n->shape.rank) << 1;
+        return (uint32_t)has_rows(c, n->in[0], n->shape.rank) | (uint32_t)has_rows(c, n->in[1], n->shape.rank)
+                                                                    << 1;
     case OP_AFFINE:
     case OP_UNARY: return 1;
     case OP_NORMALIZE:
@@ -104,7 +105,8 @@ static value remade(struct cut *c, value v)
     case OP_UNARY: return tape_unary(t, in[0], (enum unary_fn)n.attr.unary.fn);
     case OP_NORMALIZE: return tape_normalize(t, in[0], n.attr.norm.eps);
     case OP_LAYERNORM: return tape_layernorm(t, in[0], in[1], in[2], n.attr.norm.eps);
-    case OP_DROPOUT: return tape_dropout(t, in[0], n.attr.dropout.p, n.attr.dropout.stream, n.attr.dropout.axes);
+    case OP_DROPOUT:
+        return tape_dropout(t, in[0], n.attr.dropout.p, n.attr.dropout.stream, n.attr.dropout.axes);
     case OP_MATMUL: return tape_matmul(t, in[0], in[1], 0, n.attr.matmul.b_t);
     default: return tape_fail(t, "slice: %s is not taken apart by rows", op_names[n.op]);
     }
@@ -117,7 +119,8 @@ value tape_slice(struct tape *t, value x, int32_t axis, int32_t from, int32_t to
     char text[SHAPE_TEXT];
     struct shape s = tape_shape(t, x);
     if (axis < 0 || axis >= s.rank)
-        return tape_fail(t, "slice: axis %d of a value of shape %s does not exist", axis, shape_text(s, text));
+        return tape_fail(t, "slice: axis %d of a value of shape %s does not exist", axis,
+                         shape_text(s, text));
     if (from < 0 || to > s.dim[axis] || from >= to)
         return tape_fail(t, "slice: %d to %d is not a part of an axis of %d", from, to, s.dim[axis]);
     if (to - from == s.dim[axis])

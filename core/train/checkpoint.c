@@ -27,8 +27,8 @@ int checkpoint_write(const char *path, const char *identity, struct bank *bank, 
     const struct safetensors_note notes[] = {{"identity", identity}, {"step", step}};
     for (int i = 0; i < KEPT && rc == 0; i++) {
         rc = bank_arena_read(bank, kept[i].arena, data + (size_t)i * floats);
-        items[i] = (struct safetensors_item){kept[i].name, SAFETENSORS_F32, 1, {(int64_t)floats},
-                                             data + (size_t)i * floats};
+        items[i] = (struct safetensors_item){
+            kept[i].name, SAFETENSORS_F32, 1, {(int64_t)floats}, data + (size_t)i * floats};
     }
     items[KEPT] = (struct safetensors_item){"losses", SAFETENSORS_F32, 1, {c->steps}, c->losses};
     if (rc == 0)
@@ -37,13 +37,15 @@ int checkpoint_write(const char *path, const char *identity, struct bank *bank, 
     return rc;
 }
 
-static int read_notes(const struct safetensors *f, const char *path, const char *identity, struct checkpoint *c)
+static int read_notes(const struct safetensors *f, const char *path, const char *identity,
+                      struct checkpoint *c)
 {
     const char *found = safetensors_metadata(f, "identity"), *step = safetensors_metadata(f, "step");
     if (!found || !step)
         return fail(ERR_INPUT, "%s is not a checkpoint; name another file or delete it", path);
     if (strcmp(found, identity))
-        return fail(ERR_INPUT, "%s belongs to another training (%.200s); delete it or name another file", path, found);
+        return fail(ERR_INPUT, "%s belongs to another training (%.200s); delete it or name another file",
+                    path, found);
     char *end;
     unsigned long n = strtoul(step, &end, 10);
     if (*end || n > c->steps)

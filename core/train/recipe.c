@@ -15,7 +15,7 @@ const struct recipe recipe_default = {
 #define X(name, init, low, high, help) .name = init,
     RECIPE_WHOLE(X) RECIPE_REAL(X)
 #undef X
-    .schedule = SCHEDULE_STUDY,
+        .schedule = SCHEDULE_STUDY,
     .drop_last = 1,
     .seed = 42,
 };
@@ -42,7 +42,8 @@ int recipe_check(const struct recipe *r, uint32_t images)
     if (r->schedule < 0 || r->schedule >= SCHEDULE_COUNT)
         return fail(ERR_INPUT, "there is no schedule %d", r->schedule);
     if (recipe_steps(r, images) == 0)
-        return fail(ERR_INPUT, "%u training images give no step of batch %d; use a smaller batch or keep the last one",
+        return fail(ERR_INPUT,
+                    "%u training images give no step of batch %d; use a smaller batch or keep the last one",
                     images, r->batch);
     return 0;
 }
@@ -50,7 +51,8 @@ int recipe_check(const struct recipe *r, uint32_t images)
 /* lr(t) of timm's CosineLRScheduler without a warm-up prefix: the cosine counts from epoch 0. */
 static double rate_study(const struct recipe *r, int32_t epoch)
 {
-    double t = epoch > 0 ? epoch - 1 : 0, top = (double)r->lr, low = (double)r->lr_min, start = (double)r->lr_start;
+    double t = epoch > 0 ? epoch - 1 : 0, top = (double)r->lr, low = (double)r->lr_min,
+           start = (double)r->lr_start;
     if (t < r->warmup)
         return start + t * (top - start) / r->warmup;
     return low + 0.5 * (top - low) * (1 + cos(3.14159265358979323846 * t / r->epochs));

@@ -41,8 +41,10 @@ int session_create(struct session **out, const struct session_spec *spec)
     if (!tensors)
         goto out;
     for (size_t i = 0; i < s->count; i++)
-        tensors[i] = (struct bank_tensor){.name = s->tensors[i].name, .shape = s->tensors[i].shape,
-                                          .kind = s->tensors[i].kind, .lr_mul = s->tensors[i].lr_mul,
+        tensors[i] = (struct bank_tensor){.name = s->tensors[i].name,
+                                          .shape = s->tensors[i].shape,
+                                          .kind = s->tensors[i].kind,
+                                          .lr_mul = s->tensors[i].lr_mul,
                                           .no_decay = s->tensors[i].no_decay};
     TRY_OUT(bank_create(&s->bank, spec->engine, tensors, s->count));
     TRY_OUT(fill_bank(s));
@@ -87,8 +89,11 @@ static int trace_forward(struct session *s, const struct program_spec *p, struct
         return ERR_MEMORY;
     n->images = tape_leaf(n->tape, LEAF_IMAGES, SHAPE(p->feed->count, side, side, 3), id, "images");
     n->index = tape_leaf(n->tape, LEAF_INPUT, SHAPE(batch), id + 1, "index");
-    struct method_step step = {.tape = n->tape, .images = n->images, .index = n->index,
-                               .drop_path = p->recipe ? p->recipe->drop_path : 0, .training = p->recipe != NULL};
+    struct method_step step = {.tape = n->tape,
+                               .images = n->images,
+                               .index = n->index,
+                               .drop_path = p->recipe ? p->recipe->drop_path : 0,
+                               .training = p->recipe != NULL};
     memcpy(step.mean, s->spec.mean, sizeof step.mean);
     memcpy(step.std, s->spec.std, sizeof step.std);
     TRY(method_trace(&n->trace, s->spec.method, &step));
@@ -131,10 +136,19 @@ int session_program(struct session *s, const struct program_spec *p, struct run 
     if (p->recipe)
         TRY_OUT(trace_backward(s, &n));
     value log = p->recipe ? n.loss : n.trace->logits;
-    struct run_spec spec = {.tape = n.tape, .bank = s->bank, .feed = p->feed, .images = n.images,
-                            .index = n.index, .labels = n.labels, .weights = n.weights,
-                            .gradients = n.gradients, .gradient_count = n.gradient_count,
-                            .update = p->update, .logs = &log, .log_count = 1, .series = p->series,
+    struct run_spec spec = {.tape = n.tape,
+                            .bank = s->bank,
+                            .feed = p->feed,
+                            .images = n.images,
+                            .index = n.index,
+                            .labels = n.labels,
+                            .weights = n.weights,
+                            .gradients = n.gradients,
+                            .gradient_count = n.gradient_count,
+                            .update = p->update,
+                            .logs = &log,
+                            .log_count = 1,
+                            .series = p->series,
                             .profile = p->profile};
     if (p->recipe) {
         spec.beta1 = p->recipe->beta1;
@@ -171,7 +185,8 @@ static int feed_images(struct session *s, const struct images *images, struct fe
     return rc;
 }
 
-int session_logits(struct session *s, const struct images *images, uint32_t batch, float *logits, double *seconds)
+int session_logits(struct session *s, const struct images *images, uint32_t batch, float *logits,
+                   double *seconds)
 {
     int rc;
     struct feed feed = {0};
@@ -217,7 +232,8 @@ int session_gradients(struct session *s, const struct images *batch, float *loss
     recipe.drop_path = 0;
     TRY_OUT(feed_images(s, batch, &feed));
     TRY_OUT(session_program(
-        s, &(struct program_spec){.feed = &feed, .batch = batch->count, .series = 1, .recipe = &recipe}, &run));
+        s, &(struct program_spec){.feed = &feed, .batch = batch->count, .series = 1, .recipe = &recipe},
+        &run));
     TRY_OUT(run_begin(run, &(struct run_series){.steps = 1, .seed = s->spec.seed, .order = order}));
     TRY_OUT(run_go(run, 1));
     TRY_OUT(run_wait(run, 0));

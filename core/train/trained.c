@@ -22,7 +22,8 @@ static int read_item(struct session *s, size_t tensor, struct arena *arena, stru
     float *data = arena_alloc(arena, (size_t)shape_count(t->shape), sizeof *data);
     if (!data)
         return ERR_MEMORY;
-    *item = (struct safetensors_item){.name = t->name, .type = SAFETENSORS_F32, .rank = t->shape.rank, .data = data};
+    *item = (struct safetensors_item){
+        .name = t->name, .type = SAFETENSORS_F32, .rank = t->shape.rank, .data = data};
     for (int i = 0; i < t->shape.rank; i++)
         item->dim[i] = t->shape.dim[i];
     return bank_read(s->bank, tensor, data);
@@ -61,8 +62,8 @@ static int match(const struct session *s, const char *path, const struct safeten
             same = e->dim[k] == t->shape.dim[k];
         char found[SAFETENSORS_TEXT], wanted[SHAPE_TEXT];
         if (!same)
-            return fail(ERR_INPUT, "%s: %s has the shape %s, this method on this model wants %s", path, e->name,
-                        safetensors_shape_text(e, found), shape_text(t->shape, wanted));
+            return fail(ERR_INPUT, "%s: %s has the shape %s, this method on this model wants %s", path,
+                        e->name, safetensors_shape_text(e, found), shape_text(t->shape, wanted));
         *out = i;
         return 0;
     }
@@ -79,7 +80,8 @@ int session_load(struct session *s, const char *path)
     if (safetensors_count(f) < trainable_count(s)) /* names are unique: then one is missing */
         for (size_t i = 0; i < s->count; i++)
             if (s->tensors[i].kind == LEAF_TRAINABLE && !safetensors_find(f, s->tensors[i].name)) {
-                rc = fail(ERR_INPUT, "%s: %s is missing; this method on this model needs it", path, s->tensors[i].name);
+                rc = fail(ERR_INPUT, "%s: %s is missing; this method on this model needs it", path,
+                          s->tensors[i].name);
                 goto out;
             }
     for (size_t i = 0; i < safetensors_count(f); i++) {

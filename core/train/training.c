@@ -21,7 +21,7 @@ struct training {
     int32_t *order;       /* of the current epoch */
     float *rates;
     double started, seconds, epoch_loss;
-    uint32_t counted;     /* steps that `seconds` covers */
+    uint32_t counted; /* steps that `seconds` covers */
 };
 
 static int report(struct training *t, uint32_t submitted)
@@ -31,18 +31,23 @@ static int report(struct training *t, uint32_t submitted)
     double seconds = clock_seconds() - t->started;
     uint32_t fresh = submitted - (t->at.step - t->counted);
     struct train_progress p = {
-        .epoch = (int32_t)(submitted / t->steps_an_epoch), .epochs = t->spec->recipe.epochs,
-        .step = submitted, .steps = t->at.steps, .loss = (float)t->epoch_loss,
+        .epoch = (int32_t)(submitted / t->steps_an_epoch),
+        .epochs = t->spec->recipe.epochs,
+        .step = submitted,
+        .steps = t->at.steps,
+        .loss = (float)t->epoch_loss,
         .images_a_second = seconds > 0 ? fresh * (double)t->spec->recipe.batch / seconds : 0,
     };
-    return t->spec->report(t->spec->context, &p) ? fail(ERR_STOPPED, "stopped at step %u of %u", submitted, t->at.steps)
-                                                  : 0;
+    return t->spec->report(t->spec->context, &p)
+               ? fail(ERR_STOPPED, "stopped at step %u of %u", submitted, t->at.steps)
+               : 0;
 }
 
 static int save(struct training *t)
 {
     const char *identity = t->spec->identity ? t->spec->identity : "";
-    return t->spec->checkpoint ? checkpoint_write(t->spec->checkpoint, identity, t->session->bank, &t->at) : 0;
+    return t->spec->checkpoint ? checkpoint_write(t->spec->checkpoint, identity, t->session->bank, &t->at)
+                               : 0;
 }
 
 /* Submits `count` steps of the current epoch, the first of which is at->step, and reads their losses. */
@@ -50,8 +55,11 @@ static int run_series(struct training *t, uint32_t count)
 {
     const struct recipe *r = &t->spec->recipe;
     uint32_t first = t->at.step, within = first % t->steps_an_epoch;
-    struct run_series series = {.first = first, .steps = count, .seed = r->seed,
-                                .order = t->order + (size_t)within * (size_t)r->batch, .rates = t->rates};
+    struct run_series series = {.first = first,
+                                .steps = count,
+                                .seed = r->seed,
+                                .order = t->order + (size_t)within * (size_t)r->batch,
+                                .rates = t->rates};
     int stopped = 0;
     uint32_t done = 0;
     TRY(run_begin(t->run, &series));
@@ -73,8 +81,9 @@ static int check_losses(struct training *t, int32_t epoch)
     double sum = 0;
     for (uint32_t i = from; i < t->at.step; i++) {
         if (!isfinite(t->at.losses[i]))
-            return fail(ERR_DIVERGED, "diverged: the loss of step %u (epoch %d) is %f; try a smaller learning rate",
-                        i, epoch, (double)t->at.losses[i]);
+            return fail(ERR_DIVERGED,
+                        "diverged: the loss of step %u (epoch %d) is %f; try a smaller learning rate", i,
+                        epoch, (double)t->at.losses[i]);
         sum += (double)t->at.losses[i];
     }
     t->epoch_loss = t->at.step > from ? sum / (t->at.step - from) : NAN;
@@ -85,7 +94,8 @@ static int run_epoch(struct training *t, int32_t epoch)
 {
     const struct recipe *r = &t->spec->recipe;
     uint32_t end = (uint32_t)(epoch + 1) * t->steps_an_epoch;
-    uint32_t each = t->spec->checkpoint && t->spec->checkpoint_steps ? t->spec->checkpoint_steps : t->steps_an_epoch;
+    uint32_t each =
+        t->spec->checkpoint && t->spec->checkpoint_steps ? t->spec->checkpoint_steps : t->steps_an_epoch;
     TRY(recipe_order(r, epoch, t->spec->images.count, t->order));
     for (uint32_t i = 0; i < t->steps_an_epoch; i++)
         t->rates[i] = recipe_rate(r, epoch);
@@ -130,11 +140,15 @@ int session_train(struct session *s, const struct train_spec *spec, struct train
     *result = (struct train_result){0};
     TRY_OUT(training_begin(&t));
     result->resumed = t.at.step;
-    TRY_OUT(feed_create(&feed, s->spec.engine, spec->images.rgb, spec->images.labels, (int32_t)spec->images.count,
-                        s->spec.vit->shape.image));
-    TRY_OUT(session_program(s, &(struct program_spec){.feed = &feed, .batch = (uint32_t)spec->recipe.batch,
-                                                      .series = t.steps_an_epoch, .recipe = &spec->recipe,
-                                                      .update = 1}, &t.run));
+    TRY_OUT(feed_create(&feed, s->spec.engine, spec->images.rgb, spec->images.labels,
+                        (int32_t)spec->images.count, s->spec.vit->shape.image));
+    TRY_OUT(session_program(s,
+                            &(struct program_spec){.feed = &feed,
+                                                   .batch = (uint32_t)spec->recipe.batch,
+                                                   .series = t.steps_an_epoch,
+                                                   .recipe = &spec->recipe,
+                                                   .update = 1},
+                            &t.run));
     t.started = clock_seconds();
     result->compile_seconds = t.started - start;
     for (int32_t e = (int32_t)(t.at.step / t.steps_an_epoch); e < spec->recipe.epochs; e++)
@@ -145,7 +159,8 @@ out:
     result->seconds = t.started > 0 ? clock_seconds() - t.started : 0;
     result->steps = t.at.step;
     result->last_loss = (float)t.epoch_loss;
-    result->images_a_second = result->seconds > 0 ? t.counted * (double)spec->recipe.batch / result->seconds : 0;
+    result->images_a_second =
+        result->seconds > 0 ? t.counted * (double)spec->recipe.batch / result->seconds : 0;
     device_memory(engine_device(s->spec.engine), &result->device_bytes);
     if (spec->losses && t.at.losses)
         memcpy(spec->losses, t.at.losses, t.at.step * sizeof *spec->losses);

@@ -52,11 +52,13 @@ static void measure(struct engine *engine, int m, int n, int k, int first)
     must(bank_create(&bank, engine, &w, 1));
     must(bank_write(bank, 0, data));
     struct tape *t = tape_create();
-    value x = tape_leaf(t, LEAF_INPUT, SHAPE(m, k), 1, "x"), weight = tape_leaf(t, LEAF_FROZEN, SHAPE(n, k), 0, "W");
+    value x = tape_leaf(t, LEAF_INPUT, SHAPE(m, k), 1, "x"),
+          weight = tape_leaf(t, LEAF_FROZEN, SHAPE(n, k), 0, "W");
     value y = tape_matmul(t, x, weight, 0, 1), log = tape_slice(t, tape_unary(t, y, UNARY_ABS), 1, 0, 1);
     (void)y;
-    must(run_create(&run, &(struct run_spec){.tape = t, .bank = bank, .logs = &log, .log_count = 1, .series = 1,
-                                             .profile = 1}));
+    must(run_create(&run,
+                    &(struct run_spec){
+                        .tape = t, .bank = bank, .logs = &log, .log_count = 1, .series = 1, .profile = 1}));
     product_seconds(run); /* compiles */
     for (int i = 0; i < RUNS; i++)
         times[i] = product_seconds(run);

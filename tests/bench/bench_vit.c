@@ -72,22 +72,27 @@ static void print_kernels(struct run *run)
         if (k == ROWS)
             continue;
         n = k == n ? n + 1 : n;
-        rows[k] = (struct row){t.label, t.kernel, rows[k].ns + t.ns, rows[k].flops + t.flops,
-                               rows[k].bytes + t.bytes, rows[k].count + 1};
+        rows[k] = (struct row){
+            t.label,          t.kernel, rows[k].ns + t.ns, rows[k].flops + t.flops, rows[k].bytes + t.bytes,
+            rows[k].count + 1};
         total += t.ns;
     }
     qsort(rows, (size_t)n, sizeof *rows, by_time);
-    fprintf(stderr, "%-20s %-22s %5s %9s %6s %8s %7s\n", "op", "kernel", "count", "ms", "share", "GFLOP/s", "GB/s");
+    fprintf(stderr, "%-20s %-22s %5s %9s %6s %8s %7s\n", "op", "kernel", "count", "ms", "share", "GFLOP/s",
+            "GB/s");
     for (int k = 0; k < n; k++)
-        fprintf(stderr, "%-20s %-22s %5d %9.3f %5.1f%% %8.1f %7.2f\n", rows[k].label, rows[k].kernel, rows[k].count,
-                rows[k].ns * 1e-6, 100 * rows[k].ns / total, rows[k].flops / rows[k].ns, rows[k].bytes / rows[k].ns);
+        fprintf(stderr, "%-20s %-22s %5d %9.3f %5.1f%% %8.1f %7.2f\n", rows[k].label, rows[k].kernel,
+                rows[k].count, rows[k].ns * 1e-6, 100 * rows[k].ns / total, rows[k].flops / rows[k].ns,
+                rows[k].bytes / rows[k].ns);
     fprintf(stderr, "%-49s %9.3f\n", "all", total * 1e-6);
 }
 
-static void measure(const struct settings *s, struct session *session, const struct vit *vit, const char *device)
+static void measure(const struct settings *s, struct session *session, const struct vit *vit,
+                    const char *device)
 {
     int inference = !strcmp(s->method, "none");
-    int32_t *order = mem_alloc((size_t)s->batch, sizeof *order), *labels = mem_alloc((size_t)s->batch, sizeof *labels);
+    int32_t *order = mem_alloc((size_t)s->batch, sizeof *order),
+            *labels = mem_alloc((size_t)s->batch, sizeof *labels);
     unsigned char *rgb = mem_alloc((size_t)s->batch * (size_t)s->image, (size_t)s->image * 3);
     double *times = mem_alloc((size_t)s->repeat, sizeof *times);
     if (!order || !labels || !rgb || !times)
@@ -103,12 +108,18 @@ static void measure(const struct settings *s, struct session *session, const str
     struct feed feed;
     struct run *run;
     must(feed_create(&feed, session->spec.engine, rgb, labels, s->batch, s->image));
-    must(session_program(session, &(struct program_spec){.feed = &feed, .batch = (uint32_t)s->batch, .series = 1,
-                                                         .recipe = inference ? NULL : &recipe, .update = !inference,
-                                                         .profile = s->kernels}, &run));
+    must(session_program(session,
+                         &(struct program_spec){.feed = &feed,
+                                                .batch = (uint32_t)s->batch,
+                                                .series = 1,
+                                                .recipe = inference ? NULL : &recipe,
+                                                .update = !inference,
+                                                .profile = s->kernels},
+                         &run));
     double compile = now();
     for (int i = -1; i < s->repeat; i++) { /* the first one compiles */
-        must(run_begin(run, &(struct run_series){.steps = 1, .order = order, .rates = inference ? NULL : &rate}));
+        must(run_begin(run,
+                       &(struct run_series){.steps = 1, .order = order, .rates = inference ? NULL : &rate}));
         double start = now();
         must(run_go(run, 1));
         must(run_wait(run, 0));
@@ -122,11 +133,12 @@ static void measure(const struct settings *s, struct session *session, const str
     device_memory(engine_device(session->spec.engine), &peak);
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    printf("{\"device\": \"%s\", \"method\": \"%s\", \"batch\": %d, \"image\": %d, \"dim\": %d, \"depth\": %d, "
-           "\"images_per_second_median\": %.2f, \"images_per_second_best\": %.2f, \"first_step_seconds\": %.2f, "
-           "\"device_mib\": %.1f, \"peak_rss_mib\": %.1f, \"runs\": %d}\n",
-           device, s->method, s->batch, s->image, s->dim, s->depth, s->batch / times[s->repeat / 2],
-           s->batch / times[0], compile, (double)peak / 1048576, (double)usage.ru_maxrss / 1024, s->repeat);
+    printf(
+        "{\"device\": \"%s\", \"method\": \"%s\", \"batch\": %d, \"image\": %d, \"dim\": %d, \"depth\": %d, "
+        "\"images_per_second_median\": %.2f, \"images_per_second_best\": %.2f, \"first_step_seconds\": %.2f, "
+        "\"device_mib\": %.1f, \"peak_rss_mib\": %.1f, \"runs\": %d}\n",
+        device, s->method, s->batch, s->image, s->dim, s->depth, s->batch / times[s->repeat / 2],
+        s->batch / times[0], compile, (double)peak / 1048576, (double)usage.ru_maxrss / 1024, s->repeat);
     if (s->kernels)
         print_kernels(run);
     run_destroy(run);
@@ -143,7 +155,7 @@ static struct settings parse(int argc, char **argv)
     const struct {
         const char *name;
         int *to;
-    } numbers[] = {{"batch", &s.batch}, {"image", &s.image}, {"dim", &s.dim}, {"heads", &s.heads},
+    } numbers[] = {{"batch", &s.batch}, {"image", &s.image}, {"dim", &s.dim},      {"heads", &s.heads},
                    {"depth", &s.depth}, {"patch", &s.patch}, {"repeat", &s.repeat}};
     for (int i = 1; i < argc; i++) {
         int known = 0;
@@ -179,13 +191,22 @@ int main(int argc, char **argv)
     must(device_open(&device, &(struct device_spec){.index = -1}));
     must(engine_create(&engine, device, ENGINE_AUTO));
     must(plugins_create(&plugins, search));
-    must(vit_create(&vit, &(struct vit_shape){.image = s.image, .patch = s.patch, .dim = s.dim, .depth = s.depth,
-                                              .heads = s.heads, .hidden = 4 * s.dim, .classes = 1000, .eps = 1e-6f}));
+    must(vit_create(&vit, &(struct vit_shape){.image = s.image,
+                                              .patch = s.patch,
+                                              .dim = s.dim,
+                                              .depth = s.depth,
+                                              .heads = s.heads,
+                                              .hidden = 4 * s.dim,
+                                              .classes = 1000,
+                                              .eps = 1e-6f}));
     vit_random(vit, 1);
     must(method_create(&method, plugins, strcmp(s.method, "none") ? s.method : "linear"));
     must(method_declare(method, vit));
-    must(session_create(&session, &(struct session_spec){.engine = engine, .method = method, .vit = vit,
-                                                         .mean = {0.5f, 0.5f, 0.5f}, .std = {0.5f, 0.5f, 0.5f}}));
+    must(session_create(&session, &(struct session_spec){.engine = engine,
+                                                         .method = method,
+                                                         .vit = vit,
+                                                         .mean = {0.5f, 0.5f, 0.5f},
+                                                         .std = {0.5f, 0.5f, 0.5f}}));
     measure(&s, session, vit, device_info(device)->driver);
     session_destroy(session);
     method_destroy(method);

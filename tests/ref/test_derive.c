@@ -28,36 +28,103 @@ static value input(struct net *n, struct shape s)
     return v;
 }
 
-static value case_add(struct net *n) { return tape_add(n->t, input(n, SHAPE(2, 3, 4)), input(n, SHAPE(3, 1))); }
-static value case_mul(struct net *n) { return tape_mul(n->t, input(n, SHAPE(4)), input(n, SHAPE(2, 3, 4))); }
-static value case_affine(struct net *n) { return tape_affine(n->t, input(n, SHAPE(5)), 1.5f, -2); }
-static value case_dropout(struct net *n) { return tape_dropout(n->t, input(n, SHAPE(3, 8)), 0.4f, 9, 2); }
-static value case_matmul(struct net *n) { return tape_matmul(n->t, input(n, SHAPE(2, 3, 4)), input(n, SHAPE(4, 5)), 0, 0); }
-static value case_matmul_nt(struct net *n) { return tape_matmul(n->t, input(n, SHAPE(3, 4)), input(n, SHAPE(5, 4)), 0, 1); }
-static value case_matmul_tn(struct net *n) { return tape_matmul(n->t, input(n, SHAPE(4, 3)), input(n, SHAPE(4, 5)), 1, 0); }
-static value case_matmul_tt(struct net *n) { return tape_matmul(n->t, input(n, SHAPE(4, 3)), input(n, SHAPE(5, 4)), 1, 1); }
-static value case_matmul_batched(struct net *n) { return tape_matmul(n->t, input(n, SHAPE(2, 4, 3)), input(n, SHAPE(2, 5, 4)), 1, 1); }
-static value case_matmul_plain_left(struct net *n) { return tape_matmul(n->t, input(n, SHAPE(3, 4)), input(n, SHAPE(2, 4, 5)), 0, 0); }
-static value case_matmul_plain_right(struct net *n) { return tape_matmul(n->t, input(n, SHAPE(2, 4, 3)), input(n, SHAPE(4, 5)), 1, 0); }
-static value case_softmax(struct net *n) { return tape_softmax(n->t, input(n, SHAPE(3, 5))); }
-static value case_normalize(struct net *n) { return tape_normalize(n->t, input(n, SHAPE(3, 5)), 1e-3f); }
+/* clang-format off: a case a line */
+static value case_add(struct net *n)
+{
+    return tape_add(n->t, input(n, SHAPE(2, 3, 4)), input(n, SHAPE(3, 1)));
+}
+static value case_mul(struct net *n)
+{
+    return tape_mul(n->t, input(n, SHAPE(4)), input(n, SHAPE(2, 3, 4)));
+}
+static value case_affine(struct net *n)
+{
+    return tape_affine(n->t, input(n, SHAPE(5)), 1.5f, -2);
+}
+static value case_dropout(struct net *n)
+{
+    return tape_dropout(n->t, input(n, SHAPE(3, 8)), 0.4f, 9, 2);
+}
+static value case_matmul(struct net *n)
+{
+    return tape_matmul(n->t, input(n, SHAPE(2, 3, 4)), input(n, SHAPE(4, 5)), 0, 0);
+}
+static value case_matmul_nt(struct net *n)
+{
+    return tape_matmul(n->t, input(n, SHAPE(3, 4)), input(n, SHAPE(5, 4)), 0, 1);
+}
+static value case_matmul_tn(struct net *n)
+{
+    return tape_matmul(n->t, input(n, SHAPE(4, 3)), input(n, SHAPE(4, 5)), 1, 0);
+}
+static value case_matmul_tt(struct net *n)
+{
+    return tape_matmul(n->t, input(n, SHAPE(4, 3)), input(n, SHAPE(5, 4)), 1, 1);
+}
+static value case_matmul_batched(struct net *n)
+{
+    return tape_matmul(n->t, input(n, SHAPE(2, 4, 3)), input(n, SHAPE(2, 5, 4)), 1, 1);
+}
+static value case_matmul_plain_left(struct net *n)
+{
+    return tape_matmul(n->t, input(n, SHAPE(3, 4)), input(n, SHAPE(2, 4, 5)), 0, 0);
+}
+static value case_matmul_plain_right(struct net *n)
+{
+    return tape_matmul(n->t, input(n, SHAPE(2, 4, 3)), input(n, SHAPE(4, 5)), 1, 0);
+}
+static value case_softmax(struct net *n)
+{
+    return tape_softmax(n->t, input(n, SHAPE(3, 5)));
+}
+static value case_normalize(struct net *n)
+{
+    return tape_normalize(n->t, input(n, SHAPE(3, 5)), 1e-3f);
+}
 static value case_layernorm(struct net *n)
 {
     return tape_layernorm(n->t, input(n, SHAPE(2, 3, 5)), input(n, SHAPE(5)), input(n, SHAPE(5)), 1e-3f);
 }
-static value case_attention(struct net *n) { return tape_attention(n->t, input(n, SHAPE(2, 5, 12)), 2); }
-static value case_reshape(struct net *n) { return tape_reshape(n->t, input(n, SHAPE(3, 4)), SHAPE(2, 6)); }
+static value case_attention(struct net *n)
+{
+    return tape_attention(n->t, input(n, SHAPE(2, 5, 12)), 2);
+}
+static value case_reshape(struct net *n)
+{
+    return tape_reshape(n->t, input(n, SHAPE(3, 4)), SHAPE(2, 6));
+}
 static value case_permute(struct net *n)
 {
     return tape_permute(n->t, input(n, SHAPE(2, 3, 4)), (const int32_t[SHAPE_RANK]){2, 0, 1});
 }
-static value case_expand(struct net *n) { return tape_expand(n->t, input(n, SHAPE(3, 1)), SHAPE(2, 3, 4)); }
-static value case_concat(struct net *n) { return tape_concat(n->t, input(n, SHAPE(2, 1, 3)), input(n, SHAPE(2, 4, 3)), 1); }
-static value case_slice(struct net *n) { return tape_slice(n->t, input(n, SHAPE(2, 5, 3)), 1, 1, 4); }
-static value case_pad(struct net *n) { return tape_pad(n->t, input(n, SHAPE(2, 2, 3)), 1, 1, 5); }
-static value case_sum(struct net *n) { return tape_sum(n->t, input(n, SHAPE(2, 3, 4)), 1 | 4); }
-static value case_unfold(struct net *n) { return tape_unfold(n->t, input(n, SHAPE(2, 3, 4, 2)), 3); }
-static value case_fold(struct net *n) { return tape_fold(n->t, input(n, SHAPE(1, 3, 2, 18)), 3); }
+static value case_expand(struct net *n)
+{
+    return tape_expand(n->t, input(n, SHAPE(3, 1)), SHAPE(2, 3, 4));
+}
+static value case_concat(struct net *n)
+{
+    return tape_concat(n->t, input(n, SHAPE(2, 1, 3)), input(n, SHAPE(2, 4, 3)), 1);
+}
+static value case_slice(struct net *n)
+{
+    return tape_slice(n->t, input(n, SHAPE(2, 5, 3)), 1, 1, 4);
+}
+static value case_pad(struct net *n)
+{
+    return tape_pad(n->t, input(n, SHAPE(2, 2, 3)), 1, 1, 5);
+}
+static value case_sum(struct net *n)
+{
+    return tape_sum(n->t, input(n, SHAPE(2, 3, 4)), 1 | 4);
+}
+static value case_unfold(struct net *n)
+{
+    return tape_unfold(n->t, input(n, SHAPE(2, 3, 4, 2)), 3);
+}
+static value case_fold(struct net *n)
+{
+    return tape_fold(n->t, input(n, SHAPE(1, 3, 2, 18)), 3);
+}
 static value case_cross_entropy(struct net *n)
 {
     value labels = tape_fill(n->t, SHAPE(4), 2);
@@ -69,10 +136,15 @@ static value case_twice(struct net *n)
     value x = input(n, SHAPE(3, 3));
     return tape_matmul(n->t, x, tape_unary(n->t, x, UNARY_TANH), 0, 1);
 }
-#define X(NAME, name) \
-    static value case_##name(struct net *n) { return tape_unary(n->t, input(n, SHAPE(11)), UNARY_##NAME); }
+#define X(NAME, name)                                               \
+    static value case_##name(struct net *n)                         \
+    {                                                               \
+        return tape_unary(n->t, input(n, SHAPE(11)), UNARY_##NAME); \
+    }
 UNARY_FUNCTIONS(X)
 #undef X
+
+/* clang-format on */
 
 /* leaves: normal numbers, kept away from the kinks and inside the domains of unary functions */
 static void fill_leaf(struct ref *r, struct net *n, int i, int positive)
@@ -124,26 +196,27 @@ static void check(value (*make)(struct net *), int positive)
     tape_destroy(n.t);
 }
 
-#define CASES(X)                                                                                        \
-    X(add) X(mul) X(affine) X(dropout) X(matmul) X(matmul_nt) X(matmul_tn) X(matmul_tt)                 \
-    X(matmul_batched) X(matmul_plain_left) X(matmul_plain_right) X(softmax) X(normalize) X(layernorm)   \
-    X(attention) X(reshape) X(permute) X(expand) X(concat) X(slice) X(pad) X(sum) X(unfold) X(fold)     \
-    X(cross_entropy) X(twice) X(relu) X(gelu) X(sigmoid) X(tanh) X(exp) X(quick_gelu) X(abs)
+#define CASES(X)                                                                                     \
+    X(add)                                                                                           \
+    X(mul) X(affine) X(dropout) X(matmul) X(matmul_nt) X(matmul_tn) X(matmul_tt) X(matmul_batched)   \
+        X(matmul_plain_left) X(matmul_plain_right) X(softmax) X(normalize) X(layernorm) X(attention) \
+            X(reshape) X(permute) X(expand) X(concat) X(slice) X(pad) X(sum) X(unfold) X(fold)       \
+                X(cross_entropy) X(twice) X(relu) X(gelu) X(sigmoid) X(tanh) X(exp) X(quick_gelu) X(abs)
 #define POSITIVE_CASES(X) X(sqrt) X(recip) X(log)
 
-#define TEST(name)                                                              \
-    static void derivative_of_##name##_equals_differences(void **state)         \
-    {                                                                           \
-        (void)state;                                                            \
-        check(case_##name, 0);                                                  \
+#define TEST(name)                                                      \
+    static void derivative_of_##name##_equals_differences(void **state) \
+    {                                                                   \
+        (void)state;                                                    \
+        check(case_##name, 0);                                          \
     }
 CASES(TEST)
 #undef TEST
-#define TEST(name)                                                              \
-    static void derivative_of_##name##_equals_differences(void **state)         \
-    {                                                                           \
-        (void)state;                                                            \
-        check(case_##name, 1);                                                  \
+#define TEST(name)                                                      \
+    static void derivative_of_##name##_equals_differences(void **state) \
+    {                                                                   \
+        (void)state;                                                    \
+        check(case_##name, 1);                                          \
     }
 POSITIVE_CASES(TEST)
 #undef TEST
@@ -196,7 +269,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test(derivative_of_##name##_equals_differences),
         CASES(TEST) POSITIVE_CASES(TEST)
 #undef TEST
-        cmocka_unit_test(a_hooked_value_uses_its_own_derivative),
+            cmocka_unit_test(a_hooked_value_uses_its_own_derivative),
         cmocka_unit_test(dropout_keeps_the_share_it_promises),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

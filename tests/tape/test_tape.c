@@ -39,7 +39,8 @@ static void a_bad_operand_poisons_and_the_first_reason_stays(void **state)
     (void)state;
     struct tape *t = tape_create();
     tape_place(t, "lora at qkv of block 3");
-    value a = tape_leaf(t, LEAF_INPUT, SHAPE(2, 16), 0, "a"), b = tape_leaf(t, LEAF_INPUT, SHAPE(5, 2), 1, "b");
+    value a = tape_leaf(t, LEAF_INPUT, SHAPE(2, 16), 0, "a"),
+          b = tape_leaf(t, LEAF_INPUT, SHAPE(5, 2), 1, "b");
     value bad = tape_matmul(t, a, b, 0, 0);
     assert_int_equal(bad, 0);
     assert_int_equal(tape_add(t, bad, a), 0);
@@ -66,7 +67,8 @@ static void a_frozen_weight_gets_no_gradient_work(void **state)
 {
     (void)state;
     struct tape *t = tape_create();
-    value x = tape_leaf(t, LEAF_INPUT, SHAPE(4, 3), 0, "x"), w = tape_leaf(t, LEAF_FROZEN, SHAPE(5, 3), 1, "w");
+    value x = tape_leaf(t, LEAF_INPUT, SHAPE(4, 3), 0, "x"),
+          w = tape_leaf(t, LEAF_FROZEN, SHAPE(5, 3), 1, "w");
     value b = tape_leaf(t, LEAF_TRAINABLE, SHAPE(5), 2, "b"), grad;
     value y = tape_add(t, tape_matmul(t, x, w, 0, 1), b);
     uint32_t before = tape_size(t);
@@ -98,9 +100,11 @@ static void rows_that_a_slice_drops_are_never_computed(void **state)
     (void)state;
     enum { B = 2, T = 7, D = 6 };
     struct tape *t = tape_create();
-    value x = tape_leaf(t, LEAF_INPUT, SHAPE(B, T, D), 0, "x"), w = tape_leaf(t, LEAF_FROZEN, SHAPE(D, D), 1, "w");
+    value x = tape_leaf(t, LEAF_INPUT, SHAPE(B, T, D), 0, "x"),
+          w = tape_leaf(t, LEAF_FROZEN, SHAPE(D, D), 1, "w");
     value g = tape_leaf(t, LEAF_FROZEN, SHAPE(D), 2, "g");
-    value branch = tape_unary(t, tape_add(t, tape_matmul(t, tape_layernorm(t, x, g, g, 1e-6f), w, 0, 1), g), UNARY_GELU);
+    value branch =
+        tape_unary(t, tape_add(t, tape_matmul(t, tape_layernorm(t, x, g, g, 1e-6f), w, 0, 1), g), UNARY_GELU);
     value y = tape_slice(t, tape_add(t, x, tape_dropout(t, branch, 0.5f, 1, 1)), 1, 0, 1);
     assert_true(shape_equal(tape_shape(t, y), SHAPE(B, 1, D)));
     unsigned char live[64];
@@ -127,7 +131,8 @@ static void what_no_root_needs_is_dead(void **state)
 {
     (void)state;
     struct tape *t = tape_create();
-    value x = tape_leaf(t, LEAF_INPUT, SHAPE(2), 0, "x"), y = tape_affine(t, x, 2, 0), z = tape_affine(t, x, 3, 0);
+    value x = tape_leaf(t, LEAF_INPUT, SHAPE(2), 0, "x"), y = tape_affine(t, x, 2, 0),
+          z = tape_affine(t, x, 3, 0);
     unsigned char live[8];
     tape_live(t, &y, 1, live);
     assert_true(live[x] && live[y] && !live[z]);
@@ -143,7 +148,8 @@ static void spans_alive_together_never_overlap(void **state)
     uint64_t total, sum = 0;
     for (int i = 0; i < COUNT; i++) {
         int32_t first = (int32_t)rng_below(&g, 200);
-        s[i] = (struct span){.size = rng_below(&g, 5000), .first = first, .last = first + (int32_t)rng_below(&g, 30)};
+        s[i] = (struct span){
+            .size = rng_below(&g, 5000), .first = first, .last = first + (int32_t)rng_below(&g, 30)};
         sum += s[i].size;
     }
     assert_int_equal(plan_offsets(s, COUNT, &total), 0);

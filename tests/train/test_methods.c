@@ -63,8 +63,11 @@ static void check(const struct safetensors *f, const struct golden *g, const str
     size_t count;
     must(method_create(&method, plugins, g->text));
     must(method_declare(method, vit));
-    must(session_create(&session, &(struct session_spec){.engine = engine, .method = method, .vit = vit,
-                                                         .mean = {0.5f, 0.5f, 0.5f}, .std = {0.5f, 0.5f, 0.5f}}));
+    must(session_create(&session, &(struct session_spec){.engine = engine,
+                                                         .method = method,
+                                                         .vit = vit,
+                                                         .mean = {0.5f, 0.5f, 0.5f},
+                                                         .std = {0.5f, 0.5f, 0.5f}}));
     const struct tensor *tensors = method_tensors(method, &count);
     for (size_t i = 0; i < count; i++) {
         golden_name(g->key, "param", &tensors[i], name, sizeof name);

@@ -58,7 +58,8 @@ static float *read_floats(const char *name, size_t count)
 /* The golden inputs are normalised pixels [4][3][224][224]; back to the bytes they came from. */
 static unsigned char *golden_images(void)
 {
-    float *x = read_floats("vit_tiny_patch16_224_augreg/golden/input_4x3x224x224.f32", IMAGES * 3 * SIDE * SIDE);
+    float *x =
+        read_floats("vit_tiny_patch16_224_augreg/golden/input_4x3x224x224.f32", IMAGES * 3 * SIDE * SIDE);
     unsigned char *rgb = mem_alloc(IMAGES * SIDE * SIDE, 3);
     for (int n = 0; n < IMAGES; n++)
         for (int c = 0; c < 3; c++)
@@ -82,8 +83,11 @@ static void begin(struct setting *s, const char *method, struct vit_import want)
     must(vit_load(&s->vit, path_of("vit_tiny_patch16_224_augreg/model.safetensors"), &want));
     must(method_create(&s->method, plugins, method));
     must(method_declare(s->method, s->vit));
-    must(session_create(&s->session, &(struct session_spec){.engine = engine, .method = s->method, .vit = s->vit,
-                                                            .mean = {0.5f, 0.5f, 0.5f}, .std = {0.5f, 0.5f, 0.5f},
+    must(session_create(&s->session, &(struct session_spec){.engine = engine,
+                                                            .method = s->method,
+                                                            .vit = s->vit,
+                                                            .mean = {0.5f, 0.5f, 0.5f},
+                                                            .std = {0.5f, 0.5f, 0.5f},
                                                             .seed = 1}));
 }
 
@@ -148,21 +152,34 @@ static void tokens_of_every_block_are_pytorchs(void **state)
     value leaves[200], images = tape_leaf(t, LEAF_IMAGES, SHAPE(IMAGES, SIDE, SIDE, 3), 900, "images");
     value index = tape_leaf(t, LEAF_INPUT, SHAPE(IMAGES), 901, "index");
     for (uint32_t i = 0; i < s.vit->count; i++)
-        leaves[i] = tape_leaf(t, s.session->tensors[i].kind, s.vit->tensors[i].shape, i, s.vit->tensors[i].name);
+        leaves[i] =
+            tape_leaf(t, s.session->tensors[i].kind, s.vit->tensors[i].shape, i, s.vit->tensors[i].name);
     struct stages stages = {{0}};
-    assert_true(vit_trace(&(struct vit_trace){.tape = t, .vit = s.vit, .images = images, .index = index,
-                                              .mean = {0.5f, 0.5f, 0.5f}, .std = {0.5f, 0.5f, 0.5f},
-                                              .tensors = leaves, .hook = watch, .context = &stages}) != 0);
+    assert_true(vit_trace(&(struct vit_trace){.tape = t,
+                                              .vit = s.vit,
+                                              .images = images,
+                                              .index = index,
+                                              .mean = {0.5f, 0.5f, 0.5f},
+                                              .std = {0.5f, 0.5f, 0.5f},
+                                              .tensors = leaves,
+                                              .hook = watch,
+                                              .context = &stages}) != 0);
     struct run *run;
-    must(run_create(&run, &(struct run_spec){.tape = t, .bank = s.session->bank, .feed = &feed, .images = images,
-                                             .index = index, .logs = stages.at, .log_count = STAGES, .series = 1}));
+    must(run_create(&run, &(struct run_spec){.tape = t,
+                                             .bank = s.session->bank,
+                                             .feed = &feed,
+                                             .images = images,
+                                             .index = index,
+                                             .logs = stages.at,
+                                             .log_count = STAGES,
+                                             .series = 1}));
     must(run_begin(run, &(struct run_series){.steps = 1, .order = order}));
     must(run_go(run, 1));
     must(run_wait(run, 0));
-    float *tokens = read_floats("vit_tiny_patch16_224_augreg/golden/tokens_image0_13x197x192.f32",
-                                STAGES * TOKENS * DIM);
-    float *class_tokens = read_floats("vit_tiny_patch16_224_augreg/golden/cls_per_block_4x13x192.f32",
-                                      IMAGES * STAGES * DIM);
+    float *tokens =
+        read_floats("vit_tiny_patch16_224_augreg/golden/tokens_image0_13x197x192.f32", STAGES * TOKENS * DIM);
+    float *class_tokens =
+        read_floats("vit_tiny_patch16_224_augreg/golden/cls_per_block_4x13x192.f32", IMAGES * STAGES * DIM);
     static float got[IMAGES * TOKENS * DIM];
     double worst = 0;
     for (int stage = 0; stage < STAGES; stage++) {
@@ -207,7 +224,8 @@ static void compare_summary(struct session *s, const struct json *grads, size_t 
     int i = 0;
     for (const struct json *e = json_first(first); e; e = json_next(e), i++) {
         assert_int_equal(json_number(e, &entry), 0);
-        assert_true(fabs((double)g[i] - entry) <= NORM * fmax(fabs(entry), expected / sqrt((double)shape_count(s->tensors[tensor].shape))));
+        assert_true(fabs((double)g[i] - entry) <=
+                    NORM * fmax(fabs(entry), expected / sqrt((double)shape_count(s->tensors[tensor].shape))));
     }
     assert_int_equal(i, 4);
 }
@@ -256,15 +274,16 @@ static void all_gradients_are_pytorchs(void **state)
         must(session_gradient(s.session, i, g));
         compare_summary(s.session, json_get(golden, "grads"), i, g);
         if (whole) {
-            must(safetensors_need(whole, s.session->tensors[i].name, SAFETENSORS_F32, (size_t)count, g + count));
+            must(safetensors_need(whole, s.session->tensors[i].name, SAFETENSORS_F32, (size_t)count,
+                                  g + count));
             worst = fmax(worst, relative(g, g + count, count));
         }
         mem_free(g);
         compared++;
     }
     assert_int_equal(compared, 152);
-    print_message("loss %.7f (golden %.7f); gradients: largest relative L2 difference %.3g%s\n", (double)loss, expected,
-                  worst, whole ? "" : " (no whole gradients at hand)");
+    print_message("loss %.7f (golden %.7f); gradients: largest relative L2 difference %.3g%s\n", (double)loss,
+                  expected, worst, whole ? "" : " (no whole gradients at hand)");
     assert_true(worst <= GRADIENT);
     safetensors_close(whole);
     json_destroy(golden);
@@ -291,7 +310,8 @@ static void a_hundred_lora_steps_follow_pytorch(void **state)
             snprintf(source, sizeof source, "init/param/%s/%d", part ? "b" : "a", b);
             if (!safetensors_find(f, source))
                 snprintf(source, sizeof source, "init/%s/%d", part ? "b" : "a", b);
-            must(safetensors_need(f, source, SAFETENSORS_F32, (size_t)(part ? 3 * DIM * RANK : DIM * RANK), data));
+            must(safetensors_need(f, source, SAFETENSORS_F32, (size_t)(part ? 3 * DIM * RANK : DIM * RANK),
+                                  data));
             must(session_set_tensor(s.session, tensor_named(s.session, name), data));
         }
     static float head[10 * DIM], bias[10];
@@ -324,8 +344,10 @@ static void a_hundred_lora_steps_follow_pytorch(void **state)
     struct feed feed;
     struct run *run;
     must(feed_create(&feed, engine, rgb, labels, COUNT, SMALL));
-    must(session_program(s.session, &(struct program_spec){.feed = &feed, .batch = BATCH, .series = STEPS,
-                                                           .recipe = &recipe, .update = 1}, &run));
+    must(session_program(s.session,
+                         &(struct program_spec){
+                             .feed = &feed, .batch = BATCH, .series = STEPS, .recipe = &recipe, .update = 1},
+                         &run));
     must(run_begin(run, &(struct run_series){.steps = STEPS, .seed = 1, .order = order, .rates = rates}));
     must(run_go(run, STEPS));
     must(run_wait(run, 0));
@@ -359,8 +381,8 @@ int main(void)
     }
     snprintf(folder, sizeof folder, "%s", assets);
     const char *const search[] = {PLUGINS, NULL};
-    if (device_open(&device, &(struct device_spec){.index = -1}) < 0 || engine_create(&engine, device, ENGINE_AUTO) < 0 ||
-        plugins_create(&plugins, search) < 0) {
+    if (device_open(&device, &(struct device_spec){.index = -1}) < 0 ||
+        engine_create(&engine, device, ENGINE_AUTO) < 0 || plugins_create(&plugins, search) < 0) {
         fprintf(stderr, "%s\n", error_text());
         return 77;
     }

@@ -22,8 +22,8 @@
 #include <cmocka.h>
 
 enum { SIDE = 16, CLASSES = 5, IMAGES = 44 };
-static const double ADAMW = 2e-6;   /* 20 float32 steps of numbers around 1 */
-static const double MASKED = 1e-6;  /* the same mean, added in another order */
+static const double ADAMW = 2e-6;  /* 20 float32 steps of numbers around 1 */
+static const double MASKED = 1e-6; /* the same mean, added in another order */
 
 static struct device *device;
 static struct engine *engine;
@@ -48,8 +48,11 @@ static struct setting begin(const char *method)
     struct setting s = {0};
     must(method_create(&s.method, plugins, method));
     must(method_declare(s.method, vit));
-    must(session_create(&s.session, &(struct session_spec){.engine = engine, .method = s.method, .vit = vit,
-                                                           .mean = {0.5f, 0.5f, 0.5f}, .std = {0.5f, 0.5f, 0.5f},
+    must(session_create(&s.session, &(struct session_spec){.engine = engine,
+                                                           .method = s.method,
+                                                           .vit = vit,
+                                                           .mean = {0.5f, 0.5f, 0.5f},
+                                                           .std = {0.5f, 0.5f, 0.5f},
                                                            .seed = 3}));
     return s;
 }
@@ -101,9 +104,16 @@ static void adamw_is_pytorchs(void **state)
     value w = tape_leaf(t, LEAF_TRAINABLE, SHAPE(N), 0, "w"), g = tape_leaf(t, LEAF_INPUT, SHAPE(N), 1, "g");
     (void)w;
     const struct run_gradient gradient = {0, g};
-    must(run_create(&run, &(struct run_spec){.tape = t, .bank = bank, .gradients = &gradient, .gradient_count = 1,
-                                             .update = 1, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f,
-                                             .decay = 1e-2f, .series = 1}));
+    must(run_create(&run, &(struct run_spec){.tape = t,
+                                             .bank = bank,
+                                             .gradients = &gradient,
+                                             .gradient_count = 1,
+                                             .update = 1,
+                                             .beta1 = 0.9f,
+                                             .beta2 = 0.999f,
+                                             .eps = 1e-8f,
+                                             .decay = 1e-2f,
+                                             .series = 1}));
     double worst = 0;
     for (uint32_t i = 0; i < STEPS; i++) {
         must(run_write(run, g, grad + i * N));
@@ -137,8 +147,9 @@ static void masked_rows_do_not_count(void **state)
     struct run *run;
     const int32_t order[PADDED] = {0, 1, 2, 3, 4, -1, -1, -1};
     must(feed_create(&feed, engine, rgb, labels, IMAGES, SIDE));
-    must(session_program(s.session, &(struct program_spec){.feed = &feed, .batch = PADDED, .series = 1,
-                                                           .recipe = &recipe}, &run));
+    must(session_program(
+        s.session, &(struct program_spec){.feed = &feed, .batch = PADDED, .series = 1, .recipe = &recipe},
+        &run));
     must(run_begin(run, &(struct run_series){.steps = 1, .order = order}));
     must(run_go(run, 1));
     must(run_wait(run, 0));
@@ -353,8 +364,8 @@ static void a_device_out_of_memory_is_reported(void **state)
         must(engine_create(&e, small, ENGINE_AUTO));
         must(method_create(&method, plugins, "lora[r=2]"));
         must(method_declare(method, vit));
-        int rc = session_create(&session, &(struct session_spec){.engine = e, .method = method, .vit = vit,
-                                                                 .std = {1, 1, 1}});
+        int rc = session_create(
+            &session, &(struct session_spec){.engine = e, .method = method, .vit = vit, .std = {1, 1, 1}});
         if (rc == 0)
             rc = session_train(session, &spec, &result);
         if (rc < 0) {
