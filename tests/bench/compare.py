@@ -16,7 +16,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 GEMMS = ["1576x768x768", "1576x576x192", "1576x192x192", "1576x768x192", "1576x192x768"]
-ITEMS = {"inference": "none", "lora": "lora[r=8,dropout=0]", "full": "full", "linear": "linear"}
+ITEMS = {"inference": "none", "lora_step": "lora[r=8,dropout=0]", "full_step": "full", "linear_step": "linear"}
 
 
 def last_json(command, env=None):
@@ -32,22 +32,14 @@ def ours(args, name, *arguments):
     return last_json(command + [str(args.build / "bin" / name), *arguments])
 
 
-def torch(args, item=None, gemm=""):
+def torch(args, item="", gemm=""):
     command = [sys.executable, str(ROOT / "tests/bench/torch_vit.py"), "--image", str(args.image), "--batch",
-               str(args.batch), "--threads", str(args.threads), "--runs", "5", "--items", item or "", "--gemm", gemm]
-    return last_json(command)
-
-
-def find_number(tree, *words):
-    """The first number in a JSON tree whose key holds all the words."""
-    for key, value in tree.items():
-        if isinstance(value, (int, float)) and all(w in key for w in words):
-            return value
-        if isinstance(value, dict):
-            found = find_number(value, *words)
-            if found is not None:
-                return found
-    return None
+               str(args.batch), "--threads", str(args.threads), "--runs", "7", "--items", item, "--gemm", gemm]
+    rows = last_json(command)["items"]
+    for row in rows:
+        if "failed" in row:
+            sys.exit(f"compare: PyTorch's {row['item']} failed: {row['failed']}")
+    return rows
 
 
 def main():
@@ -73,16 +65,14 @@ def main():
         mine = ours(args, "bench_gemm", *GEMMS)
         theirs = torch(args, gemm=",".join(GEMMS))
         device = mine["device"]
-        for shape in GEMMS:
-            peer = theirs["gemm"][shape]
-            add(f"GEMM {shape}", "GFLOP/s", mine["gemm"][shape]["gflops_median"],
-                peer if isinstance(peer, (int, float)) else find_number(peer, "median"))
+        for shape, peer in zip(GEMMS, theirs):
+            add(f"GEMM {shape}", "GFLOP/s", mine["gemm"][shape]["gflops_median"], peer["gflops"])
         for item in args.items.split(","):
             mine = ours(args, "bench_vit", "--method", ITEMS[item], "--batch", str(args.batch), "--image",
                         str(args.image), "--repeat", "7")
-            peer = torch(args, item=item)
-            add(f"ViT-Ti {item}", "images/s", mine["images_per_second_median"], find_number(peer, "images", "median"),
-                mine["peak_rss_mib"], find_number(peer, "rss") or find_number(peer, "mib"))
+            peer = torch(args, item=item)[0]
+            add(f"ViT-Ti {item}", "images/s", mine["images_per_second_median"], peer["images_per_s"],
+                mine["peak_rss_mib"], peer["peak_rss_mib"])
     load.append(os.getloadavg()[0])
 
     print(f"{device}; {args.threads} threads; load {load[0]:.1f} before, {load[1]:.1f} after; {args.rounds} rounds")
