@@ -11,39 +11,19 @@
 #define PRODUCT 4e-6   /* inner products of up to 768 terms */
 #define ATTENTION 2e-5 /* two products, an exponential, a division; the backward one doubles them */
 
-/* clang-format off: a case a line */
+/* a case a line */
+/* clang-format off */
 #define IN(...) check_input(n, SHAPE(__VA_ARGS__))
 #define OUT(v) check_output(n, v)
 #define CASE(id) static void id(struct check_net *n)
 
-CASE(add_same)
-{
-    OUT(tape_add(n->tape, IN(3, 17, 21), IN(3, 17, 21)));
-}
-CASE(add_row)
-{
-    OUT(tape_add(n->tape, IN(5, 7, 33), IN(33)));
-}
-CASE(add_column)
-{
-    OUT(tape_add(n->tape, IN(4, 9, 1), IN(9, 50)));
-}
-CASE(add_large)
-{
-    OUT(tape_add(n->tape, IN(64, 37, 192), IN(64, 37, 192)));
-}
-CASE(mul_row)
-{
-    OUT(tape_mul(n->tape, IN(64, 37, 192), IN(192)));
-}
-CASE(mul_scalar)
-{
-    OUT(tape_mul(n->tape, IN(13, 11), IN(1)));
-}
-CASE(affine)
-{
-    OUT(tape_affine(n->tape, IN(1, 4097), -1.5f, 0.25f));
-}
+CASE(add_same) { OUT(tape_add(n->tape, IN(3, 17, 21), IN(3, 17, 21))); }
+CASE(add_row) { OUT(tape_add(n->tape, IN(5, 7, 33), IN(33))); }
+CASE(add_column) { OUT(tape_add(n->tape, IN(4, 9, 1), IN(9, 50))); }
+CASE(add_large) { OUT(tape_add(n->tape, IN(64, 37, 192), IN(64, 37, 192))); }
+CASE(mul_row) { OUT(tape_mul(n->tape, IN(64, 37, 192), IN(192))); }
+CASE(mul_scalar) { OUT(tape_mul(n->tape, IN(13, 11), IN(1))); }
+CASE(affine) { OUT(tape_affine(n->tape, IN(1, 4097), -1.5f, 0.25f)); }
 
 static void unary_case(struct check_net *n, enum unary_fn fn, double low, double high)
 {
@@ -51,176 +31,62 @@ static void unary_case(struct check_net *n, enum unary_fn fn, double low, double
     OUT(tape_unary(n->tape, x, fn));
     OUT(tape_unary_back(n->tape, x, IN(3, 1000), fn));
 }
-CASE(relu)
-{
-    unary_case(n, UNARY_RELU, -3.5, 3.25);
-}
-CASE(gelu)
-{
-    unary_case(n, UNARY_GELU, -6.5, 6.25);
-}
-CASE(sigmoid)
-{
-    unary_case(n, UNARY_SIGMOID, -9.5, 9.25);
-}
-CASE(tanh_)
-{
-    unary_case(n, UNARY_TANH, -4.5, 4.25);
-}
-CASE(exp_)
-{
-    unary_case(n, UNARY_EXP, -9.5, 3.25);
-}
-CASE(sqrt_)
-{
-    unary_case(n, UNARY_SQRT, 0.25, 7.5);
-}
-CASE(recip)
-{
-    unary_case(n, UNARY_RECIP, 0.25, 7.5);
-}
-CASE(quick_gelu)
-{
-    unary_case(n, UNARY_QUICK_GELU, -6.5, 6.25);
-}
-CASE(log_)
-{
-    unary_case(n, UNARY_LOG, 0.25, 7.5);
-}
-CASE(abs_)
-{
-    unary_case(n, UNARY_ABS, -3.5, 3.25);
-}
+CASE(relu) { unary_case(n, UNARY_RELU, -3.5, 3.25); }
+CASE(gelu) { unary_case(n, UNARY_GELU, -6.5, 6.25); }
+CASE(sigmoid) { unary_case(n, UNARY_SIGMOID, -9.5, 9.25); }
+CASE(tanh_) { unary_case(n, UNARY_TANH, -4.5, 4.25); }
+CASE(exp_) { unary_case(n, UNARY_EXP, -9.5, 3.25); }
+CASE(sqrt_) { unary_case(n, UNARY_SQRT, 0.25, 7.5); }
+CASE(recip) { unary_case(n, UNARY_RECIP, 0.25, 7.5); }
+CASE(quick_gelu) { unary_case(n, UNARY_QUICK_GELU, -6.5, 6.25); }
+CASE(log_) { unary_case(n, UNARY_LOG, 0.25, 7.5); }
+CASE(abs_) { unary_case(n, UNARY_ABS, -3.5, 3.25); }
 
-CASE(dropout_all)
-{
-    OUT(tape_dropout(n->tape, IN(3, 37, 65), 0.1f, 77, ~0u));
-}
-CASE(dropout_samples)
-{
-    OUT(tape_dropout(n->tape, IN(64, 3, 5), 0.5f, 78, 1));
-}
-CASE(dropout_middle)
-{
-    OUT(tape_dropout(n->tape, IN(3, 70, 5), 0.3f, 79, 2));
-}
+CASE(dropout_all) { OUT(tape_dropout(n->tape, IN(3, 37, 65), 0.1f, 77, ~0u)); }
+CASE(dropout_samples) { OUT(tape_dropout(n->tape, IN(64, 3, 5), 0.5f, 78, 1)); }
+CASE(dropout_middle) { OUT(tape_dropout(n->tape, IN(3, 70, 5), 0.3f, 79, 2)); }
 
-CASE(permute)
-{
-    OUT(tape_permute(n->tape, IN(3, 5, 7, 19), (const int32_t[SHAPE_RANK]){0, 2, 1, 3}));
-}
-CASE(permute_last)
-{
-    OUT(tape_permute(n->tape, IN(3, 33, 20), (const int32_t[SHAPE_RANK]){0, 2, 1}));
-}
-CASE(expand)
-{
-    OUT(tape_expand(n->tape, IN(10, 24), SHAPE(7, 10, 24)));
-}
-CASE(expand_last)
-{
-    OUT(tape_expand(n->tape, IN(7, 3, 1), SHAPE(7, 3, 45)));
-}
-CASE(concat)
-{
-    OUT(tape_concat(n->tape, IN(4, 3, 25), IN(4, 9, 25), 1));
-}
-CASE(concat_last)
-{
-    OUT(tape_concat(n->tape, IN(4, 3, 25), IN(4, 3, 7), 2));
-}
-CASE(slice)
-{
-    OUT(tape_slice(n->tape, IN(5, 11, 24), 1, 3, 9));
-}
-CASE(slice_class_token)
-{
-    OUT(tape_slice(n->tape, IN(8, 197, 192), 1, 0, 1));
-}
-CASE(pad)
-{
-    OUT(tape_pad(n->tape, IN(5, 4, 24), 1, 3, 9));
-}
+CASE(permute) { OUT(tape_permute(n->tape, IN(3, 5, 7, 19), (const int32_t[SHAPE_RANK]){0, 2, 1, 3})); }
+CASE(permute_last) { OUT(tape_permute(n->tape, IN(3, 33, 20), (const int32_t[SHAPE_RANK]){0, 2, 1})); }
+CASE(expand) { OUT(tape_expand(n->tape, IN(10, 24), SHAPE(7, 10, 24))); }
+CASE(expand_last) { OUT(tape_expand(n->tape, IN(7, 3, 1), SHAPE(7, 3, 45))); }
+CASE(concat) { OUT(tape_concat(n->tape, IN(4, 3, 25), IN(4, 9, 25), 1)); }
+CASE(concat_last) { OUT(tape_concat(n->tape, IN(4, 3, 25), IN(4, 3, 7), 2)); }
+CASE(slice) { OUT(tape_slice(n->tape, IN(5, 11, 24), 1, 3, 9)); }
+CASE(slice_class_token) { OUT(tape_slice(n->tape, IN(8, 197, 192), 1, 0, 1)); }
+CASE(pad) { OUT(tape_pad(n->tape, IN(5, 4, 24), 1, 3, 9)); }
 CASE(reshape)
 {
     value x = IN(6, 8);
     OUT(tape_affine(n->tape, tape_reshape(n->tape, x, SHAPE(4, 12)), 2, 0));
 }
 
-CASE(sum_rows)
-{
-    OUT(tape_sum(n->tape, IN(9, 130), 2));
-}
-CASE(sum_columns)
-{
-    OUT(tape_sum(n->tape, IN(64, 37, 192), 3));
-}
-CASE(sum_batch)
-{
-    OUT(tape_sum(n->tape, IN(64, 10, 33), 1));
-}
-CASE(sum_middle)
-{
-    OUT(tape_sum(n->tape, IN(6, 77, 21), 2));
-}
-CASE(sum_apart)
-{
-    OUT(tape_sum(n->tape, IN(6, 17, 21), 5));
-}
-CASE(sum_all)
-{
-    OUT(tape_sum(n->tape, IN(6, 17, 21), 7));
-}
+CASE(sum_rows) { OUT(tape_sum(n->tape, IN(9, 130), 2)); }
+CASE(sum_columns) { OUT(tape_sum(n->tape, IN(64, 37, 192), 3)); }
+CASE(sum_batch) { OUT(tape_sum(n->tape, IN(64, 10, 33), 1)); }
+CASE(sum_middle) { OUT(tape_sum(n->tape, IN(6, 77, 21), 2)); }
+CASE(sum_apart) { OUT(tape_sum(n->tape, IN(6, 17, 21), 5)); }
+CASE(sum_all) { OUT(tape_sum(n->tape, IN(6, 17, 21), 7)); }
 
-CASE(unfold)
-{
-    OUT(tape_unfold(n->tape, IN(2, 6, 5, 8), 3));
-}
-CASE(fold)
-{
-    OUT(tape_fold(n->tape, IN(2, 6, 5, 72), 3));
-}
-CASE(unfold_wide)
-{
-    OUT(tape_unfold(n->tape, IN(1, 7, 7, 35), 5));
-}
+CASE(sum_products) { OUT(tape_sum(n->tape, tape_mul(n->tape, IN(64, 37, 192), IN(64, 37, 192)), 3)); }
+CASE(sum_products_odd) { OUT(tape_sum(n->tape, tape_mul(n->tape, IN(7, 21), IN(7, 21)), 1)); }
 
-CASE(softmax)
-{
-    OUT(tape_softmax(n->tape, IN(30, 197)));
-}
-CASE(softmax_odd)
-{
-    OUT(tape_softmax(n->tape, IN(7, 3)));
-}
-CASE(softmax_back)
-{
-    OUT(tape_softmax_back(n->tape, tape_softmax(n->tape, IN(9, 101)), IN(9, 101)));
-}
-CASE(normalize)
-{
-    OUT(tape_normalize(n->tape, IN(3, 37, 192), 1e-6f));
-}
-CASE(normalize_back)
-{
-    OUT(tape_normalize_back(n->tape, IN(5, 50), IN(5, 50), 1e-6f));
-}
-CASE(layernorm)
-{
-    OUT(tape_layernorm(n->tape, IN(8, 197, 192), IN(192), IN(192), 1e-6f));
-}
-CASE(layernorm_odd)
-{
-    OUT(tape_layernorm(n->tape, IN(3, 5, 83), IN(83), IN(83), 1e-6f));
-}
+CASE(unfold) { OUT(tape_unfold(n->tape, IN(2, 6, 5, 8), 3)); }
+CASE(fold) { OUT(tape_fold(n->tape, IN(2, 6, 5, 72), 3)); }
+CASE(unfold_wide) { OUT(tape_unfold(n->tape, IN(1, 7, 7, 35), 5)); }
+
+CASE(softmax) { OUT(tape_softmax(n->tape, IN(30, 197))); }
+CASE(softmax_odd) { OUT(tape_softmax(n->tape, IN(7, 3))); }
+CASE(softmax_back) { OUT(tape_softmax_back(n->tape, tape_softmax(n->tape, IN(9, 101)), IN(9, 101))); }
+CASE(normalize) { OUT(tape_normalize(n->tape, IN(3, 37, 192), 1e-6f)); }
+CASE(normalize_back) { OUT(tape_normalize_back(n->tape, IN(5, 50), IN(5, 50), 1e-6f)); }
+CASE(layernorm) { OUT(tape_layernorm(n->tape, IN(8, 197, 192), IN(192), IN(192), 1e-6f)); }
+CASE(layernorm_odd) { OUT(tape_layernorm(n->tape, IN(3, 5, 83), IN(83), IN(83), 1e-6f)); }
 CASE(layernorm_back)
 {
     OUT(tape_layernorm_back(n->tape, IN(8, 197, 192), IN(192), IN(8, 197, 192), 1e-6f));
 }
-CASE(layernorm_back_odd)
-{
-    OUT(tape_layernorm_back(n->tape, IN(3, 5, 83), IN(83), IN(3, 5, 83), 1e-6f));
-}
+CASE(layernorm_back_odd) { OUT(tape_layernorm_back(n->tape, IN(3, 5, 83), IN(83), IN(3, 5, 83), 1e-6f)); }
 
 CASE(layernorm_back_sum)
 {
@@ -237,80 +103,29 @@ static void product(struct check_net *n, struct shape a, struct shape b, int a_t
 {
     OUT(tape_matmul(n->tape, check_input(n, a), check_input(n, b), a_t, b_t));
 }
-CASE(matmul_nn)
-{
-    product(n, SHAPE(197, 192), SHAPE(192, 576), 0, 0);
-}
-CASE(matmul_nt)
-{
-    product(n, SHAPE(197, 192), SHAPE(576, 192), 0, 1);
-}
-CASE(matmul_tn)
-{
-    product(n, SHAPE(1576, 192), SHAPE(1576, 576), 1, 0);
-}
-CASE(matmul_tt)
-{
-    product(n, SHAPE(40, 24), SHAPE(56, 40), 1, 1);
-}
-CASE(matmul_odd_nn)
-{
-    product(n, SHAPE(13, 19), SHAPE(19, 37), 0, 0);
-}
-CASE(matmul_odd_nt)
-{
-    product(n, SHAPE(13, 19), SHAPE(37, 19), 0, 1);
-}
-CASE(matmul_odd_tn)
-{
-    product(n, SHAPE(19, 13), SHAPE(19, 37), 1, 0);
-}
-CASE(matmul_odd_tt)
-{
-    product(n, SHAPE(19, 13), SHAPE(37, 19), 1, 1);
-}
-CASE(matmul_thin)
-{
-    product(n, SHAPE(2368, 192), SHAPE(8, 192), 0, 1);
-}
-CASE(matmul_thin_back)
-{
-    product(n, SHAPE(2368, 8), SHAPE(2368, 192), 1, 0);
-}
-CASE(matmul_vector)
-{
-    product(n, SHAPE(1, 192), SHAPE(1, 192), 0, 1);
-}
-CASE(matmul_one)
-{
-    product(n, SHAPE(1, 1), SHAPE(1, 1), 0, 0);
-}
-CASE(matmul_batched)
-{
-    product(n, SHAPE(6, 37, 40), SHAPE(6, 40, 19), 0, 0);
-}
-CASE(matmul_batched_nt)
-{
-    product(n, SHAPE(6, 37, 40), SHAPE(6, 19, 40), 0, 1);
-}
-CASE(matmul_plain_left)
-{
-    product(n, SHAPE(13, 40), SHAPE(6, 40, 19), 0, 0);
-}
-CASE(matmul_large)
-{
-    product(n, SHAPE(1576, 768), SHAPE(768, 768), 0, 1);
-}
+CASE(matmul_nn) { product(n, SHAPE(197, 192), SHAPE(192, 576), 0, 0); }
+CASE(matmul_nt) { product(n, SHAPE(197, 192), SHAPE(576, 192), 0, 1); }
+CASE(matmul_tn) { product(n, SHAPE(1576, 192), SHAPE(1576, 576), 1, 0); }
+CASE(matmul_tt) { product(n, SHAPE(40, 24), SHAPE(56, 40), 1, 1); }
+CASE(matmul_odd_nn) { product(n, SHAPE(13, 19), SHAPE(19, 37), 0, 0); }
+CASE(matmul_odd_nt) { product(n, SHAPE(13, 19), SHAPE(37, 19), 0, 1); }
+CASE(matmul_odd_tn) { product(n, SHAPE(19, 13), SHAPE(19, 37), 1, 0); }
+CASE(matmul_odd_tt) { product(n, SHAPE(19, 13), SHAPE(37, 19), 1, 1); }
+CASE(matmul_thin) { product(n, SHAPE(2368, 192), SHAPE(8, 192), 0, 1); }
+CASE(matmul_thin_back) { product(n, SHAPE(2368, 8), SHAPE(2368, 192), 1, 0); }
+CASE(matmul_vector) { product(n, SHAPE(1, 192), SHAPE(1, 192), 0, 1); }
+CASE(matmul_one) { product(n, SHAPE(1, 1), SHAPE(1, 1), 0, 0); }
+CASE(matmul_batched) { product(n, SHAPE(6, 37, 40), SHAPE(6, 40, 19), 0, 0); }
+CASE(matmul_batched_nt) { product(n, SHAPE(6, 37, 40), SHAPE(6, 19, 40), 0, 1); }
+CASE(matmul_plain_left) { product(n, SHAPE(13, 40), SHAPE(6, 40, 19), 0, 0); }
+CASE(matmul_large) { product(n, SHAPE(1576, 768), SHAPE(768, 768), 0, 1); }
 
 static value linear(struct check_net *n, int32_t rows, int32_t in, int32_t out)
 {
     value x = IN(2, rows, in), w = IN(out, in);
     return tape_matmul(n->tape, x, w, 0, 1);
 }
-CASE(epilogue_bias)
-{
-    OUT(tape_add(n->tape, linear(n, 37, 96, 100), IN(100)));
-}
+CASE(epilogue_bias) { OUT(tape_add(n->tape, linear(n, 37, 96, 100), IN(100))); }
 CASE(epilogue_gelu)
 {
     OUT(tape_unary(n->tape, tape_add(n->tape, linear(n, 37, 96, 100), IN(100)), UNARY_GELU));
@@ -331,14 +146,8 @@ CASE(epilogue_scaled_sum)
     value x = IN(2, 37, 100);
     OUT(tape_add(n->tape, tape_affine(n->tape, linear(n, 37, 8, 100), 0.5f, 0), x));
 }
-CASE(epilogue_gelu_back)
-{
-    OUT(tape_unary_back(n->tape, IN(2, 37, 100), linear(n, 37, 96, 100), UNARY_GELU));
-}
-CASE(epilogue_two_products)
-{
-    OUT(tape_add(n->tape, linear(n, 37, 16, 100), linear(n, 37, 24, 100)));
-}
+CASE(epilogue_gelu_back) { OUT(tape_unary_back(n->tape, IN(2, 37, 100), linear(n, 37, 96, 100), UNARY_GELU)); }
+CASE(epilogue_two_products) { OUT(tape_add(n->tape, linear(n, 37, 16, 100), linear(n, 37, 24, 100))); }
 CASE(epilogue_wanted_twice)
 {
     value y = linear(n, 9, 16, 20);
@@ -354,58 +163,26 @@ static void attention(struct check_net *n, int32_t batch, int32_t tokens, int32_
     OUT(lse);
     OUT(tape_attention_back(n->tape, qkv, out, lse, IN(batch, tokens, heads * width), heads));
 }
-CASE(attention_tiny)
-{
-    attention(n, 2, 197, 3, 64);
-}
-CASE(attention_small)
-{
-    attention(n, 3, 37, 3, 64);
-}
-CASE(attention_prompts)
-{
-    attention(n, 2, 47, 2, 32);
-}
-CASE(attention_odd)
-{
-    attention(n, 2, 5, 3, 8);
-}
-CASE(attention_wide)
-{
-    attention(n, 1, 50, 2, 80);
-}
-CASE(attention_widest)
-{
-    attention(n, 1, 20, 1, 128);
-}
-CASE(attention_one_token)
-{
-    attention(n, 2, 1, 2, 16);
-}
-CASE(attention_lse_alone)
-{
-    OUT(tape_attention_lse(n->tape, IN(2, 19, 48), 2));
-}
+CASE(attention_tiny) { attention(n, 2, 197, 3, 64); }
+CASE(attention_small) { attention(n, 3, 37, 3, 64); }
+CASE(attention_prompts) { attention(n, 2, 47, 2, 32); }
+CASE(attention_odd) { attention(n, 2, 5, 3, 8); }
+CASE(attention_wide) { attention(n, 1, 50, 2, 80); }
+CASE(attention_widest) { attention(n, 1, 20, 1, 128); }
+CASE(attention_one_token) { attention(n, 2, 1, 2, 16); }
+CASE(attention_lse_alone) { OUT(tape_attention_lse(n->tape, IN(2, 19, 48), 2)); }
 
-CASE(cross_entropy)
-{
-    OUT(tape_cross_entropy(n->tape, IN(64, 10), check_ranged(n, SHAPE(64), 0, 10)));
-}
-CASE(cross_entropy_wide)
-{
-    OUT(tape_cross_entropy(n->tape, IN(5, 1000), check_ranged(n, SHAPE(5), 0, 1000)));
-}
+CASE(cross_entropy) { OUT(tape_cross_entropy(n->tape, IN(64, 10), check_ranged(n, SHAPE(64), 0, 10))); }
+CASE(cross_entropy_wide) { OUT(tape_cross_entropy(n->tape, IN(5, 1000), check_ranged(n, SHAPE(5), 0, 1000))); }
 CASE(cross_entropy_back)
 {
     value logits = IN(33, 101), labels = check_ranged(n, SHAPE(33), 0, 101);
     OUT(tape_cross_entropy_back(n->tape, logits, labels, IN(33)));
 }
-CASE(fill)
-{
-    OUT(tape_add(n->tape, tape_fill(n->tape, SHAPE(3, 1), 2.5f), IN(3, 21)));
-}
+CASE(fill) { OUT(tape_add(n->tape, tape_fill(n->tape, SHAPE(3, 1), 2.5f), IN(3, 21))); }
 
 /* clang-format on */
+
 const struct check_case check_cases[] = {
     {"add", EXACT + 1e-7, add_same},
     {"add row", EXACT + 1e-7, add_row},
@@ -443,6 +220,8 @@ const struct check_case check_cases[] = {
     {"sum middle", ROWS, sum_middle},
     {"sum axes apart", ROWS, sum_apart},
     {"sum all", ROWS, sum_all},
+    {"sum of products 2368x192", ROWS, sum_products},
+    {"sum of products 7x21", ROWS, sum_products_odd},
     {"unfold 3x3", EXACT, unfold},
     {"fold 3x3", ELEMENT, fold},
     {"unfold 5x5", EXACT, unfold_wide},

@@ -1,6 +1,7 @@
 /* fuse.c - finds what a matrix product's epilogue can take over: a scale, a bias, an activation (keeping
  * the value before it when the backward pass wants it), the derivative of one, and a sum with another
- * tensor; and the sums that a normalisation's gradient ends in. */
+ * tensor; the sums that a normalisation's gradient ends in; and the products
+ * that a sum over rows adds up. */
 #include "program.h"
 
 #include "error.h"
@@ -104,6 +105,23 @@ static void follow_norm_back(struct program *p, const struct use *uses, value v)
     p->absorbed[v] = 1;
 }
 
+/* The gradient of a gain is a sum over rows of an elementwise product, which need not be stored. */
+static void follow_sum(struct program *p, const struct use *uses, value v)
+{
+    const struct node *n = tape_node(p->tape, v);
+    value product = program_root(p, n->in[0]);
+    const struct node *m = tape_node(p->tape, product);
+    struct shape s = tape_shape(p->tape, n->in[0]);
+    uint32_t all_but_last = (1u << (s.rank - 1)) - 1;
+    if (m->op != OP_MUL || uses[product].count > 1 || p->absorbed[product] ||
+        n->attr.sum.axes != all_but_last || s.dim[s.rank - 1] == 1 || !shape_equal(m->shape, s))
+        return;
+    if (!same_count(p, m->in[0], product) || !same_count(p, m->in[1], product))
+        return;
+    p->summed[v] = product;
+    p->absorbed[product] = 1;
+}
+
 static void count_uses(struct program *p, struct use *uses, const value *roots, size_t count)
 {
     for (value v = 1; v < tape_size(p->tape); v++) {
@@ -135,5 +153,7 @@ void fuse_epilogues(struct program *p, const value *roots, size_t count)
         enum op op = tape_node(p->tape, v)->op;
         if (p->live[v] && (op == OP_LAYERNORM_BACK || op == OP_NORMALIZE_BACK))
             follow_norm_back(p, uses, v);
+        if (p->live[v] && op == OP_SUM)
+            follow_sum(p, uses, v);
     }
 }

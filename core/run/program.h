@@ -68,7 +68,8 @@ struct program {
     uint32_t *slot_of;                         /* per value; 0: none yet */
     value *lse_of;                             /* per value: the live log-sum-exp of a qkv */
     struct fusion *fusions;                    /* per value: where an epilogue ends */
-    value *norm_back;                          /* per sum: the normalisation's gradient that it adds to */
+    value *norm_back; /* per addition: the normalisation's gradient that it adds to */
+    value *summed;    /* per sum over rows: the elementwise product that it adds up */
     struct slot *slots;
     uint32_t slot_count, slot_room;
     struct work *works;
@@ -132,7 +133,8 @@ void lower_norm_back_sum(struct program *p, value sum, value back);
 /* The operand of a two-operand value that is not `of`, as a root; 0 when both are or neither is. */
 value other_operand(const struct program *p, value v, value of);
 
-/* Finds what kernels take over: fills p->fusions, p->norm_back and p->absorbed; the roots stay. */
+/* Finds what kernels take over: fills p->fusions, p->norm_back, p->summed and p->absorbed; the roots
+ * stay. */
 void fuse_epilogues(struct program *p, const value *roots, size_t count);
 
 #endif

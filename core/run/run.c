@@ -67,9 +67,10 @@ static int program_begin(struct program *p, const struct run_spec *s)
     p->lse_of = arena_alloc(&p->arena, n, sizeof *p->lse_of);
     p->fusions = arena_alloc(&p->arena, n, sizeof *p->fusions);
     p->norm_back = arena_alloc(&p->arena, n, sizeof *p->norm_back);
+    p->summed = arena_alloc(&p->arena, n, sizeof *p->summed);
     value *roots = arena_alloc(&p->arena, s->log_count + s->gradient_count + 1, sizeof *roots);
     if (!p->live || !p->constant || !p->absorbed || !p->slot_of || !p->lse_of || !p->fusions ||
-        !p->norm_back || !roots)
+        !p->norm_back || !p->summed || !roots)
         return ERR_MEMORY;
     size_t count = gather_roots(s, roots);
     for (size_t i = 0; i < count; i++)

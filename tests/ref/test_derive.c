@@ -28,103 +28,38 @@ static value input(struct net *n, struct shape s)
     return v;
 }
 
-/* clang-format off: a case a line */
-static value case_add(struct net *n)
-{
-    return tape_add(n->t, input(n, SHAPE(2, 3, 4)), input(n, SHAPE(3, 1)));
-}
-static value case_mul(struct net *n)
-{
-    return tape_mul(n->t, input(n, SHAPE(4)), input(n, SHAPE(2, 3, 4)));
-}
-static value case_affine(struct net *n)
-{
-    return tape_affine(n->t, input(n, SHAPE(5)), 1.5f, -2);
-}
-static value case_dropout(struct net *n)
-{
-    return tape_dropout(n->t, input(n, SHAPE(3, 8)), 0.4f, 9, 2);
-}
-static value case_matmul(struct net *n)
-{
-    return tape_matmul(n->t, input(n, SHAPE(2, 3, 4)), input(n, SHAPE(4, 5)), 0, 0);
-}
-static value case_matmul_nt(struct net *n)
-{
-    return tape_matmul(n->t, input(n, SHAPE(3, 4)), input(n, SHAPE(5, 4)), 0, 1);
-}
-static value case_matmul_tn(struct net *n)
-{
-    return tape_matmul(n->t, input(n, SHAPE(4, 3)), input(n, SHAPE(4, 5)), 1, 0);
-}
-static value case_matmul_tt(struct net *n)
-{
-    return tape_matmul(n->t, input(n, SHAPE(4, 3)), input(n, SHAPE(5, 4)), 1, 1);
-}
-static value case_matmul_batched(struct net *n)
-{
-    return tape_matmul(n->t, input(n, SHAPE(2, 4, 3)), input(n, SHAPE(2, 5, 4)), 1, 1);
-}
-static value case_matmul_plain_left(struct net *n)
-{
-    return tape_matmul(n->t, input(n, SHAPE(3, 4)), input(n, SHAPE(2, 4, 5)), 0, 0);
-}
-static value case_matmul_plain_right(struct net *n)
-{
-    return tape_matmul(n->t, input(n, SHAPE(2, 4, 3)), input(n, SHAPE(4, 5)), 1, 0);
-}
-static value case_softmax(struct net *n)
-{
-    return tape_softmax(n->t, input(n, SHAPE(3, 5)));
-}
-static value case_normalize(struct net *n)
-{
-    return tape_normalize(n->t, input(n, SHAPE(3, 5)), 1e-3f);
-}
+/* a case a line */
+/* clang-format off */
+static value case_add(struct net *n) { return tape_add(n->t, input(n, SHAPE(2, 3, 4)), input(n, SHAPE(3, 1))); }
+static value case_mul(struct net *n) { return tape_mul(n->t, input(n, SHAPE(4)), input(n, SHAPE(2, 3, 4))); }
+static value case_affine(struct net *n) { return tape_affine(n->t, input(n, SHAPE(5)), 1.5f, -2); }
+static value case_dropout(struct net *n) { return tape_dropout(n->t, input(n, SHAPE(3, 8)), 0.4f, 9, 2); }
+static value case_matmul(struct net *n) { return tape_matmul(n->t, input(n, SHAPE(2, 3, 4)), input(n, SHAPE(4, 5)), 0, 0); }
+static value case_matmul_nt(struct net *n) { return tape_matmul(n->t, input(n, SHAPE(3, 4)), input(n, SHAPE(5, 4)), 0, 1); }
+static value case_matmul_tn(struct net *n) { return tape_matmul(n->t, input(n, SHAPE(4, 3)), input(n, SHAPE(4, 5)), 1, 0); }
+static value case_matmul_tt(struct net *n) { return tape_matmul(n->t, input(n, SHAPE(4, 3)), input(n, SHAPE(5, 4)), 1, 1); }
+static value case_matmul_batched(struct net *n) { return tape_matmul(n->t, input(n, SHAPE(2, 4, 3)), input(n, SHAPE(2, 5, 4)), 1, 1); }
+static value case_matmul_plain_left(struct net *n) { return tape_matmul(n->t, input(n, SHAPE(3, 4)), input(n, SHAPE(2, 4, 5)), 0, 0); }
+static value case_matmul_plain_right(struct net *n) { return tape_matmul(n->t, input(n, SHAPE(2, 4, 3)), input(n, SHAPE(4, 5)), 1, 0); }
+static value case_softmax(struct net *n) { return tape_softmax(n->t, input(n, SHAPE(3, 5))); }
+static value case_normalize(struct net *n) { return tape_normalize(n->t, input(n, SHAPE(3, 5)), 1e-3f); }
 static value case_layernorm(struct net *n)
 {
     return tape_layernorm(n->t, input(n, SHAPE(2, 3, 5)), input(n, SHAPE(5)), input(n, SHAPE(5)), 1e-3f);
 }
-static value case_attention(struct net *n)
-{
-    return tape_attention(n->t, input(n, SHAPE(2, 5, 12)), 2);
-}
-static value case_reshape(struct net *n)
-{
-    return tape_reshape(n->t, input(n, SHAPE(3, 4)), SHAPE(2, 6));
-}
+static value case_attention(struct net *n) { return tape_attention(n->t, input(n, SHAPE(2, 5, 12)), 2); }
+static value case_reshape(struct net *n) { return tape_reshape(n->t, input(n, SHAPE(3, 4)), SHAPE(2, 6)); }
 static value case_permute(struct net *n)
 {
     return tape_permute(n->t, input(n, SHAPE(2, 3, 4)), (const int32_t[SHAPE_RANK]){2, 0, 1});
 }
-static value case_expand(struct net *n)
-{
-    return tape_expand(n->t, input(n, SHAPE(3, 1)), SHAPE(2, 3, 4));
-}
-static value case_concat(struct net *n)
-{
-    return tape_concat(n->t, input(n, SHAPE(2, 1, 3)), input(n, SHAPE(2, 4, 3)), 1);
-}
-static value case_slice(struct net *n)
-{
-    return tape_slice(n->t, input(n, SHAPE(2, 5, 3)), 1, 1, 4);
-}
-static value case_pad(struct net *n)
-{
-    return tape_pad(n->t, input(n, SHAPE(2, 2, 3)), 1, 1, 5);
-}
-static value case_sum(struct net *n)
-{
-    return tape_sum(n->t, input(n, SHAPE(2, 3, 4)), 1 | 4);
-}
-static value case_unfold(struct net *n)
-{
-    return tape_unfold(n->t, input(n, SHAPE(2, 3, 4, 2)), 3);
-}
-static value case_fold(struct net *n)
-{
-    return tape_fold(n->t, input(n, SHAPE(1, 3, 2, 18)), 3);
-}
+static value case_expand(struct net *n) { return tape_expand(n->t, input(n, SHAPE(3, 1)), SHAPE(2, 3, 4)); }
+static value case_concat(struct net *n) { return tape_concat(n->t, input(n, SHAPE(2, 1, 3)), input(n, SHAPE(2, 4, 3)), 1); }
+static value case_slice(struct net *n) { return tape_slice(n->t, input(n, SHAPE(2, 5, 3)), 1, 1, 4); }
+static value case_pad(struct net *n) { return tape_pad(n->t, input(n, SHAPE(2, 2, 3)), 1, 1, 5); }
+static value case_sum(struct net *n) { return tape_sum(n->t, input(n, SHAPE(2, 3, 4)), 1 | 4); }
+static value case_unfold(struct net *n) { return tape_unfold(n->t, input(n, SHAPE(2, 3, 4, 2)), 3); }
+static value case_fold(struct net *n) { return tape_fold(n->t, input(n, SHAPE(1, 3, 2, 18)), 3); }
 static value case_cross_entropy(struct net *n)
 {
     value labels = tape_fill(n->t, SHAPE(4), 2);
@@ -136,11 +71,8 @@ static value case_twice(struct net *n)
     value x = input(n, SHAPE(3, 3));
     return tape_matmul(n->t, x, tape_unary(n->t, x, UNARY_TANH), 0, 1);
 }
-#define X(NAME, name)                                               \
-    static value case_##name(struct net *n)                         \
-    {                                                               \
-        return tape_unary(n->t, input(n, SHAPE(11)), UNARY_##NAME); \
-    }
+#define X(NAME, name) \
+    static value case_##name(struct net *n) { return tape_unary(n->t, input(n, SHAPE(11)), UNARY_##NAME); }
 UNARY_FUNCTIONS(X)
 #undef X
 
