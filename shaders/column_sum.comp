@@ -1,5 +1,5 @@
 // column_sum.comp - out[z][c][n] = sum of x[z][r][n] (times y[z][r][n] where PRODUCT) over the rows r of
-// chunk c, in order; plus what is there where ACCUMULATE.
+// chunk c, in order.
 //
 // x, y: rows of x_row floats, of which the first N are summed. Two dispatches make a long sum: many chunks
 // of rows_per_chunk rows, then one chunk of all of those. Grid: (ceil(N / (4 LANES)), chunks, batch).
@@ -8,7 +8,6 @@
 #include "lanes.glsl"
 
 layout(constant_id = 1) const uint PRODUCT = 0;
-layout(constant_id = 2) const uint ACCUMULATE = 0;
 
 layout(push_constant) uniform Push {
     RF x, y, out_sums;
@@ -41,8 +40,6 @@ void main()
         add_row(sum, px + r * x_row, py + r * x_row);
     RF to = out_sums + (gl_WorkGroupID.z * out_batch + gl_WorkGroupID.y * N + column);
     FOR_VECTORS {
-        if (ACCUMULATE != 0u)
-            sum[j] += lane_load(to + j * LANES);
         if (column + j * LANES + lane < N)
             lane_store(to + j * LANES, sum[j]);
     }

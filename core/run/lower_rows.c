@@ -144,8 +144,7 @@ static void emit_column_sum(struct program *p, struct ref out, struct ref a, str
     const struct ref refs[] = {a, times, partial};
     struct work *w = program_emit(p, SHADER_COLUMN_SUM, &push, sizeof push, refs, 3, 4, groups);
     w->constants[0] = times.slot != 0;
-    w->constants[1] = 0;
-    w->constant_count = 2;
+    w->constant_count = 1;
     w->bytes = (double)outer * rows * inner * 4 * (times.slot ? 2 : 1);
     if (chunks == 1)
         return;
@@ -159,8 +158,7 @@ static void emit_column_sum(struct program *p, struct ref out, struct ref a, str
     w = program_emit(p, SHADER_COLUMN_SUM, &push, sizeof push, last, 3, 4,
                      (const uint32_t[3]){groups[0], 1, outer});
     w->constants[0] = 0;
-    w->constants[1] = 0;
-    w->constant_count = 2;
+    w->constant_count = 1;
 }
 
 static void emit_row_sum(struct program *p, struct ref out, struct ref a, uint32_t rows, uint32_t length)
