@@ -117,16 +117,6 @@ struct engine *bank_engine(const struct bank *b)
     return b->engine;
 }
 
-size_t bank_count(const struct bank *b)
-{
-    return b->count;
-}
-
-const struct bank_tensor *bank_tensor(const struct bank *b, size_t id)
-{
-    return &b->tensors[id];
-}
-
 static const struct buffer *home(const struct bank *b, size_t id)
 {
     return b->tensors[id].kind == LEAF_TRAINABLE ? &b->arenas[BANK_WEIGHTS] : &b->frozen;

@@ -29,8 +29,6 @@ enum bank_arena { BANK_WEIGHTS, BANK_GRADIENTS, BANK_FIRST, BANK_SECOND, BANK_AR
 int bank_create(struct bank **out, struct engine *engine, const struct bank_tensor *tensors, size_t count);
 void bank_destroy(struct bank *b); /* NULL is fine; its programs must be gone */
 struct engine *bank_engine(const struct bank *b);
-size_t bank_count(const struct bank *b);
-const struct bank_tensor *bank_tensor(const struct bank *b, size_t id);
 
 /* Blocking, row-major. Frozen tensors are written before the first program is made: programs may
  * keep copies of them in other layouts. */

@@ -79,11 +79,6 @@ value tape_fail(struct tape *t, const char *format, ...)
     return 0;
 }
 
-void tape_clear(struct tape *t)
-{
-    t->why[0] = 0;
-}
-
 void tape_place(struct tape *t, const char *place)
 {
     t->place = place ? arena_string(&t->names, place) : NULL;

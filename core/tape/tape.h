@@ -103,8 +103,6 @@ struct shape tape_shape(const struct tape *t, value v); /* rank 0 of poison */
 /* Why the first poison came about, or NULL. Refusing by hand: returns 0. */
 const char *tape_why(const struct tape *t);
 value tape_fail(struct tape *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Forgets the reason: a refused plugin must not spoil the host's tape. */
-void tape_clear(struct tape *t);
 
 /* Goes before the reason of failures, and names the values recorded while it is set: "lora at
  * qkv of block 3". Copied. NULL: none. */
