@@ -188,9 +188,3 @@ struct json *json_set_array(struct json *object, const char *key)
     struct json *array = json_array();
     return json_take(object, key, array) < 0 ? NULL : array;
 }
-
-struct json *json_set_object(struct json *object, const char *key)
-{
-    struct json *child = json_object();
-    return json_take(object, key, child) < 0 ? NULL : child;
-}

@@ -34,7 +34,6 @@ int json_print(const struct json *document);
  * which every setter of json.h refuses with the sentence. */
 struct json *json_append_object(struct json *array);
 struct json *json_set_array(struct json *object, const char *key);
-struct json *json_set_object(struct json *object, const char *key);
 
 /* Columns that the text takes on a terminal (UTF-8; wide characters count two, marks none). */
 int text_width(const char *text);
