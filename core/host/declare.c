@@ -63,7 +63,7 @@ static int check_start(const struct instance *in, const vitro_param_info *info)
     uint32_t known = VITRO_SHARED | VITRO_NO_DECAY | VITRO_FROZEN;
     int fans = info->init == VITRO_XAVIER || info->init == VITRO_KAIMING;
     const char *wrong = NULL;
-    if (info->init > VITRO_EYE)
+    if (info->init > VITRO_COUNT)
         wrong = "an unknown init";
     else if (info->wise > VITRO_TO_ONE)
         wrong = "an unknown wise";
@@ -75,7 +75,8 @@ static int check_start(const struct instance *in, const vitro_param_info *info)
     else if (fans && info->init_arg == 0 && info->shape.rank < 2)
         wrong = "one axis, so no fans, and no init_arg";
     else if (info->init_arg < 0 ||
-             ((info->init == VITRO_NORMAL || info->init == VITRO_UNIFORM) && info->init_arg == 0))
+             ((info->init == VITRO_NORMAL || info->init == VITRO_UNIFORM ||
+               info->init == VITRO_TRUNCATED) && info->init_arg == 0))
         wrong = "an init that needs a positive init_arg";
     else if (info->init == VITRO_EYE && info->shape.rank != 2 && info->shape.rank != 4)
         wrong = "init EYE, which needs 2 or 4 axes";

@@ -37,6 +37,18 @@ static void fill_normal(float *out, int64_t count, struct rng rng, double mean, 
         out[i] = (float)(mean + deviation * rng_normal(&rng));
 }
 
+/* Drawn again until within two deviations: one draw in 22 is not. */
+static void fill_truncated(float *out, int64_t count, struct rng rng, double mean, double deviation)
+{
+    for (int64_t i = 0; i < count; i++) {
+        double x;
+        do
+            x = rng_normal(&rng);
+        while (fabs(x) > 2);
+        out[i] = (float)(mean + deviation * x);
+    }
+}
+
 /* [m, n]: ones on the diagonal; [out, k, k, in]: the same in the middle tap. */
 static void fill_eye(float *out, struct shape s)
 {
@@ -74,6 +86,11 @@ int method_initial(const struct method *m, size_t id, uint64_t seed, float *out)
         fill_uniform(out, count, rng, 1 / sqrt(arg > 0 ? arg : fan_in(t->shape)));
         break;
     case VITRO_EYE: fill_eye(out, t->shape); break;
+    case VITRO_TRUNCATED: fill_truncated(out, count, rng, (double)t->init_mean, arg); break;
+    case VITRO_COUNT:
+        for (int64_t i = 0; i < count; i++)
+            out[i] = (float)i;
+        break;
     }
     return 0;
 }

@@ -261,6 +261,11 @@ static vitro_value op_fold(vitro_trace *t, vitro_value x, int32_t k)
     return tape_fold(tape_of(t), known(t, x), k);
 }
 
+static vitro_value op_detach(vitro_trace *t, vitro_value x)
+{
+    return tape_detach(tape_of(t), known(t, x));
+}
+
 static vitro_value op_fail(vitro_trace *t, const char *why)
 {
     return tape_fail(tape_of(t), "%s", why && *why ? why : "the plugin failed without saying why");
@@ -330,6 +335,7 @@ const vitro_ops trace_ops = {
     .sum = op_sum,
     .unfold = op_unfold,
     .fold = op_fold,
+    .detach = op_detach,
     .fail = op_fail,
     .save = op_save,
     .saved = op_saved,

@@ -185,6 +185,11 @@ void lower_reshape(struct program *p, value v, const struct node *n)
     (void)p, (void)v, (void)n;
 }
 
+void lower_detach(struct program *p, value v, const struct node *n)
+{
+    (void)p, (void)v, (void)n;
+}
+
 void lower_hooked(struct program *p, value v, const struct node *n)
 {
     (void)p, (void)v, (void)n;

@@ -9,7 +9,7 @@ value program_root(const struct program *p, value v)
 {
     for (;;) {
         const struct node *n = tape_node(p->tape, v);
-        if (n->op != OP_RESHAPE && n->op != OP_HOOKED)
+        if (!op_renames(n->op))
             return v;
         v = n->in[0];
     }

@@ -79,7 +79,8 @@ struct program {
     value now;        /* the value being lowered */
 };
 
-/* Storage. Values that only rename another (reshape, hooked) share its slot. */
+/* Storage. Values that only rename another share its slot. */
+static inline int op_renames(enum op op) { return op == OP_RESHAPE || op == OP_HOOKED || op == OP_DETACH; }
 value program_root(const struct program *p, value v);
 uint32_t program_slot(struct program *p, const char *name, uint64_t bytes);
 uint32_t program_slot_at(struct program *p, const char *name, uint64_t bytes, uint64_t address);

@@ -229,6 +229,12 @@ RULE(cross_entropy)
     give(t, n->in[0], tape_cross_entropy_back(t, n->in[0], n->in[1], d));
 }
 
+RULE(detach)
+{
+    (void)t, (void)n;
+    UNUSED;
+}
+
 RULE(hooked)
 {
     const struct rule *rule = &t->rules[n->attr.hooked.rule];

@@ -456,6 +456,11 @@ value tape_cross_entropy_back(struct tape *t, value logits, value labels, value 
                   (const value[OP_INPUTS]){logits, labels, d_loss}, attr_zero(), NULL);
 }
 
+value tape_detach(struct tape *t, value x)
+{
+    return x ? record1(t, OP_DETACH, tape_shape(t, x), attr_zero(), x) : 0;
+}
+
 value tape_hooked(struct tape *t, value x, hooked_rule rule, void *context)
 {
     if (!x)

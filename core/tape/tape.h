@@ -146,6 +146,7 @@ value tape_patches(struct tape *t, value images, value index, int32_t patch, con
 value tape_cross_entropy(struct tape *t, value logits, value labels);
 value tape_cross_entropy_back(struct tape *t, value logits, value labels, value d_loss);
 /* x, with `rule` as its derivative; `context` is lent until tape_backward is done. */
+value tape_detach(struct tape *t, value x);
 value tape_hooked(struct tape *t, value x, hooked_rule rule, void *context);
 
 /* Gradients of the scalar (one-element) `loss` with respect to each wrt[i], recorded behind what is

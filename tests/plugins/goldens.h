@@ -1,4 +1,4 @@
-/* goldens.h - which methods tests/reference/golden/methods.safetensors holds, and under what names. */
+/* goldens.h - which methods tests/reference/golden/methods/ holds, and under what names. */
 #ifndef GOLDENS_H
 #define GOLDENS_H
 
@@ -21,19 +21,23 @@ static const struct golden {
     {"adaptformer", "adaptformer[r=5,scale=0.4,dropout=0]"},
 };
 
-/* "lora/1/b" is "lora/<what>/b/1" in the file, "ssf/scale.NORM" is "ssf/<what>/scale.NORM", and a
- * backbone tensor has its own name. */
-static inline void golden_name(const char *key, const char *what, const struct tensor *t, char *out, size_t size)
+/* The file of a key: what make_methods_golden.py wrote of that method; "model": backbone, images, labels. */
+static inline void golden_path(const char *folder, const char *key, char *out, size_t size)
+{
+    snprintf(out, size, "%s/methods/%s.safetensors", folder, key);
+}
+
+/* "lora/1/b" is "WHAT/b/1" in its file, "ssf/scale.NORM" is "WHAT/scale.NORM"; a backbone tensor is
+ * "model/NAME" in the model's file, its gradient "grad/NAME" in the method's. */
+static inline void golden_name(const char *what, const struct tensor *t, char *out, size_t size)
 {
     const char *last = strrchr(t->name, '/');
-    if (t->owner < 0 && !strcmp(what, "param"))
-        snprintf(out, size, "model/%s", t->name);
-    else if (t->owner < 0)
-        snprintf(out, size, "%s/%s/%s", key, what, t->name);
+    if (t->owner < 0)
+        snprintf(out, size, "%s/%s", strcmp(what, "param") ? what : "model", t->name);
     else if (t->block < 0)
-        snprintf(out, size, "%s/%s/%s", key, what, last + 1);
+        snprintf(out, size, "%s/%s", what, last + 1);
     else
-        snprintf(out, size, "%s/%s/%s/%d", key, what, last + 1, t->block);
+        snprintf(out, size, "%s/%s/%d", what, last + 1, t->block);
 }
 
 #endif

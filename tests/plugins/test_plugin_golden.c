@@ -32,15 +32,16 @@ static void compare(const struct safetensors *f, const char *name, const double 
     mem_free(theirs);
 }
 
-static void load_leaves(struct tiny *n, const struct safetensors *f, const char *key)
+/* `shared` is the model's file, `f` the method's. */
+static void load_leaves(struct tiny *n, const struct safetensors *shared, const struct safetensors *f)
 {
     char name[128];
     int64_t pixels = shape_count(tape_shape(n->tape, n->images));
     unsigned char *bytes = mem_alloc((size_t)pixels, 1);
     int32_t labels[TINY_BATCH];
     assert_non_null(bytes);
-    tiny_must(safetensors_need(f, "images", SAFETENSORS_U8, (size_t)pixels, bytes));
-    tiny_must(safetensors_need(f, "labels", SAFETENSORS_I32, TINY_BATCH, labels));
+    tiny_must(safetensors_need(shared, "images", SAFETENSORS_U8, (size_t)pixels, bytes));
+    tiny_must(safetensors_need(shared, "labels", SAFETENSORS_I32, TINY_BATCH, labels));
     for (int64_t i = 0; i < pixels; i++)
         ref_leaf(n->ref, n->images)[i] = bytes[i];
     mem_free(bytes);
@@ -50,52 +51,54 @@ static void load_leaves(struct tiny *n, const struct safetensors *f, const char 
     }
     for (size_t i = 0; i < n->tensor_count; i++) {
         const struct tensor *t = &n->tensors[i];
-        golden_name(key, "param", t, name, sizeof name);
-        double *x = read_as_double(f, name, shape_count(t->shape));
+        golden_name("param", t, name, sizeof name);
+        double *x = read_as_double(t->owner < 0 ? shared : f, name, shape_count(t->shape));
         memcpy(ref_leaf(n->ref, n->trace->leaves[i]), x, (size_t)shape_count(t->shape) * sizeof *x);
         mem_free(x);
     }
 }
 
-/* How many gradients the file holds for the method: none may be left uncompared. */
-static size_t gradients_in_file(const struct safetensors *f, const char *key)
+/* How many gradients the file holds: none may be left uncompared. */
+static size_t gradients_in_file(const struct safetensors *f)
 {
-    char prefix[64];
     size_t count = 0;
-    snprintf(prefix, sizeof prefix, "%s/grad/", key);
     for (size_t i = 0; i < safetensors_count(f); i++)
-        count += !strncmp(safetensors_at(f, i)->name, prefix, strlen(prefix));
+        count += !strncmp(safetensors_at(f, i)->name, "grad/", 5);
     return count;
 }
 
-static void check_golden(const struct safetensors *f, const struct golden *g)
+static void check_golden(const struct safetensors *shared, const struct golden *g)
 {
     struct tiny n;
-    char name[128];
+    struct safetensors *f;
+    char name[512];
+    golden_path(GOLDEN_FOLDER, g->key, name, sizeof name);
+    tiny_must(safetensors_open(&f, name));
     tiny_open(&n, g->text, &(struct method_step){.training = 1});
-    load_leaves(&n, f, g->key);
+    load_leaves(&n, shared, f);
     tiny_must(ref_run(n.ref));
-    snprintf(name, sizeof name, "%s/logits", g->key);
-    compare(f, name, ref_value(n.ref, n.trace->logits), shape_count(tape_shape(n.tape, n.trace->logits)));
-    snprintf(name, sizeof name, "%s/loss", g->key);
-    compare(f, name, ref_value(n.ref, n.loss), 1);
+    compare(f, "logits", ref_value(n.ref, n.trace->logits), shape_count(tape_shape(n.tape, n.trace->logits)));
+    compare(f, "loss", ref_value(n.ref, n.loss), 1);
     for (size_t i = 0; i < n.count; i++) {
         const struct tensor *t = &n.tensors[n.ids[i]];
-        golden_name(g->key, "grad", t, name, sizeof name);
+        golden_name("grad", t, name, sizeof name);
         compare(f, name, ref_value(n.ref, n.grads[i]), shape_count(t->shape));
     }
-    assert_int_equal(n.count, gradients_in_file(f, g->key));
+    assert_int_equal(n.count, gradients_in_file(f));
     tiny_close(&n);
+    safetensors_close(f);
 }
 
 static void each_method_has_pytorchs_logits_loss_and_gradients(void **state)
 {
     (void)state;
-    struct safetensors *f = NULL;
-    tiny_must(safetensors_open(&f, GOLDEN_FOLDER "/methods.safetensors"));
+    struct safetensors *shared = NULL;
+    char path[512];
+    golden_path(GOLDEN_FOLDER, "model", path, sizeof path);
+    tiny_must(safetensors_open(&shared, path));
     for (size_t i = 0; i < sizeof goldens / sizeof *goldens; i++)
-        check_golden(f, &goldens[i]);
-    safetensors_close(f);
+        check_golden(shared, &goldens[i]);
+    safetensors_close(shared);
     print_message("worst relative difference from PyTorch %.1e\n", worst);
 }
 

@@ -1,5 +1,5 @@
 /* tiny.h - a two-block ViT under a method stack, evaluated and differentiated through core/ref: what
- * the plugin tests share. The shape is that of reference/golden/methods.safetensors. */
+ * the plugin tests share. The shape is that of reference/golden/methods/. */
 #ifndef TINY_H
 #define TINY_H
 

@@ -24,11 +24,14 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import vit
+from methods.full import Full
+from methods.linear import Linear
+from methods.lora import LoRA
 
 SIDE, BATCH, EPOCHS, WARMUP, DECAY, RANK = 96, 64, 10, 1, 1e-4, 8
 LR = {"linear": 1e-2, "lora": 1e-3, "full": 1e-4}
 LR_MIN, LR_START = 1e-5, 1e-6
-METHODS = {"linear": lambda m: vit.Linear(), "lora": lambda m: vit.LoRA(m, RANK, RANK), "full": lambda m: vit.Full()}
+METHODS = {"linear": lambda m: Linear(), "lora": lambda m: LoRA(m, RANK, RANK), "full": lambda m: Full()}
 
 
 def load_images(folder, *lists):

@@ -1,11 +1,17 @@
-"""Makes golden/methods.safetensors: a two-block ViT under every method, with logits, loss and all gradients.
+"""Makes golden/methods/: a two-block ViT (model.safetensors) and, for each method that a file of methods/ lists in its
+GOLDENS, logits, loss and all gradients (KEY.safetensors).
+
+    python3 make_methods_golden.py            all of them
+    python3 make_methods_golden.py lora vpt   only those of methods/lora.py and methods/vpt.py
 
 Weights are random, rounded to float32; everything after that is computed in float64 and stored as float32.
 No width is a multiple or the square of another where a transposed index could hide.
 """
+import importlib
 import json
 import pathlib
 import sys
+import zlib
 
 import torch
 import torch.nn.functional as F
@@ -16,17 +22,6 @@ import vit
 SHAPE = dict(image=32, patch=8, dim=24, heads=3, hidden=96, depth=2, classes=7)
 BATCH = 3
 SEED = 20240917
-METHODS = {  # key in the file: constructor, and what it was built with
-    "linear": (lambda m: vit.Linear(), {}),
-    "full": (lambda m: vit.Full(), {}),
-    "bitfit": (lambda m: vit.BitFit(), {}),
-    "lora": (lambda m: vit.LoRA(m, rank=4, alpha=6), {"rank": 4, "alpha": 6}),
-    "ssf": (lambda m: vit.SSF(m), {}),
-    "vpt_deep": (lambda m: vit.VPT(m, 5, "deep"), {"prompts": 5}),
-    "vpt_propagate": (lambda m: vit.VPT(m, 5, "propagate"), {"prompts": 5}),
-    "vpt_first_block": (lambda m: vit.VPT(m, 5, "first_block"), {"prompts": 5}),
-    "adaptformer": (lambda m: vit.AdaptFormer(m, rank=5, scale=0.4), {"rank": 5, "scale": 0.4}),
-}
 
 
 def randomise(named, generator):
@@ -54,7 +49,8 @@ def measure(model, method, images, labels):
     out = {"logits": logits, "loss": loss.reshape(1)}
     for name, value in params.items():
         out[f"param/{name}"] = value
-        out[f"grad/{name}"] = value.grad
+        if value.requires_grad:
+            out[f"grad/{name}"] = value.grad
     for name, value in model.named_parameters():
         if value.requires_grad:
             out[f"grad/{name}"] = value.grad
@@ -62,7 +58,13 @@ def measure(model, method, images, labels):
     return out
 
 
-def main(path):
+def write(path, tensors, about):
+    tensors = {name: (value.detach().float() if value.is_floating_point() else value).contiguous().clone()
+               for name, value in tensors.items()}
+    save_file(tensors, path, metadata={"about": json.dumps(about, sort_keys=True)})
+
+
+def main(folder, files):
     generator = torch.Generator().manual_seed(SEED)
     model = vit.Vit(**SHAPE).double()
     randomise(model.named_parameters(), generator)
@@ -70,26 +72,22 @@ def main(path):
     labels = torch.randint(0, SHAPE["classes"], (BATCH,), generator=generator)
     images = ((pixels.double() / 255 - 0.5) / 0.5).permute(0, 3, 1, 2)
 
-    golden = {"images": pixels, "labels": labels.int()}
-    golden.update({f"model/{name}": value for name, value in model.state_dict().items()})
+    shared = {"images": pixels, "labels": labels.int()}
+    shared.update({f"model/{name}": value for name, value in model.state_dict().items()})
     tokens = []
     model.features(images, tokens=tokens)
-    golden.update({f"tokens/{i}": value for i, value in enumerate(tokens)})
-    for key, (build, _) in METHODS.items():
-        method = build(model)
-        randomise(getattr(method, "params", {}).items(), generator)
-        for name, value in measure(model, method, images, labels).items():
-            golden[f"{key}/{name}"] = value
-
-    golden = {name: (value.detach().float() if value.is_floating_point() else value).contiguous().clone()
-              for name, value in golden.items()}
-    about = dict(SHAPE, methods={key: options for key, (_, options) in METHODS.items()}, mean=0.5, std=0.5)
-    save_file(golden, path, metadata={"about": json.dumps(about, sort_keys=True)})
-    for key in METHODS:
-        print(f"{key:16} loss {golden[key + '/loss'].item():.6f}, "
-              f"{sum(1 for n in golden if n.startswith(key + '/grad/'))} gradients")
+    shared.update({f"tokens/{i}": value for i, value in enumerate(tokens)})
+    write(folder / "model.safetensors", shared, dict(SHAPE, mean=0.5, std=0.5))
+    for file in files:
+        for key, build in importlib.import_module(f"methods.{file}").GOLDENS.items():
+            method = build(model)
+            own = torch.Generator().manual_seed(zlib.crc32(key.encode()))
+            randomise(getattr(method, "params", {}).items(), own)
+            golden = measure(model, method, images, labels)
+            write(folder / f"{key}.safetensors", golden, {"method": key})
+            print(f"{key:20} loss {golden['loss'].item():.6f}, {sum(name.startswith('grad/') for name in golden)} gradients")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else
-         pathlib.Path(__file__).parent / "golden" / "methods.safetensors")
+    here = pathlib.Path(__file__).parent
+    main(here / "golden" / "methods", sys.argv[1:] or sorted(p.stem for p in (here / "methods").glob("*.py")))

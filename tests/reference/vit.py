@@ -1,4 +1,4 @@
-"""A plain PyTorch Vision Transformer with timm's tensor names, and the PEFT methods that hook into it.
+"""A plain PyTorch Vision Transformer with timm's tensor names, which the PEFT methods of methods/ hook into.
 
 It is the reference that golden files are made with, so it prefers the equations to speed: every activation that
 a method may change is passed through `method.at(site, block, x, seen)` under the site names of the plugin contract.
@@ -131,7 +131,7 @@ def vit_from_state(state, image, heads, classes=None, fused=False):
     return model
 
 
-# --- methods; a parameter is `name` (shared) or `name/block`, the names that the plugins use -------------------
+# --- what methods build on; a parameter is `name` (shared) or `name/block`, the names that the plugins use -------------------
 
 
 class WithParams(Method):
@@ -142,111 +142,6 @@ class WithParams(Method):
         self.params = params
         for name, value in params.items():
             self.register_parameter(name.replace(".", "_").replace("/", "__"), value)
-
-
-class Linear(Method):
-    """Linear probing: only the head trains."""
-
-
-class Full(Method):
-    """Everything trains."""
-
-    @staticmethod
-    def unfrozen(name):
-        return True
-
-
-class BitFit(Method):
-    """Every bias trains. Ben Zaken et al. 2022."""
-
-    @staticmethod
-    def unfrozen(name):
-        return name.endswith("bias")
-
-
-class LoRA(WithParams):
-    """qkv += scale * (u A^T) B^T with A [r, D] shared by q, k, v and B [3D, r]; scale = alpha / r. Hu et al. 2021."""
-
-    def __init__(self, model, rank, alpha):
-        dim = model.norm.weight.numel()
-        shapes = {"a": (rank, dim), "b": (3 * dim, rank)}
-        super().__init__({f"{name}/{i}": nn.Parameter(torch.zeros(shape))
-                          for i in range(len(model.blocks)) for name, shape in shapes.items()})
-        self.scale = alpha / rank
-
-    def at(self, site, block, x, seen):
-        if site != "QKV":
-            return x
-        hidden = F.linear(seen["NORM1"], self.params[f"a/{block}"])
-        return x + self.scale * F.linear(hidden, self.params[f"b/{block}"])
-
-
-class SSF(WithParams):
-    """y = x * scale + shift after every affine unit. Lian et al. 2022."""
-
-    PER_BLOCK = ("NORM1", "QKV", "PROJ", "NORM2", "FC1", "FC2")
-    ONCE = ("EMBED", "NORM")
-
-    def __init__(self, model):
-        dim = model.norm.weight.numel()
-        hidden = model.blocks[0].mlp.fc1.out_features
-        width = {"QKV": 3 * dim, "FC1": hidden}
-        keys = [f".{site}" for site in self.ONCE]
-        keys += [f".{site}/{i}" for i in range(len(model.blocks)) for site in self.PER_BLOCK]
-        params = {}
-        for key in keys:
-            size = width.get(key[1:].split("/")[0], dim)
-            params["scale" + key] = nn.Parameter(torch.ones(size))
-            params["shift" + key] = nn.Parameter(torch.zeros(size))
-        super().__init__(params)
-
-    def at(self, site, block, x, seen):
-        if site not in self.PER_BLOCK + self.ONCE:
-            return x
-        key = f".{site}" if block is None else f".{site}/{block}"
-        return x * self.params["scale" + key] + self.params["shift" + key]
-
-
-class VPT(WithParams):
-    """Learned tokens in front of the sequence. Jia et al. 2022.
-
-    deep:        fresh prompts before every block, taken off after it;
-    propagate:   prompts before block 0 travel through all blocks (the original's shallow form);
-    first_block: prompts before block 0 are taken off after block 0 (the other published shallow form).
-    """
-
-    def __init__(self, model, count, mode):
-        dim, depth = model.norm.weight.numel(), len(model.blocks)
-        blocks = range(depth) if mode == "deep" else range(1)
-        super().__init__({f"prompt/{i}": nn.Parameter(torch.zeros(count, dim)) for i in blocks})
-        self.count = count
-        self.last = {"deep": None, "propagate": depth - 1, "first_block": 0}[mode]
-
-    def at(self, site, block, x, seen):
-        prompt = self.params.get(f"prompt/{block}")
-        if site == "BLOCK_IN" and prompt is not None:
-            return torch.cat([prompt.expand(len(x), -1, -1), x], 1)
-        if site == "BLOCK_OUT" and (self.last is None or block == self.last):
-            return x[:, self.count:]
-        return x
-
-
-class AdaptFormer(WithParams):
-    """MLP branch += s * (relu(x D^T + d) U^T + u), x the stream before LN2. Chen et al. 2022."""
-
-    def __init__(self, model, rank, scale):
-        dim = model.norm.weight.numel()
-        shapes = {"down": (rank, dim), "down_bias": (rank,), "up": (dim, rank), "up_bias": (dim,)}
-        super().__init__({f"{name}/{i}": nn.Parameter(torch.zeros(shape))
-                          for i in range(len(model.blocks)) for name, shape in shapes.items()})
-        self.scale = scale
-
-    def at(self, site, block, x, seen):
-        if site != "MLP_OUT":
-            return x
-        p = {name: self.params[f"{name}/{block}"] for name in ("down", "down_bias", "up", "up_bias")}
-        hidden = torch.relu(F.linear(seen["MID"], p["down"], p["down_bias"]))
-        return x + self.scale * F.linear(hidden, p["up"], p["up_bias"])
 
 
 def freeze(model, method):

@@ -55,12 +55,15 @@ static void compare(const struct safetensors *f, const char *name, const float *
     mem_free(theirs);
 }
 
-static void check(const struct safetensors *f, const struct golden *g, const struct vit *vit)
+static void check(const struct safetensors *shared, const struct golden *g, const struct vit *vit)
 {
     struct method *method;
     struct session *session;
-    char name[128];
+    struct safetensors *f;
+    char name[512];
     size_t count;
+    golden_path(GOLDEN, g->key, name, sizeof name);
+    must(safetensors_open(&f, name));
     must(method_create(&method, plugins, g->text));
     must(method_declare(method, vit));
     must(session_create(&session, &(struct session_spec){.engine = engine,
@@ -70,8 +73,8 @@ static void check(const struct safetensors *f, const struct golden *g, const str
                                                          .std = {0.5f, 0.5f, 0.5f}}));
     const struct tensor *tensors = method_tensors(method, &count);
     for (size_t i = 0; i < count; i++) {
-        golden_name(g->key, "param", &tensors[i], name, sizeof name);
-        float *data = read_golden(f, name, shape_count(tensors[i].shape));
+        golden_name("param", &tensors[i], name, sizeof name);
+        float *data = read_golden(tensors[i].owner < 0 ? shared : f, name, shape_count(tensors[i].shape));
         must(session_set_tensor(session, i, data));
         mem_free(data);
     }
@@ -79,42 +82,43 @@ static void check(const struct safetensors *f, const struct golden *g, const str
     unsigned char *rgb = mem_alloc(pixels, 1);
     int32_t labels[BATCH];
     float loss, logits[BATCH * 16];
-    must(safetensors_need(f, "images", SAFETENSORS_U8, pixels, rgb));
-    must(safetensors_need(f, "labels", SAFETENSORS_I32, BATCH, labels));
+    must(safetensors_need(shared, "images", SAFETENSORS_U8, pixels, rgb));
+    must(safetensors_need(shared, "labels", SAFETENSORS_I32, BATCH, labels));
     const struct images images = {rgb, labels, BATCH};
     must(session_logits(session, &images, BATCH, logits, NULL));
-    snprintf(name, sizeof name, "%s/logits", g->key);
-    compare(f, name, logits, BATCH * shape.classes);
+    compare(f, "logits", logits, BATCH * shape.classes);
     must(session_gradients(session, &images, &loss));
-    snprintf(name, sizeof name, "%s/loss", g->key);
-    compare(f, name, &loss, 1);
+    compare(f, "loss", &loss, 1);
     for (size_t i = 0; i < count; i++) {
         if (tensors[i].kind != LEAF_TRAINABLE)
             continue;
         int64_t n = shape_count(tensors[i].shape);
         float *gradient = mem_alloc((size_t)n, sizeof *gradient);
         must(session_gradient(session, i, gradient));
-        golden_name(g->key, "grad", &tensors[i], name, sizeof name);
+        golden_name("grad", &tensors[i], name, sizeof name);
         compare(f, name, gradient, n);
         mem_free(gradient);
     }
     mem_free(rgb);
     session_destroy(session);
     method_destroy(method);
+    safetensors_close(f);
 }
 
 static void each_method_on_the_device_is_pytorchs(void **state)
 {
     (void)state;
-    struct safetensors *f = NULL;
+    struct safetensors *shared = NULL;
     struct vit *vit = NULL;
-    must(safetensors_open(&f, GOLDEN "/methods.safetensors"));
+    char path[512];
+    golden_path(GOLDEN, "model", path, sizeof path);
+    must(safetensors_open(&shared, path));
     must(vit_create(&vit, &shape));
     for (size_t i = 0; i < sizeof goldens / sizeof *goldens; i++)
-        check(f, &goldens[i], vit);
+        check(shared, &goldens[i], vit);
     print_message("worst relative difference from PyTorch %.1e\n", worst);
     vit_destroy(vit);
-    safetensors_close(f);
+    safetensors_close(shared);
 }
 
 int main(void)
