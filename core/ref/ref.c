@@ -14,6 +14,7 @@ struct ref {
     double **values;
     uint64_t seed;
     uint32_t step;
+    int held; /* DETACH nodes keep the values they have */
 };
 
 static void (*const ops[OP_COUNT])(const struct call *) = {
@@ -68,11 +69,16 @@ void ref_seed(struct ref *r, uint64_t seed, uint32_t step)
     r->step = step;
 }
 
+void ref_hold_detached(struct ref *r)
+{
+    r->held = 1;
+}
+
 int ref_run(struct ref *r)
 {
     for (value v = 1; v < r->count; v++) {
         const struct node *n = tape_node(r->tape, v);
-        if (!r->live[v] || n->op == OP_LEAF)
+        if (!r->live[v] || n->op == OP_LEAF || (r->held && n->op == OP_DETACH))
             continue;
         struct call c = {.node = n, .out = r->values[v], .seed = r->seed, .step = r->step};
         for (int i = 0; i < op_arity[n->op]; i++) {

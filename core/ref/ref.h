@@ -19,6 +19,10 @@ double *ref_leaf(struct ref *r, value leaf);
 void ref_seed(struct ref *r, uint64_t seed, uint32_t step);
 
 int ref_run(struct ref *r);
+
+/* After a run: from now on every DETACH gives what it gave in that run, whatever happens to its operand.
+ * Differences taken around that run then see what the derivative sees, a constant. */
+void ref_hold_detached(struct ref *r);
 const double *ref_value(const struct ref *r, value v); /* after ref_run; NULL when not computed */
 
 /* The mask of a dropout, shared with the kernels: keep (1) or drop (0) element `index`. */
