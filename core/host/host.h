@@ -54,6 +54,12 @@ int method_initial(const struct method *m, size_t id, uint64_t seed, float *out)
 int64_t method_trainable(const struct method *m);
 int64_t method_head(const struct method *m);
 
+enum interpolation { /* the way back to the backbone, see method_interpolate */
+    INTERPOLATES_NOT,
+    INTERPOLATES_PARAMETERS, /* each tensor on its own: some parameters have a neutral value */
+    INTERPOLATES_MERGED,     /* none has, but it can be folded in: the merged weights */
+};
+
 struct method_part {  /* one instance of the stack; lent by the method */
     const char *name; /* "lora", the second of its kind "lora-2" */
     const char *text; /* its piece of method_text */
@@ -61,7 +67,8 @@ struct method_part {  /* one instance of the stack; lent by the method */
     int64_t declared; /* trainable numbers that it declares and unfreezes, without the head */
     int64_t claimed;  /* what its param_count says, or -1 when it says nothing */
     int mergeable;    /* method_merge can fold it into the backbone */
-    int interpolates; /* has a neutral point for WiSE, or only unfreezes */
+    enum interpolation interpolates;
+    const char *interpolates_why; /* half a sentence: "some of its parameters have a neutral value" */
 };
 size_t method_parts(const struct method *m);
 int method_part(const struct method *m, size_t i, struct method_part *out);
@@ -93,5 +100,19 @@ void method_trace_destroy(struct method_trace *trace); /* NULL is fine */
  * stack order, which is exact when each hooks the site whose tensors it replaces; a stack that mixes
  * sites of one unit (FC2 and MLP_OUT) may need another order, so compare logits before trusting it. */
 int method_merge(struct method *m, struct tape *tape, value *merged);
+
+/* Weight-space interpolation between the backbone and the tuned model, WiSE-FT (Wortsman et al. 2022,
+ * arXiv 2109.01903): theta(alpha) = n + alpha (theta - n), tensor by tensor. n is, for a tensor of the
+ * backbone and for the head, what method_initial gives; for a declared parameter 0 (VITRO_TO_ZERO),
+ * 1 (VITRO_TO_ONE) or theta itself (VITRO_KEEP, and frozen ones).
+ *
+ * What there is to interpolate is the stack's: by parameters if every instance can be; else by merged
+ * weights if all can be folded in; else it is refused with the reason. By parameters, `tuned` is
+ * the content of any tensor and the network keeps its hooks. By merged weights, `tuned` is the computed
+ * value of method_merge's merged[id], id < vit->count, and the network runs without hooks. */
+int method_interpolation(const struct method *m, enum interpolation *by);
+/* Tensor `id` at alpha in 0 .. 1, shape_count floats; `out` may be `tuned`. alpha 0 gives n and alpha 1
+ * gives theta to the bit. */
+int method_interpolate(const struct method *m, size_t id, float alpha, const float *tuned, float *out);
 
 #endif

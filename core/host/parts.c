@@ -35,6 +35,23 @@ static int hooks_anything(const struct instance *in)
     return any != 0;
 }
 
+/* With a neutral value, or with nothing in the network's way, each tensor finds back by itself. */
+static void say_interpolation(const struct instance *in, int params, int neutral, struct method_part *out)
+{
+    if (neutral || (!params && !hooks_anything(in))) {
+        out->interpolates = INTERPOLATES_PARAMETERS;
+        out->interpolates_why = neutral ? "some of its parameters have a neutral value"
+                                        : "it only trains tensors of the backbone";
+    } else if (out->mergeable) {
+        out->interpolates = INTERPOLATES_MERGED;
+        out->interpolates_why = "none of its parameters has a neutral value, but it can be folded in";
+    } else {
+        out->interpolates = INTERPOLATES_NOT;
+        out->interpolates_why = "none of its parameters has a neutral value and it cannot be folded into the "
+                                "weights";
+    }
+}
+
 int method_part(const struct method *m, size_t i, struct method_part *out)
 {
     if (i >= m->count || !m->tensors)
@@ -58,7 +75,7 @@ int method_part(const struct method *m, size_t i, struct method_part *out)
         params++;
         neutral |= t->wise != VITRO_KEEP;
     }
-    out->interpolates = !params || neutral;
+    say_interpolation(in, params, neutral, out);
     if (info->param_count)
         out->claimed = info->param_count(in->self, &m->model);
     return 0;
