@@ -11,16 +11,18 @@ layout(push_constant) uniform Push {
     RF qkv, from, lse, d_out, delta, d_qkv; // as in attention_back_q.comp; `from` is not read
     uint T, heads;
     float scale;
+    uint q_from, queries, k_from;
 };
 
 void main()
 {
     const uint h = gl_WorkGroupID.y, z = gl_WorkGroupID.z;
     const uint width = heads * D, row = 3u * width;
-    const uint t = gl_WorkGroupID.x * GROUP + gl_LocalInvocationIndex, mine = min(t, T - 1u);
-    RF head = qkv + (z * T * row + h * D);
-    RF gradients = d_out + (z * T * width + h * D);
-    RF lse_row = lse + (z * heads + h) * T, delta_row = delta + (z * heads + h) * T;
+    const uint keys = T - k_from, first = gl_WorkGroupID.x * GROUP, end = first < keys ? queries : 0u;
+    const uint t = first + gl_LocalInvocationIndex, mine = k_from + min(t, keys - 1u);
+    RF head = qkv + (z * T * row + h * D), query_rows = head + q_from * row;
+    RF gradients = d_out + (z * queries * width + h * D);
+    RF lse_row = lse + (z * heads + h) * queries, delta_row = delta + (z * heads + h) * queries;
 
     float k[D], v[D], dk[D], dv[D];
     FOR_D {
@@ -28,11 +30,11 @@ void main()
         v[i] = head[mine * row + 2u * width + i].v;
         dk[i] = dv[i] = 0.0;
     }
-    for (uint j = 0u; j < T; j += TILE) {
-        LOAD_TILE(tile_x, head, row, j)
-        LOAD_TILE(tile_y, gradients, width, j)
+    for (uint j = 0u; j < end; j += TILE) {
+        LOAD_TILE(tile_x, query_rows, row, j, end)
+        LOAD_TILE(tile_y, gradients, width, j, end)
         barrier();
-        const uint count = min(TILE, T - j);
+        const uint count = min(TILE, end - j);
         for (uint n = 0u; n < count; n++) {
             float s = 0.0, dp = 0.0;
             FOR_D {
@@ -48,11 +50,11 @@ void main()
         }
         barrier();
     }
+    RF to = d_qkv + ((z * T + wrapped(k_from + t, T)) * row + h * D);
     if (t < T) {
-        RF to = d_qkv + ((z * T + t) * row + h * D);
         FOR_D {
-            to[width + i].v = dk[i];
-            to[2u * width + i].v = dv[i];
+            to[width + i].v = t < keys ? dk[i] : 0.0;
+            to[2u * width + i].v = t < keys ? dv[i] : 0.0;
         }
     }
 }

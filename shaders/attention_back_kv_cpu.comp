@@ -13,16 +13,18 @@ layout(push_constant) uniform Push {
     RF qkv, from, lse, d_out, delta, d_qkv; // as in attention_back_q_cpu.comp; `from` is not read
     uint T, heads;
     float scale;
+    uint q_from, queries, k_from;
 };
 
 void main()
 {
     const uint h = gl_WorkGroupID.y, z = gl_WorkGroupID.z;
     const uint width = heads * D, row = 3u * width;
-    const uint t = gl_WorkGroupID.x * LANES + lane, mine = min(t, T - 1u);
-    RF head = qkv + (z * T * row + h * D);
-    RF gradients = d_out + (z * T * width + h * D);
-    RF lse_row = lse + (z * heads + h) * T, delta_row = delta + (z * heads + h) * T;
+    const uint keys = T - k_from, first = gl_WorkGroupID.x * LANES, end = first < keys ? queries : 0u;
+    const uint t = first + lane, mine = k_from + min(t, keys - 1u);
+    RF head = qkv + (z * T * row + h * D), query_rows = head + q_from * row;
+    RF gradients = d_out + (z * queries * width + h * D);
+    RF lse_row = lse + (z * heads + h) * queries, delta_row = delta + (z * heads + h) * queries;
 
     float k[D], v[D], dk[D], dv[D];
     LOAD_ROW(k, head + (mine * row + width))
@@ -31,12 +33,12 @@ void main()
         k[i] *= scale * LOG2_E;
         dk[i] = dv[i] = 0.0;
     }
-    for (uint j = 0u; j < T; j += STEP) {
+    for (uint j = 0u; j < end; j += STEP) {
         float s[STEP][PARTS], dp[STEP][PARTS], p[STEP], ds[STEP];
         RF query[STEP], gradient[STEP], query_again[STEP], gradient_again[STEP];
         FOR_STEP {
-            uint at = min(j + u, T - 1u);
-            query[u] = head + at * row;
+            uint at = min(j + u, end - 1u);
+            query[u] = query_rows + at * row;
             gradient[u] = gradients + at * width;
             query_again[u] = AGAIN(query[u]);
             gradient_again[u] = AGAIN(gradient[u]);
@@ -47,9 +49,9 @@ void main()
             dp[u][i % PARTS] = fma(v[i], gradient[u][i].v, dp[u][i % PARTS]);
         }
         FOR_STEP {
-            p[u] = exp2(sum_parts(s[u]) - lse_row[min(j + u, T - 1u)].v * LOG2_E);
-            p[u] = mix(p[u], 0.0, j + u >= T);
-            ds[u] = p[u] * (sum_parts(dp[u]) - delta_row[min(j + u, T - 1u)].v) * scale;
+            p[u] = exp2(sum_parts(s[u]) - lse_row[min(j + u, end - 1u)].v * LOG2_E);
+            p[u] = mix(p[u], 0.0, j + u >= end);
+            ds[u] = p[u] * (sum_parts(dp[u]) - delta_row[min(j + u, end - 1u)].v) * scale;
         }
         FOR_D {
             float x = dv[i], y = dk[i];
@@ -61,9 +63,10 @@ void main()
             dk[i] = y;
         }
     }
+    const float inside = t < keys ? 1.0 : 0.0;
+    RF to = d_qkv + ((z * T + wrapped(k_from + t, T)) * row + h * D);
     if (t < T) {
-        RF to = d_qkv + ((z * T + t) * row + h * D);
-        STORE_ROW(to + width, dk, 1.0)
-        STORE_ROW(to + 2u * width, dv, 1.0)
+        STORE_ROW(to + width, dk, inside)
+        STORE_ROW(to + 2u * width, dv, inside)
     }
 }

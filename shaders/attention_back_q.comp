@@ -11,15 +11,17 @@ layout(push_constant) uniform Push {
     RF qkv, from, lse, d_out, delta, d_qkv; // from: attention's result
     uint T, heads;
     float scale;
+    uint q_from, queries, k_from;
 };
 
 void main()
 {
     const uint h = gl_WorkGroupID.y, z = gl_WorkGroupID.z;
     const uint width = heads * D, row = 3u * width;
-    const uint t = gl_WorkGroupID.x * GROUP + gl_LocalInvocationIndex, mine = min(t, T - 1u);
+    const uint first = gl_WorkGroupID.x * GROUP, end = first < queries ? T : k_from;
+    const uint t = first + gl_LocalInvocationIndex, query = min(t, queries - 1u), mine = q_from + query;
     RF head = qkv + (z * T * row + h * D);
-    const uint at_out = (z * T + mine) * width + h * D, at_row = (z * heads + h) * T + mine;
+    const uint at_out = (z * queries + query) * width + h * D, at_row = (z * heads + h) * queries + query;
 
     float q[D], g[D], dq[D];
     float rest = 0.0;
@@ -30,9 +32,9 @@ void main()
         dq[i] = 0.0;
     }
     const float top = lse[at_row].v * LOG2_E;
-    for (uint j = 0u; j < T; j += TILE) {
-        LOAD_TILE(tile_x, head + width, row, j)
-        LOAD_TILE(tile_y, head + 2u * width, row, j)
+    for (uint j = k_from; j < end; j += TILE) {
+        LOAD_TILE(tile_x, head + width, row, j, T)
+        LOAD_TILE(tile_y, head + 2u * width, row, j, T)
         barrier();
         const uint count = min(TILE, T - j);
         for (uint n = 0u; n < count; n++) {
@@ -46,8 +48,9 @@ void main()
         }
         barrier();
     }
-    if (t < T) {
+    if (t < queries)
         delta[at_row].v = rest;
-        FOR_D d_qkv[(z * T + t) * row + h * D + i].v = dq[i];
-    }
+    const uint token = z * T + wrapped(q_from + t, T);
+    if (t < T)
+        FOR_D d_qkv[token * row + h * D + i].v = t < queries ? dq[i] : 0.0;
 }

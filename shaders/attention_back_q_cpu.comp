@@ -14,16 +14,18 @@ layout(push_constant) uniform Push {
     RF qkv, from, lse, d_out, delta, d_qkv; // from: attention's result
     uint T, heads;
     float scale;
+    uint q_from, queries, k_from;
 };
 
 void main()
 {
     const uint h = gl_WorkGroupID.y, z = gl_WorkGroupID.z;
     const uint width = heads * D, row = 3u * width;
-    const uint t = gl_WorkGroupID.x * LANES + lane, mine = min(t, T - 1u);
+    const uint first = gl_WorkGroupID.x * LANES, end = first < queries ? T : k_from;
+    const uint t = first + lane, query = min(t, queries - 1u), mine = q_from + query;
     RF head = qkv + (z * T * row + h * D);
     RF keys = head + width, values = keys + width;
-    const uint at_out = (z * T + mine) * width + h * D, at_row = (z * heads + h) * T + mine;
+    const uint at_out = (z * queries + query) * width + h * D, at_row = (z * heads + h) * queries + query;
 
     float q[D], g[D], dq[D];
     float rest = 0.0;
@@ -36,7 +38,7 @@ void main()
         dq[i] = 0.0;
     }
     const float top = lse[at_row].v * LOG2_E;
-    for (uint j = 0u; j < T; j += STEP) {
+    for (uint j = k_from; j < end; j += STEP) {
         float s[STEP][PARTS], dp[STEP][PARTS], ds[STEP];
         RF key[STEP], value[STEP], key_again[STEP];
         FOR_STEP {
@@ -59,8 +61,10 @@ void main()
             dq[i] = x;
         }
     }
-    if (t < T) {
+    if (t < queries)
         delta[at_row].v = rest;
-        STORE_ROW(d_qkv + ((z * T + t) * row + h * D), dq, 1.0)
-    }
+    const float inside = t < queries ? 1.0 : 0.0;
+    const uint token = z * T + wrapped(q_from + t, T);
+    if (t < T)
+        STORE_ROW(d_qkv + (token * row + h * D), dq, inside)
 }

@@ -2,7 +2,7 @@
 //
 // A lane owns a query and walks over the keys, STEP at a time, with the online softmax of Milakov and
 // Gimelshein (2018) in powers of two; keys and values are uniform scalars, scores never leave registers.
-// lib/attention.glsl has the layouts. Grid: (ceil(T / LANES), heads, batch).
+// lib/attention.glsl has the layouts. Grid: (ceil(queries / LANES), heads, batch).
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "lanes.glsl"
@@ -12,13 +12,14 @@ layout(push_constant) uniform Push {
     RF qkv, to, lse;
     uint T, heads;
     float scale;
+    uint q_from, queries, k_from;
 };
 
 void main()
 {
     const uint h = gl_WorkGroupID.y, z = gl_WorkGroupID.z;
     const uint width = heads * D, row = 3u * width;
-    const uint t = gl_WorkGroupID.x * LANES + lane, mine = min(t, T - 1u);
+    const uint t = gl_WorkGroupID.x * LANES + lane, mine = q_from + min(t, queries - 1u);
     RF head = qkv + (z * T * row + h * D);
     RF keys = head + width, values = keys + width;
 
@@ -29,7 +30,7 @@ void main()
         sum[i] = 0.0;
     }
     float top = LOWEST, total = 0.0;
-    for (uint j = 0u; j < T; j += STEP) {
+    for (uint j = k_from; j < T; j += STEP) {
         float s[STEP][PARTS], p[STEP];
         RF key[STEP], value[STEP];
         FOR_STEP {
@@ -55,9 +56,9 @@ void main()
             sum[i] = x;
         }
     }
-    if (t < T) {
+    if (t < queries) {
         float factor = 1.0 / total;
-        STORE_ROW(to + ((z * T + t) * width + h * D), sum, factor)
-        lse[(z * heads + h) * T + t].v = (top + log2(total)) * LN_2;
+        STORE_ROW(to + ((z * queries + t) * width + h * D), sum, factor)
+        lse[(z * heads + h) * queries + t].v = (top + log2(total)) * LN_2;
     }
 }

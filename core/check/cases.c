@@ -156,13 +156,18 @@ CASE(epilogue_wanted_twice)
     OUT(y);
 }
 
-static void attention(struct check_net *n, int32_t batch, int32_t tokens, int32_t heads, int32_t width)
+static void attention_part(struct check_net *n, struct shape tokens, int32_t width, struct attention part)
 {
-    value qkv = IN(batch, tokens, 3 * heads * width), out = tape_attention(n->tape, qkv, heads);
-    value lse = tape_attention_lse(n->tape, qkv, heads);
+    struct shape d = SHAPE(tokens.dim[0], part.q_to - part.q_from, part.heads * width);
+    value qkv = IN(tokens.dim[0], tokens.dim[1], 3 * part.heads * width);
+    value out = tape_attention_part(n->tape, qkv, part), lse = tape_attention_lse(n->tape, qkv, part);
     OUT(out);
     OUT(lse);
-    OUT(tape_attention_back(n->tape, qkv, out, lse, IN(batch, tokens, heads * width), heads));
+    OUT(tape_attention_back(n->tape, qkv, out, lse, check_input(n, d), part));
+}
+static void attention(struct check_net *n, int32_t batch, int32_t tokens, int32_t heads, int32_t width)
+{
+    attention_part(n, SHAPE(batch, tokens), width, (struct attention){heads, 0, tokens, 0});
 }
 CASE(attention_tiny) { attention(n, 2, 197, 3, 64); }
 CASE(attention_small) { attention(n, 3, 37, 3, 64); }
@@ -171,7 +176,25 @@ CASE(attention_odd) { attention(n, 2, 5, 3, 8); }
 CASE(attention_wide) { attention(n, 1, 50, 2, 80); }
 CASE(attention_widest) { attention(n, 1, 20, 1, 128); }
 CASE(attention_one_token) { attention(n, 2, 1, 2, 16); }
-CASE(attention_lse_alone) { OUT(tape_attention_lse(n->tape, IN(2, 19, 48), 2)); }
+CASE(attention_class_token) { attention_part(n, SHAPE(2, 197), 64, (struct attention){3, 0, 1, 0}); }
+CASE(attention_last_asks) { attention_part(n, SHAPE(2, 67), 16, (struct attention){2, 66, 67, 0}); }
+CASE(attention_no_prompts) { attention_part(n, SHAPE(2, 207), 64, (struct attention){3, 10, 207, 0}); }
+CASE(attention_front) { attention_part(n, SHAPE(3, 37), 8, (struct attention){3, 0, 19, 0}); }
+CASE(attention_middle) { attention_part(n, SHAPE(2, 101), 32, (struct attention){1, 7, 95, 11}); }
+CASE(attention_fewer_keys) { attention_part(n, SHAPE(2, 83), 32, (struct attention){2, 0, 83, 17}); }
+CASE(attention_one_key) { attention_part(n, SHAPE(2, 21), 12, (struct attention){2, 3, 20, 20}); }
+CASE(attention_apart) { attention_part(n, SHAPE(2, 90), 24, (struct attention){2, 0, 40, 45}); }
+CASE(attention_two_parts)
+{
+    value qkv = IN(2, 23, 96), left, right;
+    struct attention front = {2, 0, 9, 0}, back = {2, 9, 23, 4};
+    left = tape_attention_lse(n->tape, qkv, front);
+    right = tape_attention_lse(n->tape, qkv, back);
+    OUT(tape_concat(n->tape, tape_attention_part(n->tape, qkv, front),
+                    tape_attention_part(n->tape, qkv, back), 1));
+    OUT(tape_concat(n->tape, left, right, 2));
+}
+CASE(attention_lse_alone) { OUT(tape_attention_lse(n->tape, IN(2, 19, 48), (struct attention){2, 0, 19, 0})); }
 
 CASE(cross_entropy) { OUT(tape_cross_entropy(n->tape, IN(64, 10), check_ranged(n, SHAPE(64), 0, 10))); }
 CASE(cross_entropy_wide) { OUT(tape_cross_entropy(n->tape, IN(5, 1000), check_ranged(n, SHAPE(5), 0, 1000))); }
@@ -268,6 +291,15 @@ const struct check_case check_cases[] = {
     {"attention 1x50, 2x80", ATTENTION, attention_wide},
     {"attention 1x20, 1x128", ATTENTION, attention_widest},
     {"attention 2x1, 2x16", ATTENTION, attention_one_token},
+    {"attention 2x197, 3x64, first row asks", ATTENTION, attention_class_token},
+    {"attention 2x67, 2x16, last row asks", ATTENTION, attention_last_asks},
+    {"attention 2x207, 3x64, rows from 10 ask", ATTENTION, attention_no_prompts},
+    {"attention 3x37, 3x8, rows to 19 ask", ATTENTION, attention_front},
+    {"attention 2x101, 1x32, 7 to 95 ask from 11", ATTENTION, attention_middle},
+    {"attention 2x83, 2x32, all ask from 17", ATTENTION, attention_fewer_keys},
+    {"attention 2x21, 2x12, 3 to 20 ask the last", ATTENTION, attention_one_key},
+    {"attention 2x90, 2x24, to 40 ask from 45", ATTENTION, attention_apart},
+    {"attention of two parts of one tensor", ATTENTION, attention_two_parts},
     {"attention lse alone", ATTENTION, attention_lse_alone},
     {"cross-entropy 64x10", ROWS, cross_entropy},
     {"cross-entropy 5x1000", ROWS, cross_entropy_wide},

@@ -97,34 +97,44 @@ void compute_layernorm_back(const struct call *c)
     norm_back(c, c->in[1], c->in[2]);
 }
 
-/* One head of one image: rows of q, k, v in the fused tensor [tokens, 3 dim]. */
+/* One head of one image: rows of q, k, v in the fused tensor [tokens, 3 dim]. Query i is a row of the
+ * result, counted from the first that asks; key j a token. */
 struct head {
     const double *q, *k, *v;
-    int64_t tokens, width, stride;
+    int64_t queries, q_from, first, tokens, width, stride; /* keys are tokens first .. tokens - 1 */
     double scale;
 };
 
 static struct head head_at(const struct call *c, int64_t image, int64_t h)
 {
     struct shape s = c->in_shape[0];
-    int64_t dim = s.dim[2] / 3, width = dim / c->node->attr.attention.heads;
+    struct attention a = c->node->attr.attention;
+    int64_t dim = s.dim[2] / 3, width = dim / a.heads;
     const double *base = c->in[0] + image * s.dim[1] * s.dim[2] + h * width;
-    return (struct head){base,  base + dim, base + 2 * dim,         s.dim[1],
-                         width, s.dim[2],   1 / sqrt((double)width)};
+    return (struct head){.q = base + (int64_t)a.q_from * s.dim[2],
+                         .k = base + dim,
+                         .v = base + 2 * dim,
+                         .queries = a.q_to - a.q_from,
+                         .q_from = a.q_from,
+                         .first = a.k_from,
+                         .tokens = s.dim[1],
+                         .width = width,
+                         .stride = s.dim[2],
+                         .scale = 1 / sqrt((double)width)};
 }
 
-/* Scaled scores of query i into p[tokens]; returns their log-sum-exp. */
+/* Scaled scores of query i into p[first .. tokens - 1]; returns their log-sum-exp. */
 static double scores(const struct head *h, int64_t i, double *p)
 {
     double top = -INFINITY, sum = 0;
-    for (int64_t j = 0; j < h->tokens; j++) {
+    for (int64_t j = h->first; j < h->tokens; j++) {
         p[j] = 0;
         for (int64_t e = 0; e < h->width; e++)
             p[j] += h->q[i * h->stride + e] * h->k[j * h->stride + e];
         p[j] *= h->scale;
         top = fmax(top, p[j]);
     }
-    for (int64_t j = 0; j < h->tokens; j++)
+    for (int64_t j = h->first; j < h->tokens; j++)
         sum += exp(p[j] - top);
     return top + log(sum);
 }
@@ -137,10 +147,10 @@ void compute_attention(const struct call *c)
     double *p = malloc((size_t)s.dim[1] * sizeof *p);
     for (int64_t z = 0; p && z < s.dim[0] * heads; z++) {
         struct head h = head_at(c, z / heads, z % heads);
-        double *out = c->out + (z / heads) * s.dim[1] * dim + (z % heads) * h.width;
-        for (int64_t i = 0; i < h.tokens; i++) {
+        double *out = c->out + (z / heads) * h.queries * dim + (z % heads) * h.width;
+        for (int64_t i = 0; i < h.queries; i++) {
             double lse = scores(&h, i, p);
-            for (int64_t j = 0; j < h.tokens; j++)
+            for (int64_t j = h.first; j < h.tokens; j++)
                 for (int64_t e = 0; e < h.width; e++)
                     out[i * dim + e] += exp(p[j] - lse) * h.v[j * h.stride + e];
         }
@@ -155,8 +165,8 @@ void compute_attention_lse(const struct call *c)
     double *p = malloc((size_t)s.dim[1] * sizeof *p);
     for (int64_t z = 0; p && z < s.dim[0] * heads; z++) {
         struct head h = head_at(c, z / heads, z % heads);
-        for (int64_t i = 0; i < h.tokens; i++)
-            c->out[z * h.tokens + i] = scores(&h, i, p);
+        for (int64_t i = 0; i < h.queries; i++)
+            c->out[z * h.queries + i] = scores(&h, i, p);
     }
     free(p);
 }
@@ -170,12 +180,12 @@ void compute_attention_back(const struct call *c)
     double *p = malloc(2 * (size_t)s.dim[1] * sizeof *p), *da = p + s.dim[1];
     for (int64_t z = 0; p && z < s.dim[0] * heads; z++) {
         struct head h = head_at(c, z / heads, z % heads);
-        const double *d_out = c->in[3] + (z / heads) * s.dim[1] * dim + (z % heads) * h.width;
-        double *dq = c->out + (z / heads) * s.dim[1] * s.dim[2] + (z % heads) * h.width;
-        double *dk = dq + dim, *dv = dq + 2 * dim;
-        for (int64_t i = 0; i < h.tokens; i++) {
+        const double *d_out = c->in[3] + (z / heads) * h.queries * dim + (z % heads) * h.width;
+        double *d_head = c->out + (z / heads) * s.dim[1] * s.dim[2] + (z % heads) * h.width;
+        double *dq = d_head + h.q_from * h.stride, *dk = d_head + dim, *dv = d_head + 2 * dim;
+        for (int64_t i = 0; i < h.queries; i++) {
             double lse = scores(&h, i, p), sum = 0;
-            for (int64_t j = 0; j < h.tokens; j++) {
+            for (int64_t j = h.first; j < h.tokens; j++) {
                 p[j] = exp(p[j] - lse);
                 da[j] = 0;
                 for (int64_t e = 0; e < h.width; e++) {
@@ -184,7 +194,7 @@ void compute_attention_back(const struct call *c)
                 }
                 sum += p[j] * da[j];
             }
-            for (int64_t j = 0; j < h.tokens; j++) {
+            for (int64_t j = h.first; j < h.tokens; j++) {
                 double ds = p[j] * (da[j] - sum) * h.scale;
                 for (int64_t e = 0; e < h.width; e++) {
                     dq[i * h.stride + e] += ds * h.k[j * h.stride + e];

@@ -10,15 +10,20 @@ enum { WIDTH_MAX = 256 };
 
 struct sizes {
     uint32_t batch, tokens, heads, width;
+    uint32_t q_from, queries, k_from;
     float scale;
 };
 
 static struct sizes sizes_of(struct program *p, const struct node *n)
 {
     struct shape s = tape_shape(p->tape, n->in[0]);
+    struct attention a = n->attr.attention;
     struct sizes z = {.batch = (uint32_t)s.dim[0],
                       .tokens = (uint32_t)s.dim[1],
-                      .heads = (uint32_t)n->attr.attention.heads};
+                      .heads = (uint32_t)a.heads,
+                      .q_from = (uint32_t)a.q_from,
+                      .queries = (uint32_t)(a.q_to - a.q_from),
+                      .k_from = (uint32_t)a.k_from};
     z.width = (uint32_t)s.dim[2] / 3 / z.heads;
     z.scale = 1 / sqrtf((float)z.width);
     if (z.width % 2 || z.width > WIDTH_MAX)
@@ -34,17 +39,17 @@ static uint32_t tiles(uint32_t count, uint32_t each)
     return (count + each - 1) / each;
 }
 
-/* Multiplications and additions of `products` passes over all pairs of tokens. */
+/* Multiplications and additions of `products` passes over all pairs of a query and a key. */
 static double flops_of(const struct sizes *z, int products)
 {
-    return 2.0 * products * z->batch * z->heads * z->tokens * z->tokens * z->width;
+    return 2.0 * products * z->batch * z->heads * z->queries * (z->tokens - z->k_from) * z->width;
 }
 
-enum { QUERIES = 64 }; /* of a workgroup of the GPU style; the CPU style has one a lane */
+enum { ROWS = 64 }; /* tokens of a workgroup of the GPU style; the CPU style has one a lane */
 
-static uint32_t query_tiles(const struct program *p, uint32_t tokens)
+static uint32_t row_tiles(const struct program *p, uint32_t rows)
 {
-    return tiles(tokens, engine_cpu_style(p->engine) ? engine_lanes(p->engine) : QUERIES);
+    return tiles(rows, engine_cpu_style(p->engine) ? engine_lanes(p->engine) : ROWS);
 }
 
 static struct ref scratch(struct program *p, const char *name, uint64_t floats)
@@ -55,9 +60,14 @@ static struct ref scratch(struct program *p, const char *name, uint64_t floats)
 static void emit_forward(struct program *p, const struct node *n, struct ref out, struct ref lse)
 {
     struct sizes z = sizes_of(p, n);
-    struct push_attention push = {.tokens = z.tokens, .heads = z.heads, .scale = z.scale};
+    struct push_attention push = {.tokens = z.tokens,
+                                  .heads = z.heads,
+                                  .scale = z.scale,
+                                  .q_from = z.q_from,
+                                  .queries = z.queries,
+                                  .k_from = z.k_from};
     const struct ref refs[] = {program_value(p, n->in[0]), out, lse};
-    const uint32_t groups[3] = {query_tiles(p, z.tokens), z.heads, z.batch};
+    const uint32_t groups[3] = {row_tiles(p, z.queries), z.heads, z.batch};
     struct work *w = program_emit(p, engine_cpu_style(p->engine) ? SHADER_ATTENTION_CPU : SHADER_ATTENTION,
                                   &push, sizeof push, refs, 3, 2 | 4, groups);
     w->constants[0] = z.width;
@@ -65,12 +75,25 @@ static void emit_forward(struct program *p, const struct node *n, struct ref out
     w->flops = flops_of(&z, 2);
 }
 
+/* The live log-sum-exp of the same operand and ranges as the attention n, or 0. */
+static value find_lse(const struct program *p, const struct node *n)
+{
+    for (value v = 1; v < tape_size(p->tape); v++) {
+        const struct node *m = tape_node(p->tape, v);
+        if (p->live[v] && m->op == OP_ATTENTION_LSE &&
+            program_root(p, m->in[0]) == program_root(p, n->in[0]) &&
+            !memcmp(&m->attr.attention, &n->attr.attention, sizeof m->attr.attention))
+            return v;
+    }
+    return 0;
+}
+
 void lower_attention(struct program *p, value v, const struct node *n)
 {
     struct sizes z = sizes_of(p, n);
-    value lse = p->lse_of[program_root(p, n->in[0])];
+    value lse = find_lse(p, n);
     struct ref sums =
-        lse ? program_value(p, lse) : scratch(p, "log sum exp", (uint64_t)z.batch * z.heads * z.tokens);
+        lse ? program_value(p, lse) : scratch(p, "log sum exp", (uint64_t)z.batch * z.heads * z.queries);
     emit_forward(p, n, program_value(p, v), sums);
 }
 
@@ -80,24 +103,30 @@ void lower_attention_lse(struct program *p, value v, const struct node *n)
     if (p->slot_of[v])
         return;
     struct sizes z = sizes_of(p, n);
-    emit_forward(p, n, scratch(p, "attention", (uint64_t)z.batch * z.tokens * z.heads * z.width),
+    emit_forward(p, n, scratch(p, "attention", (uint64_t)z.batch * z.queries * z.heads * z.width),
                  program_value(p, v));
 }
 
-/* Two halves, each ordered, so without atomics: the queries' gradient, then the keys' and values'. */
+/* Two halves, each ordered, so without atomics: the queries' gradient, then the keys' and values'. Both
+ * cover all tokens, with zeros for those out of the ranges. */
 void lower_attention_back(struct program *p, value v, const struct node *n)
 {
     struct sizes z = sizes_of(p, n);
-    struct push_attention_back push = {.tokens = z.tokens, .heads = z.heads, .scale = z.scale};
+    struct push_attention_back push = {.tokens = z.tokens,
+                                       .heads = z.heads,
+                                       .scale = z.scale,
+                                       .q_from = z.q_from,
+                                       .queries = z.queries,
+                                       .k_from = z.k_from};
     const struct ref refs[] = {
         program_value(p, n->in[0]),
         program_value(p, n->in[1]),
         program_value(p, n->in[2]),
         program_value(p, n->in[3]),
-        scratch(p, "attention delta", (uint64_t)z.batch * z.heads * z.tokens),
+        scratch(p, "attention delta", (uint64_t)z.batch * z.heads * z.queries),
         program_value(p, v),
     };
-    const uint32_t groups[3] = {query_tiles(p, z.tokens), z.heads, z.batch};
+    const uint32_t groups[3] = {row_tiles(p, z.tokens), z.heads, z.batch};
     static const enum shader halves[2][2] = {{SHADER_ATTENTION_BACK_Q, SHADER_ATTENTION_BACK_KV},
                                              {SHADER_ATTENTION_BACK_Q_CPU, SHADER_ATTENTION_BACK_KV_CPU}};
     static const int products[] = {3, 4};

@@ -66,7 +66,6 @@ struct program {
     int rc;
     unsigned char *live, *constant, *absorbed; /* per value */
     uint32_t *slot_of;                         /* per value; 0: none yet */
-    value *lse_of;                             /* per value: the live log-sum-exp of a qkv */
     struct fusion *fusions;                    /* per value: where an epilogue ends */
     value *norm_back; /* per addition: the normalisation's gradient that it adds to */
     value *summed;    /* per sum over rows: the elementwise product that it adds up */

@@ -52,11 +52,13 @@ struct push_attention { /* attention_cpu.comp */
     uint64_t qkv, out, lse;
     uint32_t tokens, heads;
     float scale;
+    uint32_t q_from, queries, k_from;
 };
 struct push_attention_back { /* attention_back_q_cpu.comp, attention_back_kv_cpu.comp */
     uint64_t qkv, out, lse, d_out, delta, d_qkv;
     uint32_t tokens, heads;
     float scale;
+    uint32_t q_from, queries, k_from;
 };
 struct push_patches { /* patches.comp */
     uint64_t out, images, index;

@@ -49,8 +49,6 @@ static void mark_constants(struct program *p)
         for (int i = 0; i < op_arity[n->op]; i++)
             constant &= p->constant[n->in[i]];
         p->constant[v] = (unsigned char)constant;
-        if (n->op == OP_ATTENTION_LSE && p->live[v])
-            p->lse_of[program_root(p, n->in[0])] = v;
     }
 }
 
@@ -64,13 +62,12 @@ static int program_begin(struct program *p, const struct run_spec *s)
     p->constant = arena_alloc(&p->arena, n, 1);
     p->absorbed = arena_alloc(&p->arena, n, 1);
     p->slot_of = arena_alloc(&p->arena, n, sizeof *p->slot_of);
-    p->lse_of = arena_alloc(&p->arena, n, sizeof *p->lse_of);
     p->fusions = arena_alloc(&p->arena, n, sizeof *p->fusions);
     p->norm_back = arena_alloc(&p->arena, n, sizeof *p->norm_back);
     p->summed = arena_alloc(&p->arena, n, sizeof *p->summed);
     value *roots = arena_alloc(&p->arena, s->log_count + s->gradient_count + 1, sizeof *roots);
-    if (!p->live || !p->constant || !p->absorbed || !p->slot_of || !p->lse_of || !p->fusions ||
-        !p->norm_back || !p->summed || !roots)
+    if (!p->live || !p->constant || !p->absorbed || !p->slot_of || !p->fusions || !p->norm_back ||
+        !p->summed || !roots)
         return ERR_MEMORY;
     size_t count = gather_roots(s, roots);
     for (size_t i = 0; i < count; i++)

@@ -155,9 +155,8 @@ RULE(layernorm)
 RULE(attention)
 {
     UNUSED;
-    int32_t heads = n->attr.attention.heads;
-    value lse = tape_attention_lse(t, n->in[0], heads);
-    give(t, n->in[0], tape_attention_back(t, n->in[0], y, lse, d, heads));
+    value lse = tape_attention_lse(t, n->in[0], n->attr.attention);
+    give(t, n->in[0], tape_attention_back(t, n->in[0], y, lse, d, n->attr.attention));
 }
 
 RULE(reshape)

@@ -239,54 +239,65 @@ value tape_layernorm_back(struct tape *t, value x, value w, value d_y, float eps
     return x && w && d_y ? layernorm(t, OP_LAYERNORM_BACK, x, w, d_y, tape_shape(t, x), eps) : 0;
 }
 
-/* Shared by the three attention ops: qkv [b t 3D] and heads that divide D. */
-static int attention_fits(struct tape *t, enum op op, value qkv, int32_t heads)
+/* Shared by the three attention ops: qkv [b t 3D], heads that divide D, ranges of its tokens. */
+static int attention_fits(struct tape *t, enum op op, value qkv, struct attention a)
 {
     char text[SHAPE_TEXT];
     struct shape s = tape_shape(t, qkv);
-    if (s.rank == 3 && heads > 0 && s.dim[2] % 3 == 0 && s.dim[2] / 3 % heads == 0)
+    if (s.rank != 3 || a.heads < 1 || s.dim[2] % 3 || s.dim[2] / 3 % a.heads)
+        tape_fail(t, "%s: %s cannot be queries, keys and values of %d heads", op_names[op],
+                  shape_text(s, text), a.heads);
+    else if (a.q_from < 0 || a.q_from >= a.q_to || a.q_to > s.dim[1] || a.k_from < 0 || a.k_from >= s.dim[1])
+        tape_fail(t, "%s: queries %d to %d and keys from %d on are not parts of %d tokens", op_names[op],
+                  a.q_from, a.q_to, a.k_from, s.dim[1]);
+    else
         return 1;
-    tape_fail(t, "%s: %s cannot be queries, keys and values of %d heads", op_names[op], shape_text(s, text),
-              heads);
     return 0;
 }
 
-static union attr attr_heads(int32_t heads)
+static union attr attr_attention(struct attention part)
 {
     union attr attr = attr_zero();
-    attr.attention.heads = heads;
+    attr.attention = part;
     return attr;
 }
 
 value tape_attention(struct tape *t, value qkv, int32_t heads)
 {
-    if (!qkv || !attention_fits(t, OP_ATTENTION, qkv, heads))
+    return tape_attention_part(t, qkv, (struct attention){heads, 0, tape_shape(t, qkv).dim[1], 0});
+}
+
+value tape_attention_part(struct tape *t, value qkv, struct attention part)
+{
+    if (!qkv || !attention_fits(t, OP_ATTENTION, qkv, part))
         return 0;
     struct shape s = tape_shape(t, qkv);
+    s.dim[1] = part.q_to - part.q_from;
     s.dim[2] /= 3;
-    return record1(t, OP_ATTENTION, s, attr_heads(heads), qkv);
+    return record1(t, OP_ATTENTION, s, attr_attention(part), qkv);
 }
 
-value tape_attention_lse(struct tape *t, value qkv, int32_t heads)
+value tape_attention_lse(struct tape *t, value qkv, struct attention part)
 {
-    if (!qkv || !attention_fits(t, OP_ATTENTION_LSE, qkv, heads))
+    if (!qkv || !attention_fits(t, OP_ATTENTION_LSE, qkv, part))
         return 0;
-    struct shape s = tape_shape(t, qkv);
-    return record1(t, OP_ATTENTION_LSE, SHAPE(s.dim[0], heads, s.dim[1]), attr_heads(heads), qkv);
+    struct shape s = SHAPE(tape_shape(t, qkv).dim[0], part.heads, part.q_to - part.q_from);
+    return record1(t, OP_ATTENTION_LSE, s, attr_attention(part), qkv);
 }
 
-value tape_attention_back(struct tape *t, value qkv, value out, value lse, value d_out, int32_t heads)
+value tape_attention_back(struct tape *t, value qkv, value out, value lse, value d_out, struct attention part)
 {
-    if (!qkv || !out || !lse || !d_out || !attention_fits(t, OP_ATTENTION_BACK, qkv, heads))
+    if (!qkv || !out || !lse || !d_out || !attention_fits(t, OP_ATTENTION_BACK, qkv, part))
         return 0;
     struct shape s = tape_shape(t, qkv);
-    if (!shape_equal(tape_shape(t, out), SHAPE(s.dim[0], s.dim[1], s.dim[2] / 3)) ||
+    int32_t queries = part.q_to - part.q_from;
+    if (!shape_equal(tape_shape(t, out), SHAPE(s.dim[0], queries, s.dim[2] / 3)) ||
         !shape_equal(tape_shape(t, out), tape_shape(t, d_out)))
         return mismatch(t, OP_ATTENTION_BACK, out, d_out);
-    if (!shape_equal(tape_shape(t, lse), SHAPE(s.dim[0], heads, s.dim[1])))
+    if (!shape_equal(tape_shape(t, lse), SHAPE(s.dim[0], part.heads, queries)))
         return mismatch(t, OP_ATTENTION_BACK, qkv, lse);
-    return record(t, OP_ATTENTION_BACK, s, (const value[OP_INPUTS]){qkv, out, lse, d_out}, attr_heads(heads),
-                  NULL);
+    return record(t, OP_ATTENTION_BACK, s, (const value[OP_INPUTS]){qkv, out, lse, d_out},
+                  attr_attention(part), NULL);
 }
 
 value tape_reshape(struct tape *t, value x, struct shape to)

@@ -65,6 +65,10 @@ struct tape;
  * made from through tape_add_gradient. Returns 0 or a negative error code. */
 typedef int (*hooked_rule)(void *context, struct tape *t, value y, value d_y);
 
+struct attention { /* queries: tokens q_from <= i < q_to; keys and values: those from k_from on */
+    int32_t heads, q_from, q_to, k_from;
+};
+
 union attr { /* one member per op that has attributes */
     struct { int32_t kind; uint32_t id; } leaf; /* id: the caller's number for the tensor */
     struct { float value; } fill;
@@ -73,7 +77,7 @@ union attr { /* one member per op that has attributes */
     struct { float p; uint32_t stream, axes; } dropout; /* axes: bit i, axis i has its own draws */
     struct { int32_t a_t, b_t; } matmul;
     struct { float eps; } norm; /* normalize, layernorm and their backs */
-    struct { int32_t heads; } attention; /* and lse, back */
+    struct attention attention; /* and lse, back */
     struct { int32_t axes[SHAPE_RANK]; } permute;
     struct { int32_t axis; } concat;
     struct { int32_t axis, from, to; } slice;
@@ -128,9 +132,11 @@ value tape_normalize(struct tape *t, value x, float eps);
 value tape_normalize_back(struct tape *t, value x, value d_y, float eps);
 value tape_layernorm(struct tape *t, value x, value w, value b, float eps);
 value tape_layernorm_back(struct tape *t, value x, value w, value d_y, float eps);
-value tape_attention(struct tape *t, value qkv, int32_t heads);
-value tape_attention_lse(struct tape *t, value qkv, int32_t heads);
-value tape_attention_back(struct tape *t, value qkv, value out, value lse, value d_out, int32_t heads);
+value tape_attention(struct tape *t, value qkv, int32_t heads); /* all tokens ask all */
+value tape_attention_part(struct tape *t, value qkv, struct attention part);
+value tape_attention_lse(struct tape *t, value qkv, struct attention part);
+value tape_attention_back(struct tape *t, value qkv, value out, value lse, value d_out,
+                          struct attention part);
 value tape_reshape(struct tape *t, value x, struct shape to);
 value tape_permute(struct tape *t, value x, const int32_t axes[SHAPE_RANK]);
 value tape_expand(struct tape *t, value x, struct shape to);

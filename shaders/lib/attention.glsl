@@ -1,7 +1,9 @@
 // attention.glsl - what the attention kernels share: the layout of the fused tensor.
 //
 // qkv is [batch][T][3 heads D]: in a token's row stand the queries of all heads, then the keys, then the
-// values, D floats each (D even). out and d_out are [batch][T][heads D], lse and delta [batch][heads][T].
+// values, D floats each (D even). Queries are `queries` tokens from q_from on; keys and values are the
+// tokens from k_from to the last. out and d_out are [batch][queries][heads D], lse and delta
+// [batch][heads][queries]; d_qkv is like qkv, with zeros where no gradient flows.
 layout(buffer_reference, std430, buffer_reference_align = 8) buffer PAIR { uint64_t bits; };
 
 layout(constant_id = 1) const uint D = 64;   // a head's width, even
@@ -19,6 +21,12 @@ const uint PARTS = 4;
 float sum_parts(float x[PARTS])
 {
     return (x[0] + x[1]) + (x[2] + x[3]);
+}
+
+// Where the gradient kernels write: the tokens of a range come first, those after it and before it follow.
+uint wrapped(uint token, uint T)
+{
+    return token < T ? token : token - T;
 }
 
 // p again, in a form that the compiler cannot know to be p: what was loaded through p is then loaded anew,

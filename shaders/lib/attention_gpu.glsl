@@ -11,7 +11,7 @@ layout(buffer_reference, std430, buffer_reference_align = 4) buffer RF { float v
 const uint GROUP = 64, TILE = 16;
 shared float tile_x[TILE][D], tile_y[TILE][D];
 
-// rows first .. first + TILE - 1 of a matrix whose rows are `stride` apart; rows beyond T - 1 repeat it
-#define LOAD_TILE(tile, p, stride, first)                                       \
+// rows first .. first + TILE - 1 of a matrix of `rows` rows, `stride` apart; those beyond repeat the last
+#define LOAD_TILE(tile, p, stride, first, rows)                                 \
     for (uint e = gl_LocalInvocationIndex; e < TILE * D; e += GROUP)            \
-        tile[e / D][e % D] = (p)[min((first) + e / D, T - 1u) * (stride) + e % D].v;
+        tile[e / D][e % D] = (p)[min((first) + e / D, (rows) - 1u) * (stride) + e % D].v;
