@@ -19,6 +19,11 @@ static const struct golden {
     {"vpt_propagate", "vpt[prompts=5,mode=shallow,dropout=0]"},
     {"vpt_first_block", "vpt[prompts=5,mode=first_block,dropout=0]"},
     {"adaptformer", "adaptformer[r=5,scale=0.4,dropout=0]"},
+    {"repadapter", "repadapter[r=4,groups=2,scale=0.7,dropout=0]"},
+    {"repadapter_groups", "repadapter[r=6,groups=3,scale=0.4,dropout=0]"},
+    {"convpass", "convpass[r=5,scale=0.6,dropout=0]"},
+    {"arc", "arc[r=5,dropout=0]"},
+    {"adapter_plus", "adapter_plus[r=5,drop_path=0]"},
 };
 
 /* The file of a key: what make_methods_golden.py wrote of that method; "model": backbone, images, labels. */

@@ -34,6 +34,16 @@ static const struct count {
     {"adaptformer[r=4]", 82992},
     {"adaptformer[r=16]", 304320},
     {"adaptformer[r=32]", 599424},
+    {"repadapter[r=8]", 239808},
+    {"repadapter[r=16]", 461184},
+    {"repadapter[r=32]", 903936},
+    {"convpass[r=8]", 327552},
+    {"convpass[r=16]", 664320},
+    {"convpass[r=32]", 1420800},
+    {"arc", 96432},
+    {"adapter_plus[r=8]", 165984},
+    {"adapter_plus[r=16]", 313536},
+    {"adapter_plus[r=32]", 608640},
 };
 enum { COUNTS = sizeof counts / sizeof *counts };
 
@@ -106,6 +116,9 @@ static void merged_weights_give_the_hooked_logits(void **state)
     check_merge("bitfit");
     check_merge("lora[r=4,alpha=6]");
     check_merge("ssf");
+    check_merge("repadapter[r=4,scale=0.7]");
+    check_merge("repadapter[r=6,groups=3]");
+    check_merge("arc[r=5]");
     check_merge("lora[r=4]+ssf+lora[r=2]");
     check_merge("ssf+lora[r=4]+full");
     check_merge(TEMPLATE "[strength=0.7]+ssf");
@@ -183,6 +196,35 @@ static void parameters_start_as_the_papers_say(void **state)
     tiny_close(&n);
 }
 
+static void bottlenecks_start_as_their_papers_say(void **state)
+{
+    (void)state;
+    struct tiny n = {0};
+    double xavier = sqrt(6.0 / (24 + 16)), found[3];
+    tiny_must(tiny_stack(&n,
+                         "repadapter[r=16]+convpass[r=16]+convpass[conv=xavier,init=osu_release]+arc[r=200]+"
+                         "adapter_plus[r=32]",
+                         &tiny_shape));
+    check_start(&n, "repadapter/1/a.NORM2", -xavier, xavier);
+    check_start(&n, "repadapter/0/b.NORM1", 0, 0);
+    check_start(&n, "convpass/0/down.MLP_OUT", -xavier, xavier);
+    check_start(&n, "convpass/1/up.ATTN_OUT", 0, 0);
+    start_of(&n, "convpass/1/conv.ATTN_OUT", found);
+    assert_true(found[0] == 0 && found[1] == 1 && fabs(found[2] - 1.0 / (9 * 16)) < 1e-7);
+    check_start(&n, "convpass-2/1/conv.MLP_OUT", -sqrt(6.0 / (18 * 8)), sqrt(6.0 / (18 * 8)));
+    start_of(&n, "convpass-2/0/up.ATTN_OUT", found);
+    assert_true(fabs(found[2]) < 0.01 && found[1] > 0.03 && found[1] < 0.1);
+    check_start(&n, "arc/p.NORM1", -sqrt(6.0 / 224), sqrt(6.0 / 224));
+    check_start(&n, "arc/1/c.NORM1", 0, 0);
+    check_start(&n, "arc/1/c.NORM2", -sqrt(6.0 / 201), sqrt(6.0 / 201));
+    check_start(&n, "adapter_plus/0/up", -0.02, 0.02);
+    check_start(&n, "adapter_plus/1/scale", 1, 1);
+    tiny_close(&n);
+    assert_int_equal(tiny_stack(&n, "repadapter[r=9]", &tiny_shape), ERR_PLUGIN);
+    assert_non_null(strstr(error_text(), "groups must divide r"));
+    tiny_close(&n);
+}
+
 static void a_start_depends_on_seed_and_name_alone(void **state)
 {
     (void)state;
@@ -246,6 +288,7 @@ int main(void)
         cmocka_unit_test(merged_weights_give_the_hooked_logits),
         cmocka_unit_test(what_cannot_be_merged_says_so),
         cmocka_unit_test(parameters_start_as_the_papers_say),
+        cmocka_unit_test(bottlenecks_start_as_their_papers_say),
         cmocka_unit_test(a_start_depends_on_seed_and_name_alone),
         cmocka_unit_test(what_trains_is_what_the_method_says),
         cmocka_unit_test(only_methods_with_a_neutral_point_interpolate),

@@ -4,7 +4,7 @@
 
 static const char *const stacks[] = {
     "full", "lora", "ssf", "vpt", "vpt[mode=shallow]", "adaptformer", "lora+vpt+adaptformer+ssf+bitfit",
-    PROBE,
+    PROBE, "repadapter+convpass", "arc+adapter_plus",
 };
 enum { STACKS = sizeof stacks / sizeof *stacks, TRIES = 20000 };
 
@@ -33,7 +33,7 @@ static void every_operation_failing_in_a_merge_gives_an_error(void **state)
     for (long k = 0, rc = ERR_INPUT; rc < 0; k++) {
         struct tiny n = {0};
         struct tape *t = tape_create();
-        tiny_must(tiny_stack(&n, "lora+ssf", &tiny_shape));
+        tiny_must(tiny_stack(&n, "lora+ssf+repadapter+arc", &tiny_shape));
         value *merged = mem_alloc(n.vit->count, sizeof *merged);
         assert_true(t && merged);
         tape_fail_after(t, k);
