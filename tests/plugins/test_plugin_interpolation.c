@@ -62,7 +62,17 @@ static void both_ends_are_exact_to_the_bit(void **state)
 {
     (void)state;
     static const char *const stacks[] = {
-        "linear", "full", "bitfit", "ssf", "lora[r=4]", "adaptformer[r=4]", "bitfit+lora[r=2]+ssf",
+        "linear",
+        "full",
+        "bitfit",
+        "ssf",
+        "lora[r=4]",
+        "adaptformer[r=4]",
+        "repadapter[r=4]",
+        "convpass[r=4]",
+        "arc[r=4]",
+        "adapter_plus",
+        "bitfit+lora[r=2]+ssf",
     };
     double backbone[LOGITS], at_0[LOGITS], at_1[LOGITS], tuned[LOGITS];
     struct tiny plain;
