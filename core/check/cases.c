@@ -72,6 +72,10 @@ CASE(sum_all) { OUT(tape_sum(n->tape, IN(6, 17, 21), 7)); }
 CASE(sum_products) { OUT(tape_sum(n->tape, tape_mul(n->tape, IN(64, 37, 192), IN(64, 37, 192)), 3)); }
 CASE(sum_products_odd) { OUT(tape_sum(n->tape, tape_mul(n->tape, IN(7, 21), IN(7, 21)), 1)); }
 
+CASE(gather) { OUT(tape_gather(n->tape, IN(37, 5, 83), check_ranged(n, SHAPE(64), 0, 37))); }
+CASE(gather_long) { OUT(tape_gather(n->tape, IN(9, 5003), check_ranged(n, SHAPE(4), 0, 9))); }
+CASE(gather_numbers) { OUT(tape_gather(n->tape, IN(9), check_ranged(n, SHAPE(5), 0, 9))); }
+
 CASE(unfold) { OUT(tape_unfold(n->tape, IN(2, 6, 5, 8), 3)); }
 CASE(fold) { OUT(tape_fold(n->tape, IN(2, 6, 5, 72), 3)); }
 CASE(unfold_wide) { OUT(tape_unfold(n->tape, IN(1, 7, 7, 35), 5)); }
@@ -246,6 +250,9 @@ const struct check_case check_cases[] = {
     {"sum all", ROWS, sum_all},
     {"sum of products 2368x192", ROWS, sum_products},
     {"sum of products 7x21", ROWS, sum_products_odd},
+    {"gather 64 rows of 37", EXACT, gather},
+    {"gather long rows", EXACT, gather_long},
+    {"gather numbers", EXACT, gather_numbers},
     {"unfold 3x3", EXACT, unfold},
     {"fold 3x3", ELEMENT, fold},
     {"unfold 5x5", EXACT, unfold_wide},

@@ -111,6 +111,13 @@ void compute_sum(const struct call *c)
     }
 }
 
+void compute_gather(const struct call *c)
+{
+    int64_t rows = c->node->shape.dim[0], each = shape_count(c->node->shape) / rows;
+    for (int64_t b = 0; b < rows; b++)
+        memcpy(c->out + b * each, c->in[0] + (int64_t)c->in[1][b] * each, (size_t)each * sizeof *c->out);
+}
+
 /* Calls visit for every pair (element of [b h w c], element of [b h w k k c]) that unfold joins. */
 static void neighbours(struct shape image, int64_t k, const struct call *c,
                        void (*visit)(const struct call *, int64_t plain, int64_t unfolded))

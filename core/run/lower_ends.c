@@ -1,4 +1,4 @@
-/* lower_ends.c - from images to patches, and neighbourhoods of a grid. */
+/* lower_ends.c - from images to patches, rows of tables, and neighbourhoods of a grid. */
 #include "program.h"
 
 #include <string.h>
@@ -17,6 +17,17 @@ void lower_patches(struct program *p, value v, const struct node *n)
     const uint32_t groups[3] = {1, (uint32_t)n->shape.dim[1], (uint32_t)n->shape.dim[0]};
     struct work *w = program_emit(p, SHADER_PATCHES, &push, sizeof push, refs, 3, 1, groups);
     w->bytes = (double)shape_count(n->shape) * 5;
+}
+
+void lower_gather(struct program *p, value v, const struct node *n)
+{
+    enum { CHUNK = 1024 };
+    uint32_t rows = (uint32_t)n->shape.dim[0];
+    struct push_gather push = {.n = (uint32_t)(shape_count(n->shape) / rows)};
+    const struct ref refs[] = {program_value(p, v), program_value(p, n->in[0]), program_value(p, n->in[1])};
+    const uint32_t groups[3] = {(push.n + CHUNK - 1) / CHUNK, rows, 1};
+    struct work *w = program_emit(p, SHADER_GATHER, &push, sizeof push, refs, 3, 1, groups);
+    w->bytes = (double)shape_count(n->shape) * 8;
 }
 
 static void emit_unfold(struct program *p, value v, const struct node *n, struct shape image, uint32_t fold)

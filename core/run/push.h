@@ -65,6 +65,10 @@ struct push_patches { /* patches.comp */
     uint32_t height, width, patch;
     float scale[3], shift[3];
 };
+struct push_gather { /* gather.comp */
+    uint64_t out, table, index;
+    uint32_t n;
+};
 struct push_unfold { /* unfold.comp */
     uint64_t out, a;
     uint32_t channels, k;

@@ -22,6 +22,7 @@
     X(ATTENTION_BACK_KV, attention_back_kv, struct push_attention_back)             \
     X(ATTENTION_BACK_KV_CPU, attention_back_kv_cpu, struct push_attention_back)     \
     X(PATCHES, patches, struct push_patches)                                        \
+    X(GATHER, gather, struct push_gather)                                           \
     X(UNFOLD, unfold, struct push_unfold)                                           \
     X(CROSS_ENTROPY, cross_entropy, struct push_cross_entropy)                      \
     X(FEED, feed, struct push_feed)                                                 \

@@ -253,6 +253,7 @@ RULE(refused)
 #define vjp_layernorm_back vjp_refused
 #define vjp_attention_lse vjp_refused
 #define vjp_attention_back vjp_refused
+#define vjp_gather vjp_refused
 #define vjp_patches vjp_refused
 #define vjp_cross_entropy_back vjp_refused
 

@@ -400,6 +400,17 @@ value tape_sum(struct tape *t, value x, uint32_t axes)
     return shape_equal(s, to) ? x : record1(t, OP_SUM, to, attr, x);
 }
 
+value tape_gather(struct tape *t, value table, value index)
+{
+    if (!table || !index)
+        return 0;
+    struct shape s = tape_shape(t, table), si = tape_shape(t, index);
+    if (s.rank < 1 || si.rank != 1)
+        return mismatch(t, OP_GATHER, table, index);
+    s.dim[0] = si.dim[0];
+    return record2(t, OP_GATHER, s, attr_zero(), table, index);
+}
+
 value tape_unfold(struct tape *t, value x, int32_t k)
 {
     if (!x)

@@ -145,6 +145,7 @@ value tape_concat(struct tape *t, value a, value b, int32_t axis);
 value tape_slice(struct tape *t, value x, int32_t axis, int32_t from, int32_t to);
 value tape_pad(struct tape *t, value x, int32_t axis, int32_t before, int32_t total);
 value tape_sum(struct tape *t, value x, uint32_t axes);
+value tape_gather(struct tape *t, value table, value index);
 value tape_unfold(struct tape *t, value x, int32_t k); /* k odd */
 value tape_fold(struct tape *t, value x, int32_t k);
 value tape_patches(struct tape *t, value images, value index, int32_t patch, const float mean[3],
