@@ -75,8 +75,8 @@ static int check_start(const struct instance *in, const vitro_param_info *info)
     else if (fans && info->init_arg == 0 && info->shape.rank < 2)
         wrong = "one axis, so no fans, and no init_arg";
     else if (info->init_arg < 0 ||
-             ((info->init == VITRO_NORMAL || info->init == VITRO_UNIFORM ||
-               info->init == VITRO_TRUNCATED) && info->init_arg == 0))
+             ((info->init == VITRO_NORMAL || info->init == VITRO_UNIFORM || info->init == VITRO_TRUNCATED) &&
+              info->init_arg == 0))
         wrong = "an init that needs a positive init_arg";
     else if (info->init == VITRO_EYE && info->shape.rank != 2 && info->shape.rank != 4)
         wrong = "init EYE, which needs 2 or 4 axes";
@@ -180,13 +180,14 @@ static int declare_instance(struct instance *in)
         .pub = {.abi = VITRO_ABI_MAJOR << 16 | VITRO_ABI_MINOR,
                 .size = sizeof d.pub,
                 .host = &in->host,
-                .model = &m->model,
+                .model = method_lend(m, &m->model, sizeof m->model),
                 .param = decl_param,
                 .hook = decl_hook,
                 .unfreeze = decl_unfreeze},
         .in = in,
     };
-    return instance_check(in, in->plugin->info.declare(in->self, &d.pub), "declare");
+    struct declaration *lent = method_lend(m, &d, sizeof d);
+    return instance_check(in, in->plugin->info.declare(in->self, &lent->pub), "declare");
 }
 
 /* --- the list of tensors */

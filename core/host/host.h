@@ -20,6 +20,15 @@ struct method; /* a stack of configured plugin instances */
 /* Parses "lora[r=8,alpha=16]+./mine/vitro_x.so[k=1]" and loads what it names; refusals say what is
  * wrong and where. `plugins` must outlive the method. */
 int method_create(struct method **out, struct plugins *plugins, const char *text);
+/* The same with the plugins' memory where a judge wants it, so that what is written outside of it shows. */
+struct method_memory { /* lent by the caller until method_destroy */
+    void *context;
+    void *(*self)(void *context, size_t size); /* zeroed bytes for an instance, or NULL; the judge's to free */
+    /* What a callback is lent instead of `bytes`: a copy of the same bytes that lives as long as the call. */
+    const void *(*lend)(void *context, const void *bytes, size_t size);
+};
+int method_create_in(struct method **out, struct plugins *plugins, const char *text,
+                     const struct method_memory *memory);
 void method_destroy(struct method *m); /* NULL is fine */
 
 /* The stack with every option spelt out: "lora[r=8,alpha=0,dropout=0.1]+bitfit". Reading it gives

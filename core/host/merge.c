@@ -12,7 +12,8 @@ static int merge_block(struct trace *tr, const struct instance *in, int32_t bloc
     char what[INSTANCE_NAME + 16];
     snprintf(what, sizeof what, "%s's merge", in->name);
     trace_place(tr, what, -1, block);
-    int rc = in->plugin->info.merge(in->self, &p.pub, block);
+    struct plugin_trace *lent = method_lend(tr->method, &p, sizeof p);
+    int rc = in->plugin->info.merge(in->self, &lent->pub, block);
     tape_place(tr->tape, NULL);
     if (tape_why(tr->tape))
         return fail(ERR_PLUGIN, "%s", tape_why(tr->tape));

@@ -137,6 +137,18 @@ static int format_instance(struct instance *in, const char *name)
     return 0;
 }
 
+/* Apart from all else, so that overruns show. */
+static void *take_self(const struct method *m, size_t size)
+{
+    return m->memory ? m->memory->self(m->memory->context, size) : mem_alloc(size ? size : 1, 1);
+}
+
+void *method_lend(const struct method *m, const void *bytes, size_t size)
+{
+    const void *lent = m->memory ? m->memory->lend(m->memory->context, bytes, size) : bytes;
+    return (void *)(uintptr_t)lent; /* callbacks take some of them as pointers to what they may not write */
+}
+
 static int start_instance(struct method *m, char *piece)
 {
     char *options;
@@ -150,7 +162,7 @@ static int start_instance(struct method *m, char *piece)
     in->host = host_table;
     in->owner = (int32_t)m->count++;
     name_instance(in);
-    in->self = mem_alloc(info->self_size ? info->self_size : 1, 1); /* apart, so that overruns show */
+    in->self = take_self(m, info->self_size);
     in->why = arena_alloc(&m->arena, WHY_TEXT, 1);
     if (!in->self || !in->why)
         return ERR_MEMORY;
@@ -200,10 +212,17 @@ static int start_stack(struct method *m, const char *text)
 
 int method_create(struct method **out, struct plugins *plugins, const char *text)
 {
+    return method_create_in(out, plugins, text, NULL);
+}
+
+int method_create_in(struct method **out, struct plugins *plugins, const char *text,
+                     const struct method_memory *memory)
+{
     struct method *m = mem_alloc(1, sizeof *m);
     if (!m)
         return ERR_MEMORY;
     m->plugins = plugins;
+    m->memory = memory;
     int rc = start_stack(m, text);
     if (rc < 0) {
         method_destroy(m);
@@ -221,7 +240,8 @@ void method_destroy(struct method *m)
         struct instance *in = &m->instances[i];
         if (in->started && in->plugin->info.finish)
             in->plugin->info.finish(in->self);
-        mem_free(in->self);
+        if (!m->memory)
+            mem_free(in->self);
     }
     arena_finish(&m->arena);
     mem_free(m);

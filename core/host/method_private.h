@@ -32,6 +32,7 @@ struct instance {    /* a plugin with options, in a stack */
 struct method {
     struct arena arena;
     struct plugins *plugins;
+    const struct method_memory *memory; /* NULL: the host's own */
     struct instance *instances;
     size_t count;
     const char *text;
@@ -46,6 +47,9 @@ int site_in_block(int32_t site);
 
 /* Remembers the reason unless there is one already. */
 void instance_blame(const struct instance *in, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* What a callback is to see instead of these bytes; usually they themselves. A pointer back to the struct
+ * around them is good in either. */
+void *method_lend(const struct method *m, const void *bytes, size_t size);
 /* After a callback that returned `rc`: 0, or ERR_PLUGIN with the sentence, which is then forgotten. */
 int instance_check(const struct instance *in, int rc, const char *callback);
 

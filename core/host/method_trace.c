@@ -66,7 +66,9 @@ static int run_backward(void *context, struct tape *t, value y, value d_y)
     (void)y;
     snprintf(what, sizeof what, "%s's backward", r->in->name);
     trace_place(r->trace, what, r->site.kind, r->site.block);
-    value d_x = r->in->plugin->info.backward(r->in->self, &p.pub, &r->site, d_y);
+    struct plugin_trace *lent = method_lend(r->trace->method, &p, sizeof p);
+    const vitro_site *site = method_lend(r->trace->method, &r->site, sizeof r->site);
+    value d_x = r->in->plugin->info.backward(r->in->self, &lent->pub, site, d_y);
     trace_complaint(r->trace, r->in);
     if (!tape_node(t, d_x))
         tape_fail(t, "it returned no gradient of its input");
@@ -152,7 +154,9 @@ static value run_hook(struct trace *tr, const struct instance *in, int32_t kind,
     struct plugin_trace p = plugin_trace(tr, in, PHASE_FORWARD, block);
     p.record = r;
     trace_place(tr, in->name, kind, block);
-    value y = in->plugin->info.forward(in->self, &p.pub, &r->site, x);
+    struct plugin_trace *lent = method_lend(tr->method, &p, sizeof p);
+    const vitro_site *site = method_lend(tr->method, &r->site, sizeof r->site);
+    value y = in->plugin->info.forward(in->self, &lent->pub, site, x);
     trace_complaint(tr, in);
     if (!tape_why(tr->tape) && !tape_node(tr->tape, y))
         tape_fail(tr->tape, "it returned no value");
@@ -201,7 +205,8 @@ static void add_penalty(struct trace *tr, const struct instance *in, int32_t blo
     char what[INSTANCE_NAME + 16];
     snprintf(what, sizeof what, "%s's penalty", in->name);
     trace_place(tr, what, -1, block);
-    value v = in->plugin->info.penalty(in->self, &p.pub, block);
+    struct plugin_trace *lent = method_lend(tr->method, &p, sizeof p);
+    value v = in->plugin->info.penalty(in->self, &lent->pub, block);
     trace_complaint(tr, in);
     if (v && !tape_node(tr->tape, v))
         tape_fail(tr->tape, "it returned no value");

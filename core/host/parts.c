@@ -77,6 +77,6 @@ int method_part(const struct method *m, size_t i, struct method_part *out)
     }
     say_interpolation(in, params, neutral, out);
     if (info->param_count)
-        out->claimed = info->param_count(in->self, &m->model);
+        out->claimed = info->param_count(in->self, method_lend(m, &m->model, sizeof m->model));
     return 0;
 }
