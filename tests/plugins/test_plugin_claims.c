@@ -34,6 +34,29 @@ static const struct count {
     {"adaptformer[r=4]", 82992},
     {"adaptformer[r=16]", 304320},
     {"adaptformer[r=32]", 599424},
+    {"layernorm", 38400},
+    {"difffit", 140544},
+    {"selective[part=attention]", 2362368},
+    {"selective[part=qkv]", 1771776},
+    {"selective[part=proj]", 590592},
+    {"selective[part=mlp]", 4722432},
+    {"selective[part=fc1]", 2362368},
+    {"selective[part=fc2]", 2360064},
+    {"selective[part=block]", 7087872},
+    {"selective[part=attention,blocks=2]", 4724736},
+    {"fact_tt[r=8]", 21504},
+    {"fact_tt[r=16]", 61440},
+    {"fact_tt[r=32]", 196608},
+    {"fact_tk[r=16]", 30976},
+    {"fact_tk[r=32]", 86528},
+    {"fact_tk[r=64]", 369664},
+    {"houlsby[r=4]", 165984},
+    {"houlsby[r=8]", 313536},
+    {"houlsby[r=16]", 608640},
+    {"houlsby[r=32]", 1198848},
+    {"pfeiffer[r=4]", 82992},
+    {"pfeiffer[r=8]", 156768},
+    {"pfeiffer[r=64]", 1189632},
     {"repadapter[r=8]", 239808},
     {"repadapter[r=16]", 461184},
     {"repadapter[r=32]", 903936},
@@ -114,6 +137,13 @@ static void merged_weights_give_the_hooked_logits(void **state)
     (void)state;
     check_merge("linear");
     check_merge("bitfit");
+    check_merge("layernorm");
+    check_merge("selective[part=block]");
+    check_merge("difffit");
+    check_merge("ssf+difffit");
+    check_merge("fact_tt[r=3,scale=0.7]");
+    check_merge("fact_tk[r=5,scale=0.7]");
+    check_merge("fact_tk[r=4]+lora[r=2]+fact_tt[r=2]+difffit");
     check_merge("lora[r=4,alpha=6]");
     check_merge("ssf");
     check_merge("repadapter[r=4,scale=0.7]");
