@@ -1,28 +1,39 @@
 /* AdaptFormer: a bottleneck beside the MLP, fed by the stream before its norm.  Chen et al. 2022.
  *     mlp += s (h upT + up_bias),  h = dropout(relu(z)),  z = mid downT + down_bias
- * up starts at zero, so at first nothing changes. */
+ * up starts at zero, so at first nothing changes. The host drops the whole branch or none of it: one draw
+ * of drop-path for the MLP and the bottleneck, where the study draws twice and the original spares the
+ * bottleneck. LayerScale stands before, on the MLP alone, as in the original. */
 #include <vitro/sdk.h>
 
+enum { LORA_KAIMING, OSU_RELEASE };
+static const char *const inits[] = {"lora_kaiming", "osu_release", NULL};
+
 struct adaptformer {
-    int32_t r;
+    int32_t r, init;
     float scale, dropout;
     vitro_param down, down_bias, up, up_bias;
 };
 
 static const vitro_option options[] = {
-    VITRO_OPT_INT(struct adaptformer, r, 16, 1, 1024, "4 16 32", "width of the bottleneck"),
+    VITRO_OPT_INT(struct adaptformer, r, 32, 1, 1024, "4 16 32", "width of the bottleneck"),
     VITRO_OPT_FLOAT(struct adaptformer, scale, 0.1, 0, 100, "0.05 0.1 0.2", "strength of the branch"),
     VITRO_OPT_FLOAT(struct adaptformer, dropout, 0.1, 0, 0.99, NULL, "dropout in the bottleneck"),
+    VITRO_OPT_ENUM(struct adaptformer, init, LORA_KAIMING, inits, NULL,
+                   "up zero, down uniform; or both normal of 0.02, as the study's code in fact starts them"),
     VITRO_OPT_END,
 };
 
 static int declare(void *self, vitro_decl *d)
 {
     struct adaptformer *a = self;
-    int32_t dim = d->model->dim;
-    a->down = VITRO_PARAM(d, .name = "down", .shape = VITRO_SHAPE(a->r, dim), .init = VITRO_KAIMING);
+    const int32_t dim = d->model->dim;
+    const int osu = a->init == OSU_RELEASE;
+    const float arg = osu ? 0.02f : 0;
+    a->down = VITRO_PARAM(d, .name = "down", .shape = VITRO_SHAPE(a->r, dim),
+                          .init = osu ? VITRO_NORMAL : VITRO_KAIMING, .init_arg = arg);
     a->down_bias = VITRO_PARAM(d, .name = "down_bias", .shape = VITRO_SHAPE(a->r));
-    a->up = VITRO_PARAM(d, .name = "up", .shape = VITRO_SHAPE(dim, a->r), .wise = VITRO_TO_ZERO);
+    a->up = VITRO_PARAM(d, .name = "up", .shape = VITRO_SHAPE(dim, a->r), .wise = VITRO_TO_ZERO,
+                        .init = osu ? VITRO_NORMAL : VITRO_ZEROS, .init_arg = arg);
     a->up_bias = VITRO_PARAM(d, .name = "up_bias", .shape = VITRO_SHAPE(dim), .wise = VITRO_TO_ZERO);
     d->hook(d, VITRO_BIT(MLP_OUT), (vitro_blocks){0, 0});
     return 0;

@@ -9,7 +9,8 @@ static int declare(void *self, vitro_decl *d)
     return 0;
 }
 
-/* Per block norm1, qkv, proj, norm2, fc1, fc2; outside the patch projection and the last norm. */
+/* Per block norm1, qkv, proj, norm2, fc1, fc2; outside the patch projection and the last norm. As many in
+ * CLIP's models: a norm before the blocks, but no bias of the projection. */
 static int64_t param_count(const void *self, const vitro_model *m)
 {
     (void)self;

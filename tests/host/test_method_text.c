@@ -42,7 +42,7 @@ static void a_stack_is_spelt_out_and_reads_back_the_same(void **state)
         {"lora[r=4]+bitfit", "lora[r=4,alpha=0,dropout=0.1]+bitfit"},
         {"vpt[dropout=1e-3+0]", NULL},
         {"adaptformer[scale=1e+1]+ssf+lora[]",
-         "adaptformer[r=16,scale=10,dropout=0.1]+ssf+lora[r=8,alpha=0,dropout=0.1]"},
+         "adaptformer[r=32,scale=10,dropout=0.1,init=lora_kaiming]+ssf+lora[r=8,alpha=0,dropout=0.1]"},
         {"vpt[mode=first_block]", "vpt[prompts=10,mode=first_block,dropout=0.1]"},
         {PLUGIN_FOLDER "/vitro_linear.so+lora[r=1,dropout=0]",
          PLUGIN_FOLDER "/vitro_linear.so+lora[r=1,alpha=0,dropout=0]"},

@@ -255,6 +255,77 @@ static void bottlenecks_start_as_their_papers_say(void **state)
     tiny_close(&n);
 }
 
+static void the_studys_methods_start_as_intended_or_as_released(void **state)
+{
+    (void)state;
+    struct tiny n = {0};
+    const double kaiming = 1 / sqrt(24.0), released = 4 * 0.02; /* four deviations */
+    const struct {
+        const char *name;
+        double bound; /* uniform within; 0: zero, negative: normal, all within -bound */
+    } starts[] = {
+        {"fact_tt/U", kaiming},
+        {"fact_tt/V", 0},
+        {"fact_tt/1/S.QKV", 1 / sqrt(16.0)},
+        {"fact_tt/0/S.FC2", 1 / sqrt(64.0)},
+        {"fact_tt-2/U", -released},
+        {"fact_tt-2/V", -released},
+        {"fact_tt-2/1/S.FC1", -released},
+        {"fact_tk/U", kaiming},
+        {"fact_tk/V", 0},
+        {"fact_tk/C", sqrt(3.0) / 32},
+        {"fact_tk/1/P.FC1", sqrt(6.0 / (32 + 12 * 2))},
+        {"fact_tk-2/V", -released},
+        {"fact_tk-2/C", sqrt(3.0) / 32},
+        {"houlsby/1/down.ATTN_OUT", sqrt(6.0 / (24 + 8))},
+        {"houlsby/0/up.MLP_OUT", sqrt(6.0 / (24 + 8))},
+        {"houlsby/0/up_bias.MLP_OUT", -4e-6},
+        {"houlsby-2/0/up.MLP_OUT", 0},
+        {"houlsby-2/0/down.MLP_OUT", kaiming},
+        {"houlsby-2/0/up_bias.ATTN_OUT", 0},
+        {"houlsby-3/1/up.ATTN_OUT", -released},
+        {"pfeiffer/1/down", sqrt(6.0 / (24 + 16))},
+        {"pfeiffer/1/up", 0},
+        {"pfeiffer-2/1/up", -released},
+        {"adaptformer/0/up", -released},
+        {"adaptformer/0/down", -released},
+    };
+    tiny_must(tiny_stack(&n,
+                         "fact_tt+fact_tt[init=osu_release]+fact_tk+fact_tk[init=osu_release]+houlsby+"
+                         "houlsby[init=lora_kaiming]+houlsby[init=osu_release]+pfeiffer+"
+                         "pfeiffer[init=osu_release]+adaptformer[init=osu_release]+difffit",
+                         &tiny_shape));
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+        const double bound = fabs(starts[i].bound);
+        double found[3];
+        if (starts[i].bound >= 0)
+            check_start(&n, starts[i].name, -bound, bound);
+        start_of(&n, starts[i].name, found);
+        assert_true(found[0] >= -bound && found[1] <= bound && found[1] - found[0] >= 0.75 * bound);
+    }
+    check_start(&n, "difffit/1/scale.MLP_OUT", 1, 1);
+    tiny_close(&n);
+}
+
+static void check_refusal(const char *text, const struct vit_shape *shape, const char *why)
+{
+    struct tiny n = {0};
+    assert_int_equal(tiny_stack(&n, text, shape), ERR_PLUGIN);
+    assert_string_equal(error_text(), why);
+    tiny_close(&n);
+}
+
+static void models_that_a_method_cannot_serve_are_refused(void **state)
+{
+    (void)state;
+    struct vit_shape wide = tiny_shape;
+    wide.hidden = 5 * wide.dim;
+    check_refusal("fact_tt", &wide, "fact_tt: it needs a model whose MLP is 4 times as wide as its tokens");
+    check_refusal("fact_tk", &wide, "fact_tk: it needs a model whose MLP is 4 times as wide as its tokens");
+    check_refusal("selective[blocks=3]", &tiny_shape,
+                  "selective: it is to unfreeze more blocks than the model has; lower blocks");
+}
+
 static void a_start_depends_on_seed_and_name_alone(void **state)
 {
     (void)state;
@@ -319,6 +390,8 @@ int main(void)
         cmocka_unit_test(what_cannot_be_merged_says_so),
         cmocka_unit_test(parameters_start_as_the_papers_say),
         cmocka_unit_test(bottlenecks_start_as_their_papers_say),
+        cmocka_unit_test(the_studys_methods_start_as_intended_or_as_released),
+        cmocka_unit_test(models_that_a_method_cannot_serve_are_refused),
         cmocka_unit_test(a_start_depends_on_seed_and_name_alone),
         cmocka_unit_test(what_trains_is_what_the_method_says),
         cmocka_unit_test(only_methods_with_a_neutral_point_interpolate),
