@@ -21,6 +21,8 @@ libjpeg-dev               -
 libarchive-dev            -
 libssl-dev                -
 zlib1g-dev                -
+liblapacke-dev            -
+libopenblas-serial-dev    -
 libcmocka-dev             -
 xz-utils                  xz
 libvulkan-dev             -

@@ -21,8 +21,7 @@ static struct instance *speaker(vitro_decl *d)
     return ((struct declaration *)(void *)d)->in;
 }
 
-/* {first, count} within 0 .. depth; count 0 reaches the last block. */
-static int resolve_blocks(const struct instance *in, vitro_blocks b, int32_t *first, int32_t *count)
+int instance_blocks(const struct instance *in, vitro_blocks b, int32_t *first, int32_t *count)
 {
     int32_t depth = in->method->model.depth;
     if (b.first < 0 || b.count < 0 || b.first >= depth || b.count > depth - b.first) {
@@ -131,7 +130,7 @@ static vitro_param decl_param(vitro_decl *d, const vitro_param_info *info)
     memcpy(&p.info, info, info->size < sizeof p.info ? info->size : sizeof p.info);
     if (check_param_name(in, p.info.name) < 0 || check_shape(in, &p.info) < 0 || check_start(in, &p.info) < 0)
         return 0;
-    if (!(p.info.flags & VITRO_SHARED) && resolve_blocks(in, p.info.blocks, &p.first, &p.count) < 0)
+    if (!(p.info.flags & VITRO_SHARED) && instance_blocks(in, p.info.blocks, &p.first, &p.count) < 0)
         return 0;
     return keep_param(in, &p) < 0 ? 0 : (vitro_param)in->param_count;
 }
@@ -142,7 +141,7 @@ static void decl_hook(vitro_decl *d, uint32_t sites, vitro_blocks blocks)
     int32_t first, count;
     if (!in->plugin->info.forward)
         instance_blame(in, "it hooks sites but has no forward");
-    if (resolve_blocks(in, blocks, &first, &count) < 0)
+    if (instance_blocks(in, blocks, &first, &count) < 0)
         return;
     for (int s = 0; s < VITRO_SITE_COUNT; s++) {
         if (!(sites >> s & 1))
@@ -159,7 +158,7 @@ static void decl_unfreeze(vitro_decl *d, uint32_t sites, vitro_blocks blocks, ui
     struct instance *in = speaker(d);
     const struct vit *vit = in->method->vit;
     int32_t first, count;
-    if (resolve_blocks(in, blocks, &first, &count) < 0)
+    if (instance_blocks(in, blocks, &first, &count) < 0)
         return;
     for (size_t i = 0; i < vit->count; i++) {
         const struct vit_tensor *t = &vit->tensors[i];
@@ -187,7 +186,8 @@ static int declare_instance(struct instance *in)
         .in = in,
     };
     struct declaration *lent = method_lend(m, &d, sizeof d);
-    return instance_check(in, in->plugin->info.declare(in->self, &lent->pub), "declare");
+    TRY(instance_check(in, in->plugin->info.declare(in->self, &lent->pub), "declare"));
+    return training_ask(in);
 }
 
 /* --- the list of tensors */
@@ -235,6 +235,7 @@ static int list_param(struct method *m, const struct instance *in, struct param 
             .source = -1,
             .kind = info->flags & VITRO_FROZEN ? LEAF_FROZEN : LEAF_TRAINABLE,
             .block = p->first < 0 ? -1 : p->first + i,
+            .kept = in->training && info->flags & VITRO_FROZEN,
             .no_decay = !!(info->flags & VITRO_NO_DECAY),
             .lr_mul = info->lr_mul == 0 ? 1 : info->lr_mul,
             .init = info->init,

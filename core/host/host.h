@@ -46,6 +46,7 @@ struct tensor {       /* of the backbone or declared by a plugin; its index is t
     int32_t owner;       /* the instance that declared it; -1: the backbone's */
     int32_t source;      /* index into vit->tensors; -1: not the backbone's */
     int is_head;         /* always trainable, and left out of parameter counts */
+    int kept;            /* frozen, but its plugin may write it around training: never folded, saved */
     int no_decay;        /* weight decay must not touch it */
     float lr_mul;        /* factor on the learning rate */
     uint32_t init, wise; /* VITRO_ZEROS .., VITRO_KEEP ..; a backbone tensor starts as it is */
@@ -78,7 +79,9 @@ struct method_part {  /* one instance of the stack; lent by the method */
     int mergeable;    /* method_merge can fold it into the backbone */
     enum interpolation interpolates;
     const char *interpolates_why; /* half a sentence: "some of its parameters have a neutral value" */
+    uint32_t hooks, unfreezes;    /* sets of sites (VITRO_BIT), over all blocks */
 };
+const char *site_name(int32_t site); /* "QKV" */
 size_t method_parts(const struct method *m);
 int method_part(const struct method *m, size_t i, struct method_part *out);
 
@@ -89,6 +92,7 @@ struct method_step { /* how to trace; everything is lent until method_trace retu
     float drop_path; /* 0: none */
     int training;    /* 0: dropout and drop-path vanish, penalties are left out */
     int derive;      /* ignore derivatives written by hand; for tests */
+    const unsigned char *unfrozen; /* NULL, or one per tensor: its leaf is trainable whatever its kind */
 };
 
 struct method_trace {    /* one recorded forward pass */

@@ -238,6 +238,7 @@ void method_destroy(struct method *m)
         return;
     for (size_t i = m->count; i-- > 0;) {
         struct instance *in = &m->instances[i];
+        training_clear(in->training);
         if (in->started && in->plugin->info.finish)
             in->plugin->info.finish(in->self);
         if (!m->memory)

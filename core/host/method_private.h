@@ -27,6 +27,7 @@ struct instance {    /* a plugin with options, in a stack */
     unsigned char *unfrozen; /* one per tensor of the backbone */
     struct param *params;
     size_t param_count;
+    struct training_part *training; /* NULL: it has no vitro.training/1 */
 };
 
 struct method {
@@ -41,6 +42,14 @@ struct method {
     struct tensor *tensors;
     size_t tensor_count;
 };
+
+/* {first, count} within 0 .. depth, count 0 reaching the last block; -1 with the reason. */
+int instance_blocks(const struct instance *in, vitro_blocks b, int32_t *first, int32_t *count);
+
+/* After declare: asks for vitro/training.h's table and checks it. */
+int training_ask(struct instance *in);
+/* Frees the memory it computes in; NULL is fine. */
+void training_clear(struct training_part *part);
 
 extern const char *const site_names[VITRO_SITE_COUNT]; /* "QKV" */
 int site_in_block(int32_t site);

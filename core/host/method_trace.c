@@ -49,7 +49,9 @@ int trace_begin(struct trace *tr)
         return ERR_MEMORY;
     for (size_t i = 0; i < m->tensor_count; i++) {
         const struct tensor *t = &m->tensors[i];
-        tr->leaves[i] = tape_leaf(tr->tape, t->kind, t->shape, (uint32_t)i, t->name);
+        int changes = t->kept || (tr->unfrozen && tr->unfrozen[i]);
+        tr->leaves[i] =
+            tape_leaf(tr->tape, changes ? LEAF_TRAINABLE : t->kind, t->shape, (uint32_t)i, t->name);
     }
     memcpy(tr->backbone, tr->leaves, m->vit->count * sizeof *tr->backbone);
     return 0;
@@ -265,6 +267,7 @@ int method_trace(struct method_trace **out, struct method *m, const struct metho
     tr->tape = step->tape;
     tr->training = step->training;
     tr->derive = step->derive;
+    tr->unfrozen = step->unfrozen;
     int rc = run_trace(tr, step);
     if (rc < 0) {
         method_trace_destroy(&tr->pub);

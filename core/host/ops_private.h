@@ -26,6 +26,7 @@ struct trace {               /* behind a struct method_trace */
     struct tape *tape;
     struct arena arena;
     int training, derive;
+    const unsigned char *unfrozen; /* struct method_step's */
     value *leaves;   /* of the tensors */
     value *backbone; /* of the backbone's: its leaf, or in a merge what has become of it */
     value *seen;     /* [depth + 1][sites]: values after all hooks; 0: not there yet */
