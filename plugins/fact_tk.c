@@ -1,7 +1,7 @@
 /* FacT-TK: all weights of all blocks share one low-rank update, a Tucker decomposition.  Jie and Deng 2023.
  *     G[p, b, j] = sum over k of C[p, b, k] P[k, j];  W += s V S U, chunk by chunk of dim outputs and inputs
- * U [r, dim], V [dim, r] and C [r, r, r] serve every block; P is a block's own, with a column j for each of q,
- * k, v, proj, fc1's 4 chunks of outputs and fc2's 4 of inputs.  S [outs r, ins r] is a site's G, reordered:
+ * U [r, dim], V [dim, r] and C [r, r, r] serve every block; P is a block's own, with a column j for each of
+ * q, k, v, proj, fc1's 4 chunks of outputs and fc2's 4 of inputs.  S [outs r, ins r] is a site's G in order
  *     qkv and proj S[j r + b, p],  fc1 S[4 b + j, p],  fc2 S[p, 4 b + j]
  * so in fc1 and fc2 a chunk, r entries in a row, mixes all j, as it does in the authors' code.
  *     u = x UT,  z = dropout(u ST),  y += s z VT

@@ -1,6 +1,6 @@
 /* FacT-TT: all weights of all blocks share one low-rank update, a tensor train.  Jie and Deng 2023.
  *     W += s V S U, chunk by chunk of dim outputs and dim inputs, for qkv, proj, fc1 and fc2
- * U [r, dim] and V [dim, r] serve every block; S [outs r, ins r] is a site's own, r by r for each of its chunks.
+ * U [r, dim] and V [dim, r] serve every block; S [outs r, ins r] is a site's own, r by r for each chunk.
  *     u = x UT,  z = dropout(u ST),  y += s z VT
  * V starts at zero, so at first nothing changes. */
 #include <vitro/sdk.h>

@@ -1,7 +1,7 @@
 /* Pfeiffer adapters: a bottleneck behind the MLP of each block.  Pfeiffer et al. 2021.
  *     y = x + s (h upT + up_bias),  h = dropout(relu(z)),  z = x downT + down_bias
- * x is the branch after its LayerScale and y goes to its drop-path: each acts once.  (The study's released code
- * applies both on either side of the adapter.)  up starts at zero, so at first nothing changes. */
+ * x is the branch after its LayerScale and y goes to its drop-path: each acts once.  (The study's released
+ * code applies both on either side of the adapter.)  up starts at zero, so at first nothing changes. */
 #include <vitro/sdk.h>
 
 enum { LORA_XAVIER, LORA_KAIMING, XAVIER, OSU_RELEASE };

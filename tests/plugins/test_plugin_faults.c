@@ -3,8 +3,18 @@
 #include "tiny.h"
 
 static const char *const stacks[] = {
-    "full", "lora", "ssf", "vpt", "vpt[mode=shallow]", "adaptformer", "lora+vpt+adaptformer+ssf+bitfit",
-    PROBE, "repadapter+convpass", "arc+adapter_plus",
+    "full",
+    "lora",
+    "ssf",
+    "vpt",
+    "vpt[mode=shallow]",
+    "adaptformer",
+    "lora+vpt+adaptformer+ssf+bitfit",
+    PROBE,
+    "repadapter+convpass",
+    "arc+adapter_plus",
+    "fact_tk+difffit",
+    "fact_tt+houlsby+pfeiffer",
 };
 enum { STACKS = sizeof stacks / sizeof *stacks, TRIES = 20000 };
 
@@ -33,7 +43,7 @@ static void every_operation_failing_in_a_merge_gives_an_error(void **state)
     for (long k = 0, rc = ERR_INPUT; rc < 0; k++) {
         struct tiny n = {0};
         struct tape *t = tape_create();
-        tiny_must(tiny_stack(&n, "lora+ssf+repadapter+arc", &tiny_shape));
+        tiny_must(tiny_stack(&n, "lora+ssf+repadapter+arc+fact_tt[r=2]+fact_tk[r=2]+difffit", &tiny_shape));
         value *merged = mem_alloc(n.vit->count, sizeof *merged);
         assert_true(t && merged);
         tape_fail_after(t, k);

@@ -1,5 +1,6 @@
 /* test_plugin_interpolation.c - the way from the backbone to the tuned model: exact at both ends, linear
  * between them, refused where there is none. */
+#include "goldens.h"
 #include "tiny.h"
 
 #include "trace.h"
@@ -58,35 +59,38 @@ static void logits_at(struct tiny *n, float alpha, double out[LOGITS])
     ref_destroy(r);
 }
 
+static void check_ends(struct tiny *n, const char *text, const double backbone[LOGITS])
+{
+    double at_0[LOGITS], at_1[LOGITS], tuned[LOGITS];
+    logits_at(n, 0, at_0);
+    logits_at(n, 1, at_1);
+    logits_at(n, 2, tuned);
+    if (memcmp(at_0, backbone, sizeof at_0) != 0)
+        fail_msg("%s: alpha 0 is not the backbone", text);
+    if (memcmp(at_1, tuned, sizeof at_1) != 0)
+        fail_msg("%s: alpha 1 is not the tuned model", text);
+    assert_memory_not_equal(at_0, at_1, sizeof at_0);
+}
+
+/* Every method of goldens.h that goes by its parameters; those by merged weights have a test of their own. */
 static void both_ends_are_exact_to_the_bit(void **state)
 {
     (void)state;
-    static const char *const stacks[] = {
-        "linear",
-        "full",
-        "bitfit",
-        "ssf",
-        "lora[r=4]",
-        "adaptformer[r=4]",
-        "repadapter[r=4]",
-        "convpass[r=4]",
-        "arc[r=4]",
-        "adapter_plus",
-        "bitfit+lora[r=2]+ssf",
-    };
-    double backbone[LOGITS], at_0[LOGITS], at_1[LOGITS], tuned[LOGITS];
-    struct tiny plain;
+    enum { GOLDENS = sizeof goldens / sizeof *goldens };
+    double backbone[LOGITS];
+    struct tiny plain, n;
     open_on_backbone(&plain, "linear");
     logits_at(&plain, -1, backbone);
-    for (size_t i = 0; i < sizeof stacks / sizeof *stacks; i++) {
-        struct tiny n;
-        open_on_backbone(&n, stacks[i]);
-        logits_at(&n, 0, at_0);
-        logits_at(&n, 1, at_1);
-        logits_at(&n, 2, tuned);
-        assert_memory_equal(at_0, backbone, sizeof at_0);
-        assert_memory_equal(at_1, tuned, sizeof at_1);
-        assert_memory_not_equal(at_0, at_1, sizeof at_0);
+    for (int i = 0; i <= GOLDENS; i++) {
+        const char *text = i < GOLDENS ? goldens[i].text : "bitfit+lora[r=2]+ssf";
+        enum interpolation by;
+        struct method_part part;
+        open_on_backbone(&n, text);
+        tiny_must(method_part(n.method, 0, &part));
+        int rc = method_interpolation(n.method, &by);
+        assert_int_equal(rc < 0, part.interpolates == INTERPOLATES_NOT);
+        if (rc == 0 && by == INTERPOLATES_PARAMETERS)
+            check_ends(&n, text, backbone);
         tiny_close(&n);
     }
     tiny_close(&plain);
@@ -210,9 +214,10 @@ static void what_has_no_way_back_is_refused(void **state)
     check_refusal("lora+vpt[prompts=4]",
                   "vpt cannot be interpolated with the backbone: none of its parameters has a neutral value "
                   "and it cannot be folded into the weights");
-    check_refusal(KEEPER "+adaptformer[r=4,scale=1,dropout=0]",
-                  KEEPER "+adaptformer[r=4,scale=1,dropout=0] cannot be interpolated with the backbone: "
-                         "keeper has no neutral value and adaptformer cannot be folded into the weights");
+    check_refusal(
+        KEEPER "+adaptformer[r=4,scale=1,dropout=0]", KEEPER
+        "+adaptformer[r=4,scale=1,dropout=0,init=lora_kaiming] cannot be interpolated with the backbone: "
+        "keeper has no neutral value and adaptformer cannot be folded into the weights");
     tiny_must(tiny_stack(&n, "lora", &tiny_shape));
     assert_int_equal(method_interpolate(n.method, 0, 1.5f, x, x), ERR_INPUT);
     assert_string_equal(error_text(), "alpha is 1.5; it must be between 0 (the backbone) and 1 (the tuned "
