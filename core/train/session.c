@@ -28,30 +28,38 @@ static int fill_bank(struct session *s)
     return rc;
 }
 
+int session_bank(struct session *s)
+{
+    struct bank_tensor *tensors = mem_alloc(s->count, sizeof *tensors);
+    if (!tensors)
+        return ERR_MEMORY;
+    for (size_t i = 0; i < s->count; i++) {
+        const struct tensor *t = &s->tensors[i];
+        int changes = t->kept || (s->unfrozen && s->unfrozen[i]);
+        tensors[i] = (struct bank_tensor){.name = t->name,
+                                          .shape = t->shape,
+                                          .kind = changes ? LEAF_TRAINABLE : t->kind,
+                                          .lr_mul = t->kept ? 0 : t->lr_mul, /* AdamW leaves it as it is */
+                                          .no_decay = t->kept || t->no_decay};
+    }
+    int rc = bank_create(&s->bank, s->spec.engine, tensors, s->count);
+    mem_free(tensors);
+    return rc;
+}
+
 int session_create(struct session **out, const struct session_spec *spec)
 {
-    int rc = ERR_MEMORY;
-    struct bank_tensor *tensors = NULL;
+    int rc;
     struct session *s = mem_alloc(1, sizeof *s);
     if (!s)
         return ERR_MEMORY;
     s->spec = *spec;
     s->tensors = method_tensors(spec->method, &s->count);
-    tensors = mem_alloc(s->count, sizeof *tensors);
-    if (!tensors)
-        goto out;
-    for (size_t i = 0; i < s->count; i++)
-        tensors[i] = (struct bank_tensor){.name = s->tensors[i].name,
-                                          .shape = s->tensors[i].shape,
-                                          .kind = s->tensors[i].kind,
-                                          .lr_mul = s->tensors[i].lr_mul,
-                                          .no_decay = s->tensors[i].no_decay};
-    TRY_OUT(bank_create(&s->bank, spec->engine, tensors, s->count));
+    TRY_OUT(session_bank(s));
     TRY_OUT(fill_bank(s));
     *out = s;
     s = NULL;
 out:
-    mem_free(tensors);
     session_destroy(s);
     return rc;
 }
@@ -93,7 +101,8 @@ static int trace_forward(struct session *s, const struct program_spec *p, struct
                                .images = n->images,
                                .index = n->index,
                                .drop_path = p->recipe ? p->recipe->drop_path : 0,
-                               .training = p->recipe != NULL};
+                               .training = p->recipe && !p->scan,
+                               .unfrozen = s->unfrozen};
     memcpy(step.mean, s->spec.mean, sizeof step.mean);
     memcpy(step.std, s->spec.std, sizeof step.std);
     TRY(method_trace(&n->trace, s->spec.method, &step));
@@ -106,7 +115,7 @@ static int trace_forward(struct session *s, const struct program_spec *p, struct
     return tape_why(n->tape) ? fail(ERR_PLUGIN, "%s", tape_why(n->tape)) : 0;
 }
 
-/* Gradients of the loss, with a plugin's penalty, for every trainable tensor. */
+/* Gradients of the loss, with a plugin's penalty, for every trainable tensor or those of a scan. */
 static int trace_backward(struct session *s, struct net *n)
 {
     value total = n->loss;
@@ -116,7 +125,7 @@ static int trace_backward(struct session *s, struct net *n)
     n->gradients = mem_alloc(s->count, sizeof *n->gradients);
     int rc = leaves && n->gradients ? 0 : ERR_MEMORY;
     for (size_t i = 0; i < s->count && rc == 0; i++)
-        if (s->tensors[i].kind == LEAF_TRAINABLE) {
+        if (s->unfrozen ? s->unfrozen[i] : s->tensors[i].kind == LEAF_TRAINABLE) {
             n->gradients[n->gradient_count].id = i;
             leaves[n->gradient_count++] = n->trace->leaves[i];
         }

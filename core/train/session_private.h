@@ -10,13 +10,18 @@ struct session {
     const struct tensor *tensors;
     size_t count;
     struct bank *bank;
+    int prepared;            /* what plugins do before the first step lies behind it */
+    unsigned char *unfrozen; /* of a scan: one per tensor, the gradients it wants; else NULL */
 };
+/* The bank, zeroed, of s->tensors: what training or plugins change lies in its arenas. */
+int session_bank(struct session *s);
 
 struct program_spec { /* what a program of a session does */
     const struct feed *feed;
     uint32_t batch, series;
     const struct recipe *recipe; /* NULL: evaluation */
     int update;                  /* with a recipe: apply AdamW */
+    int scan;                    /* with a recipe: gradients as they are outside training, see steering.h */
     int profile;                 /* time every dispatch */
 };
 /* Traces, differentiates and compiles. Training logs the loss (1 number a step), evaluation the logits

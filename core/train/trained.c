@@ -8,11 +8,17 @@
 
 #include <string.h>
 
-static size_t trainable_count(const struct session *s)
+/* What training and plugins change. */
+static int is_saved(const struct tensor *t)
+{
+    return t->kind == LEAF_TRAINABLE || t->kept;
+}
+
+static size_t saved_count(const struct session *s)
 {
     size_t n = 0;
     for (size_t i = 0; i < s->count; i++)
-        n += s->tensors[i].kind == LEAF_TRAINABLE;
+        n += (size_t)is_saved(&s->tensors[i]);
     return n;
 }
 
@@ -38,11 +44,11 @@ int session_save(struct session *s, const char *path, const char *const *notes)
     int rc = ERR_MEMORY;
     for (; notes && notes[0] && note_count < NOTES_MAX; notes += 2)
         lines[note_count++] = (struct safetensors_note){notes[0], notes[1]};
-    struct safetensors_item *items = arena_alloc(&arena, trainable_count(s), sizeof *items);
+    struct safetensors_item *items = arena_alloc(&arena, saved_count(s), sizeof *items);
     if (!items)
         goto out;
     for (size_t i = 0; i < s->count; i++)
-        if (s->tensors[i].kind == LEAF_TRAINABLE)
+        if (is_saved(&s->tensors[i]))
             TRY_OUT(read_item(s, i, &arena, &items[n++]));
     rc = safetensors_write(path, items, n, lines, note_count);
 out:
@@ -55,7 +61,7 @@ static int match(const struct session *s, const char *path, const struct safeten
 {
     for (size_t i = 0; i < s->count; i++) {
         const struct tensor *t = &s->tensors[i];
-        if (t->kind != LEAF_TRAINABLE || strcmp(t->name, e->name))
+        if (!is_saved(t) || strcmp(t->name, e->name))
             continue;
         int same = e->rank == (size_t)t->shape.rank;
         for (size_t k = 0; same && k < e->rank; k++)
@@ -77,9 +83,9 @@ int session_load(struct session *s, const char *path)
     int rc = safetensors_open(&f, path);
     if (rc < 0)
         return rc;
-    if (safetensors_count(f) < trainable_count(s)) /* names are unique: then one is missing */
+    if (safetensors_count(f) < saved_count(s)) /* names are unique: then one is missing */
         for (size_t i = 0; i < s->count; i++)
-            if (s->tensors[i].kind == LEAF_TRAINABLE && !safetensors_find(f, s->tensors[i].name)) {
+            if (is_saved(&s->tensors[i]) && !safetensors_find(f, s->tensors[i].name)) {
                 rc = fail(ERR_INPUT, "%s: %s is missing; this method on this model needs it", path,
                           s->tensors[i].name);
                 goto out;
@@ -97,6 +103,7 @@ int session_load(struct session *s, const char *path)
         TRY_OUT(safetensors_read(f, e, SAFETENSORS_F32, data));
         TRY_OUT(bank_write(s->bank, tensor, data));
     }
+    s->prepared = 1;
 out:
     mem_free(data);
     safetensors_close(f);

@@ -8,6 +8,7 @@
 #include "memory.h"
 #include "run.h"
 #include "session_private.h"
+#include "steering.h"
 
 #include <math.h>
 #include <string.h>
@@ -100,12 +101,16 @@ static int run_epoch(struct training *t, int32_t epoch)
     for (uint32_t i = 0; i < t->steps_an_epoch; i++)
         t->rates[i] = recipe_rate(r, epoch);
     while (t->at.step < end) {
-        uint32_t left = end - t->at.step, until = each - t->at.step % each;
+        uint32_t left = end - t->at.step, until = each - t->at.step % each, word;
+        TRY(steering_until(t->session, t->at.step, t->at.steps, &word));
+        until = until < word ? until : word;
         int rc = run_series(t, left < until ? left : until);
         if (rc < 0 && rc != ERR_STOPPED)
             return rc;
         TRY(check_losses(t, epoch));
-        TRY(save(t));
+        TRY(steering_step(t->session, t->at.step, t->at.steps));
+        if (rc < 0 || t->at.step == end || t->at.step % each == 0)
+            TRY(save(t));
         if (rc < 0)
             return fail(rc, "stopped at step %u of %u%s%s", t->at.step, t->at.steps,
                         t->spec->checkpoint ? "; the same command goes on from " : "",
@@ -126,8 +131,10 @@ static int training_begin(struct training *t)
     if (!t->at.losses || !t->order || !t->rates)
         return ERR_MEMORY;
     t->epoch_loss = NAN;
-    if (s->checkpoint && file_exists(s->checkpoint))
+    if (s->checkpoint && file_exists(s->checkpoint)) {
         TRY(checkpoint_read(s->checkpoint, s->identity ? s->identity : "", t->session->bank, &t->at));
+        t->session->prepared = 1;
+    }
     return 0;
 }
 
@@ -142,6 +149,7 @@ int session_train(struct session *s, const struct train_spec *spec, struct train
     result->resumed = t.at.step;
     TRY_OUT(feed_create(&feed, s->spec.engine, spec->images.rgb, spec->images.labels,
                         (int32_t)spec->images.count, s->spec.vit->shape.image));
+    TRY_OUT(steering_begin(s, &feed, &spec->recipe, t.at.steps));
     TRY_OUT(session_program(s,
                             &(struct program_spec){.feed = &feed,
                                                    .batch = (uint32_t)spec->recipe.batch,
