@@ -21,6 +21,11 @@ out:
     return rc;
 }
 
+void feed_drop_images(struct feed *f)
+{
+    buffer_destroy(f->device, &f->images);
+}
+
 void feed_destroy(struct feed *f)
 {
     if (!f || !f->device)

@@ -14,6 +14,8 @@ struct feed {
 /* Copies; the caller keeps its arrays. */
 int feed_create(struct feed *out, struct engine *engine, const unsigned char *images, const int32_t *labels,
                 int32_t count, int32_t side);
+/* Frees the images, which then no program may use; the labels stay. */
+void feed_drop_images(struct feed *f);
 void feed_destroy(struct feed *f); /* zeroed is fine */
 
 #endif

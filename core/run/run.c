@@ -27,6 +27,7 @@ struct run {
     struct memory memory;
     struct log *logs;
     size_t log_count;
+    int logs_lent; /* their buffers are the caller's */
 };
 
 /* What the step must produce: logs and gradients, and the batch's leaves. */
@@ -198,12 +199,18 @@ static void lower_values(struct program *p)
     p->now = 0;
 }
 
+static void place_leaf(struct program *p, value leaf, const char *name, const struct buffer *buffer)
+{
+    p->slot_of[program_root(p, leaf)] = program_slot_at(p, name, buffer->size, buffer->address);
+}
+
 /* Buffers whose size is known before lowering. */
 static int run_allocate(struct run *r, const struct run_spec *s)
 {
     struct device *d = r->device;
     r->series = s->series ? s->series : 1;
     r->log_count = s->log_count;
+    r->logs_lent = s->log_rows != NULL;
     r->logs = mem_alloc(s->log_count, sizeof *r->logs);
     if (!r->logs)
         return ERR_MEMORY;
@@ -212,15 +219,17 @@ static int run_allocate(struct run *r, const struct run_spec *s)
     TRY(buffer_create(&r->rates, d, BUFFER_HOST, (size_t)r->series * 16, "learning rates"));
     for (size_t i = 0; i < s->log_count; i++) {
         r->logs[i].floats = (uint32_t)shape_count(tape_shape(s->tape, s->logs[i]));
-        TRY(buffer_create(&r->logs[i].buffer, d, BUFFER_HOST, (size_t)r->series * r->logs[i].floats * 4,
-                          "log"));
+        if (s->log_rows)
+            r->logs[i].buffer = s->log_rows[i];
+        else
+            TRY(buffer_create(&r->logs[i].buffer, d, BUFFER_HOST, (size_t)r->series * r->logs[i].floats * 4,
+                              "log"));
     }
     r->program.control = program_slot_at(&r->program, "control", sizeof(struct control), r->control.address);
-    if (s->images && s->feed) {
-        value root = program_root(&r->program, s->images);
-        r->program.slot_of[root] =
-            program_slot_at(&r->program, "images", s->feed->images.size, s->feed->images.address);
-    }
+    if (s->images && s->feed)
+        place_leaf(&r->program, s->images, "images", &s->feed->images);
+    for (size_t i = 0; i < s->table_count; i++)
+        place_leaf(&r->program, s->tables[i].leaf, "table", s->tables[i].rows);
     return r->program.rc;
 }
 
@@ -307,7 +316,7 @@ void run_destroy(struct run *r)
         return;
     struct device *d = r->device;
     stream_destroy(r->stream);
-    for (size_t i = 0; r->logs && i < r->log_count; i++)
+    for (size_t i = 0; r->logs && !r->logs_lent && i < r->log_count; i++)
         buffer_destroy(d, &r->logs[i].buffer);
     buffer_destroy(d, &r->control);
     buffer_destroy(d, &r->order);

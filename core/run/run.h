@@ -13,6 +13,10 @@
 
 struct run;
 
+struct run_table { /* a leaf whose contents lie in a buffer of the caller's */
+    value leaf;
+    const struct buffer *rows; /* lent for the run's life */
+};
 struct run_gradient {
     size_t id;      /* of the trainable tensor in the bank */
     value gradient; /* of the tensor's shape */
@@ -25,12 +29,16 @@ struct run_spec { /* everything is lent for the call, bank and feed for the run'
     /* leaves, 0 when absent: images as LEAF_IMAGES; index, labels, weights [batch] as LEAF_INPUT, filled
      * from the batch: row numbers, labels, and 1 / (rows that count) or 0 for padding rows */
     value images, index, labels, weights;
+    const struct run_table *tables; /* of other LEAF_INPUT leaves */
+    size_t table_count;
     const struct run_gradient *gradients;
     size_t gradient_count;
     int update;                   /* apply AdamW after each step; else gradients are only computed */
     float beta1, beta2, eps, decay;
     const value *logs;            /* values kept at every step */
     size_t log_count;
+    const struct buffer *log_rows; /* NULL: the logs are the run's own, read by run_log; else log_count buffers
+                                      of the caller's, of `series` rows each */
     uint32_t series;              /* the longest series, in steps */
     int profile;
 };

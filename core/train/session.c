@@ -72,6 +72,8 @@ void session_destroy(struct session *s)
     mem_free(s);
 }
 
+enum { LEAVES_OF_A_STEP = 4 }; /* images, index, labels, weights: their ids follow the tensors' */
+
 struct net { /* a traced step */
     struct tape *tape;
     struct method_trace *trace;
@@ -91,7 +93,7 @@ static void net_finish(struct net *n)
 static int trace_forward(struct session *s, const struct program_spec *p, struct net *n)
 {
     int32_t batch = (int32_t)p->batch, side = s->spec.vit->shape.image;
-    uint32_t id = (uint32_t)s->count; /* leaves that are not tensors count on from there */
+    uint32_t id = (uint32_t)s->count;
     n->tape = tape_create();
     if (!n->tape)
         return ERR_MEMORY;
@@ -165,6 +167,8 @@ int session_program(struct session *s, const struct program_spec *p, struct run 
         spec.eps = p->recipe->eps;
         spec.decay = p->recipe->decay;
     }
+    if (p->features)
+        TRY_OUT(features_keep(p->features, &spec, (uint32_t)s->count + LEAVES_OF_A_STEP));
     TRY_OUT(run_create(out, &spec));
 out:
     net_finish(&n);

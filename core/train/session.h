@@ -29,16 +29,24 @@ struct images { /* uint8 [count][side][side][3] and labels [count]; lent */
     uint32_t count;
 };
 
+struct train_features { /* what was computed once for all epochs, see feature_cache.h */
+    uint32_t images, done; /* of how many; before the first step, while done < images. 0: nothing was */
+    uint64_t bytes;        /* kept on the device */
+    double saved;          /* share of a step's arithmetic that this spares */
+    double seconds;        /* that it took */
+};
 struct train_progress { /* lent for the call */
     int32_t epoch, epochs;
     uint32_t step, steps;  /* submitted, of the whole training */
     float loss;            /* mean of the last finished epoch; NaN before the first */
     double images_a_second;
+    struct train_features features;
 };
 /* Called after every few steps and at the end of each epoch; other than 0 stops with ERR_STOPPED, after
  * a checkpoint where there is one. */
 typedef int train_report(void *context, const struct train_progress *p);
 
+enum { FEATURES_AUTO = -1 };
 struct train_spec {
     struct recipe recipe;
     struct images images;      /* of the backbone's size, labelled */
@@ -49,16 +57,19 @@ struct train_spec {
                                   resume; NULL: "" */
     uint32_t checkpoint_steps; /* steps between checkpoints; 0: one at the end of each epoch */
     float *losses;             /* NULL, or room for the loss of every step */
+    int32_t feature_cache;     /* MiB of device memory at most for what is computed once for all epochs;
+                                  0: none; FEATURES_AUTO: 1 GiB or a quarter of the device's */
 };
 
 struct train_result {
     uint32_t steps;
     uint32_t resumed;       /* steps that a checkpoint saved us */
     float last_loss;        /* mean over the last epoch */
-    double seconds;         /* of training alone, compilation and checkpoints left out */
+    double seconds;         /* of training and features; compilation and checkpoints left out */
     double compile_seconds; /* until the first step was submitted */
     double images_a_second;
     uint64_t device_bytes;  /* most device memory in use */
+    struct train_features features;
 };
 /* Trains from the session's present tensors, or from the checkpoint. A loss that is not finite ends it
  * with ERR_DIVERGED at the end of that epoch; the tensors are then worthless. */

@@ -2,6 +2,7 @@
 #ifndef VITRO_TRAIN_SESSION_PRIVATE_H
 #define VITRO_TRAIN_SESSION_PRIVATE_H
 
+#include "feature_cache.h"
 #include "run.h"
 #include "session.h"
 
@@ -23,6 +24,7 @@ struct program_spec { /* what a program of a session does */
     int update;                  /* with a recipe: apply AdamW */
     int scan;                    /* with a recipe: gradients as they are outside training, see steering.h */
     int profile;                 /* time every dispatch */
+    struct features *features;   /* NULL, or what is to be computed once, see there */
 };
 /* Traces, differentiates and compiles. Training logs the loss (1 number a step), evaluation the logits
  * ([batch][classes] a step). */

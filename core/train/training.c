@@ -23,6 +23,8 @@ struct training {
     float *rates;
     double started, seconds, epoch_loss;
     uint32_t counted; /* steps that `seconds` covers */
+    struct features features;
+    struct train_features kept; /* what is told of them */
 };
 
 static int report(struct training *t, uint32_t submitted)
@@ -38,10 +40,20 @@ static int report(struct training *t, uint32_t submitted)
         .steps = t->at.steps,
         .loss = (float)t->epoch_loss,
         .images_a_second = seconds > 0 ? fresh * (double)t->spec->recipe.batch / seconds : 0,
+        .features = t->kept,
     };
     return t->spec->report(t->spec->context, &p)
                ? fail(ERR_STOPPED, "stopped at step %u of %u", submitted, t->at.steps)
                : 0;
+}
+
+/* features_report */
+static int report_features(void *context, uint32_t done, uint32_t images)
+{
+    struct training *t = context;
+    t->kept = (struct train_features){
+        .images = images, .done = done, .bytes = t->features.bytes, .saved = t->features.prefix.saved};
+    return report(t, t->at.step) == ERR_STOPPED;
 }
 
 static int save(struct training *t)
@@ -138,6 +150,35 @@ static int training_begin(struct training *t)
     return 0;
 }
 
+static uint64_t feature_bytes(const struct device *d, int32_t mebibytes)
+{
+    enum { AUTO_MEBIBYTES = 1024, AUTO_SHARE = 4 };
+    uint64_t share = device_info(d)->heap_bytes / AUTO_SHARE, most = (uint64_t)AUTO_MEBIBYTES << 20;
+    if (mebibytes != FEATURES_AUTO)
+        return (uint64_t)mebibytes << 20;
+    return share < most ? share : most;
+}
+
+/* The program of a step; features are worth a pass over the images where more than one is left. */
+static int compile(struct training *t, struct feed *feed)
+{
+    const struct recipe *r = &t->spec->recipe;
+    struct session *s = t->session;
+    uint64_t left = (uint64_t)(t->at.steps - t->at.step) * (uint64_t)r->batch;
+    struct program_spec program = {
+        .feed = feed, .batch = (uint32_t)r->batch, .series = t->steps_an_epoch, .recipe = r, .update = 1};
+    t->features.limit = feature_bytes(engine_device(s->spec.engine), t->spec->feature_cache);
+    t->features.report = report_features;
+    t->features.context = t;
+    if (t->features.limit && left > (uint64_t)t->spec->images.count + (uint64_t)r->batch)
+        program.features = &t->features;
+    TRY(session_program(s, &program, &t->run));
+    t->kept.seconds = t->features.seconds;
+    if (t->features.tape && !t->features.uses_images)
+        feed_drop_images(feed);
+    return 0;
+}
+
 int session_train(struct session *s, const struct train_spec *spec, struct train_result *result)
 {
     int rc;
@@ -150,21 +191,16 @@ int session_train(struct session *s, const struct train_spec *spec, struct train
     TRY_OUT(feed_create(&feed, s->spec.engine, spec->images.rgb, spec->images.labels,
                         (int32_t)spec->images.count, s->spec.vit->shape.image));
     TRY_OUT(steering_begin(s, &feed, &spec->recipe, t.at.steps));
-    TRY_OUT(session_program(s,
-                            &(struct program_spec){.feed = &feed,
-                                                   .batch = (uint32_t)spec->recipe.batch,
-                                                   .series = t.steps_an_epoch,
-                                                   .recipe = &spec->recipe,
-                                                   .update = 1},
-                            &t.run));
+    TRY_OUT(compile(&t, &feed));
     t.started = clock_seconds();
-    result->compile_seconds = t.started - start;
+    result->compile_seconds = t.started - start - t.kept.seconds;
     for (int32_t e = (int32_t)(t.at.step / t.steps_an_epoch); e < spec->recipe.epochs; e++)
         TRY_OUT(run_epoch(&t, e));
     if (isnan(t.epoch_loss)) /* resumed at the very end */
         TRY_OUT(check_losses(&t, spec->recipe.epochs - 1));
 out:
-    result->seconds = t.started > 0 ? clock_seconds() - t.started : 0;
+    result->seconds = t.started > 0 ? clock_seconds() - t.started + t.kept.seconds : 0;
+    result->features = t.kept;
     result->steps = t.at.step;
     result->last_loss = (float)t.epoch_loss;
     result->images_a_second =
@@ -173,6 +209,7 @@ out:
     if (spec->losses && t.at.losses)
         memcpy(spec->losses, t.at.losses, t.at.step * sizeof *spec->losses);
     run_destroy(t.run);
+    features_finish(&t.features);
     feed_destroy(&feed);
     mem_free(t.at.losses);
     mem_free(t.order);
