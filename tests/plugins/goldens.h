@@ -35,6 +35,15 @@ static const struct golden {
     {"convpass", "convpass[r=5,scale=0.6,dropout=0]"},
     {"arc", "arc[r=5,dropout=0]"},
     {"adapter_plus", "adapter_plus[r=5,drop_path=0]"},
+    {"dora", "dora[r=4,alpha=6,dropout=0]"},
+    {"vera", "vera[r=10]"},
+    {"loha", "loha[r=5,alpha=8]"},
+    {"lokr", "lokr[r=3,alpha=5]"},
+    {"lokr_full", "lokr[r=6]"},
+    {"oft", "oft[block=8]"},
+    {"oft_exact", "oft[block=6,cayley=exact]"},
+    {"boft", "boft[block=4,factors=2]"},
+    {"boft_small", "boft[block=2,factors=3]"},
 };
 
 /* The file of a key: what make_methods_golden.py wrote of that method; "model": backbone, images, labels. */

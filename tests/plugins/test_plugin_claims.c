@@ -67,26 +67,37 @@ static const struct count {
     {"adapter_plus[r=8]", 165984},
     {"adapter_plus[r=16]", 313536},
     {"adapter_plus[r=32]", 608640},
+    {"dora[r=8]", 322560},
+    {"vera", 30720},
+    {"loha[r=8]", 589824},
+    {"lokr[r=8]", 21504},
+    {"oft[block=8,cayley=exact]", 32256},
+    {"boft[block=4,factors=2]", 101376},
 };
 enum { COUNTS = sizeof counts / sizeof *counts };
+
+static void check_count(const char *text, const struct vit_shape *shape, int64_t wanted)
+{
+    struct tiny n = {0};
+    struct method_part part;
+    tiny_must(tiny_stack(&n, text, shape));
+    tiny_must(method_part(n.method, 0, &part));
+    assert_int_equal(part.claimed, part.declared);
+    assert_int_equal(part.declared, method_trainable(n.method));
+    if (shape == &vit_b)
+        assert_int_equal(method_trainable(n.method), wanted);
+    assert_int_equal(method_head(n.method), (shape->dim + 1) * shape->classes);
+    tiny_close(&n);
+}
 
 static void the_counts_are_the_studys_and_the_plugins_own(void **state)
 {
     (void)state;
-    const struct vit_shape *const shapes[] = {&vit_b, &tiny_shape};
-    for (int i = 0; i < COUNTS; i++)
-        for (int s = 0; s < 2; s++) {
-            struct tiny n = {0};
-            struct method_part part;
-            tiny_must(tiny_stack(&n, counts[i].text, shapes[s]));
-            tiny_must(method_part(n.method, 0, &part));
-            assert_int_equal(part.claimed, part.declared);
-            assert_int_equal(part.declared, method_trainable(n.method));
-            if (s == 0)
-                assert_int_equal(method_trainable(n.method), counts[i].vit_b);
-            assert_int_equal(method_head(n.method), (shapes[s]->dim + 1) * shapes[s]->classes);
-            tiny_close(&n);
-        }
+    for (int i = 0; i < COUNTS; i++) {
+        check_count(counts[i].text, &vit_b, counts[i].vit_b);
+        check_count(counts[i].text, &tiny_shape, 0);
+    }
+    check_count("oft", &vit_b, 142848); /* in blocks of 32: not for the tiny model's 24 channels */
 }
 
 static void a_stack_counts_shared_tensors_once(void **state)
@@ -149,6 +160,17 @@ static void merged_weights_give_the_hooked_logits(void **state)
     check_merge("repadapter[r=4,scale=0.7]");
     check_merge("repadapter[r=6,groups=3]");
     check_merge("arc[r=5]");
+    check_merge("dora[r=4,alpha=6]");
+    check_merge("dora[r=3]+lora[r=4]");
+    check_merge("vera[r=10]");
+    check_merge("loha[r=5,alpha=8]");
+    check_merge("lokr[r=3,alpha=5]");
+    check_merge("lokr[r=6]+ssf");
+    check_merge("oft[block=8]");
+    check_merge("lora[r=3]+oft[block=6,cayley=exact]");
+    check_merge("boft[block=4,factors=2]");
+    check_merge("boft[block=2,factors=3]");
+    check_merge("vera[r=5]+loha[r=2]+boft[block=6,factors=1]");
     check_merge("lora[r=4]+ssf+lora[r=2]");
     check_merge("ssf+lora[r=4]+full");
     check_merge(TEMPLATE "[strength=0.7]+ssf");

@@ -13,6 +13,9 @@ static const char *const stacks[] = {
     PROBE,
     "repadapter+convpass",
     "arc+adapter_plus",
+    "dora+vera[r=8]+loha[r=2]+lokr",
+    "oft[block=4]+oft[block=4,cayley=exact]",
+    "boft",
     "fact_tk+difffit",
     "fact_tt+houlsby+pfeiffer",
 };

@@ -1,0 +1,73 @@
+/* cayley.h - orthogonal matrices made of skew ones, for methods that rotate: Cayley's R = (I - Q)(I + Q)^-1
+ * and its derivative, for [count, n, n] matrices at a time. For C and C++. */
+#ifndef VITRO_CAYLEY_H
+#define VITRO_CAYLEY_H
+#include <vitro/sdk.h>
+
+/* 0 1 2 .. n - 1 as a constant [n]. */
+static inline vitro_value vitro_iota(vitro_trace *t, int32_t n)
+{
+    vitro_shape one = {1, {1, 0, 0, 0}};
+    vitro_value x = t->op->fill(t, one, 0);
+    for (int32_t count = 1; count < n; count *= 2)
+        x = t->op->concat(t, x, t->op->affine(t, x, 1, (float)count), 0);
+    return t->op->slice(t, x, 0, 0, n);
+}
+
+/* Column minus row as a constant [n, n]. */
+static inline vitro_value vitro_offsets(vitro_trace *t, int32_t n)
+{
+    vitro_shape column = {2, {n, 1, 0, 0}};
+    vitro_value i = vitro_iota(t, n);
+    return vitro_add(t, i, vitro_scale(t, t->op->reshape(t, i, column), -1));
+}
+
+/* The identity [n, n]: 1 - |column - row| where positive. */
+static inline vitro_value vitro_eye(vitro_trace *t, int32_t n)
+{
+    vitro_value off = t->op->unary(t, vitro_offsets(t, n), VITRO_ABS);
+    return vitro_relu(t, t->op->affine(t, off, -1, 1));
+}
+
+static inline vitro_value vitro_transpose(vitro_trace *t, vitro_value x) /* of each [n, m] in [count, n, m] */
+{
+    static const int32_t axes[4] = {0, 2, 1, 0};
+    return t->op->permute(t, x, axes);
+}
+
+/* (I + Q)^-1 by Newton and Schulz: X becomes X (2 I - (I + Q) X), from X = c (I - Q). The error
+ * E = I - (I + Q) X is squared each time. It starts as I - c (I + Q QT), and c = 2 / (2 + f) with
+ * f = |Q QT|_F / sqrt 2, which is at least |Q|^2 (a skew matrix has its singular values in pairs), makes it
+ * |E| <= f / (2 + f) < 1: it always converges. After VITRO_CAYLEY_STEPS of 8, |E| is at most, for n = 32:
+ * rounding where |Q| <= 2 (f <= 16: 8e-14), 4e-4 where |Q| <= 4 and all singular values are that large. */
+enum { VITRO_CAYLEY_STEPS = 8 };
+static inline vitro_value vitro_cayley_inverse(vitro_trace *t, vitro_value q)
+{
+    vitro_value eye = vitro_eye(t, t->op->shape(t, q).dim[2]), m = vitro_add(t, q, eye);
+    vitro_value qq = t->op->matmul(t, q, q, 0, 1);
+    vitro_value f2 = vitro_scale(t, t->op->sum(t, vitro_mul(t, qq, qq), 1u << 1 | 1u << 2), 0.5f);
+    vitro_value half = t->op->affine(t, t->op->unary(t, f2, VITRO_SQRT), 0.5f, 1);
+    vitro_value c =
+        t->op->detach(t, t->op->unary(t, half, VITRO_RECIP)); /* the limit does not depend on it */
+    vitro_value x = vitro_mul(t, vitro_add(t, vitro_scale(t, q, -1), eye), c);
+    for (int i = 0; i < VITRO_CAYLEY_STEPS; i++) {
+        vitro_value error = vitro_add(t, vitro_scale(t, vitro_matmul(t, m, x), -1), eye);
+        x = vitro_add(t, x, vitro_matmul(t, x, error));
+    }
+    return x;
+}
+
+/* R = (I - Q) x, x = (I + Q)^-1 from above. */
+static inline vitro_value vitro_cayley(vitro_trace *t, vitro_value q, vitro_value x)
+{
+    vitro_value eye = vitro_eye(t, t->op->shape(t, q).dim[2]);
+    return vitro_matmul(t, vitro_add(t, vitro_scale(t, q, -1), eye), x);
+}
+
+/* dQ = -(I + R)T dR xT, as if every entry of Q were free. */
+static inline vitro_value vitro_cayley_back(vitro_trace *t, vitro_value r, vitro_value x, vitro_value dr)
+{
+    vitro_value sum = vitro_add(t, r, vitro_eye(t, t->op->shape(t, r).dim[2]));
+    return vitro_scale(t, t->op->matmul(t, t->op->matmul(t, sum, dr, 1, 0), x, 0, 1), -1);
+}
+#endif
