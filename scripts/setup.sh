@@ -14,6 +14,7 @@ gcc                       cc
 g++                       c++
 cmake                     cmake
 ninja-build               ninja
+make                      make
 pkg-config                pkg-config
 libcjson-dev              -
 libpng-dev                -

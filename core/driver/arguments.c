@@ -111,6 +111,16 @@ static int read_choice(const struct argument *a, const char *name, const char *v
     return fail(code, "option %s is \"%.*s\"; it can be %s", name, SHOWN, value, all);
 }
 
+static int add_value(const char *name, const char *value, struct argument_list *list, int code)
+{
+    if (!*value)
+        return fail(code, "option %s is empty; it needs a value", name);
+    if (list->count == ARGUMENT_LIST_MAX)
+        return fail(code, "option %s is given more than %d times", name, ARGUMENT_LIST_MAX);
+    list->items[list->count++] = value;
+    return 0;
+}
+
 static int read_value(const struct argument *a, const char *value, void *out, int code)
 {
     char name[ARGUMENT_TEXT_SIZE];
@@ -127,6 +137,7 @@ static int read_value(const struct argument *a, const char *value, void *out, in
             return fail(code, "option %s is empty; it needs a value", name);
         *(const char **)field = value;
         return 0;
+    case ARGUMENT_LIST: return add_value(name, value, field, code);
     }
     return 0;
 }

@@ -12,6 +12,13 @@ enum argument_kind {
     ARGUMENT_SEED,   /* uint64_t */
     ARGUMENT_TEXT,   /* const char *, lent by argv */
     ARGUMENT_CHOICE, /* int32_t, index into choices */
+    ARGUMENT_LIST,   /* struct argument_list: may be given several times */
+};
+
+enum { ARGUMENT_LIST_MAX = 16 };
+struct argument_list {
+    const char *items[ARGUMENT_LIST_MAX]; /* lent by argv */
+    int count;
 };
 
 struct argument {

@@ -17,7 +17,8 @@ struct settings {
     int help, json, verbose;
     int32_t device;
     int validate;
-    const char *plugin_path;
+    struct argument_list plugin_path;
+    const char *directory;
     const char *model, *method, *data, *normalise, *load, *save, *output, *classes, *task;
     int random;     /* random weights in the model's shape */
     int other_data; /* evaluate on data other than a method was trained on */

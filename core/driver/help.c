@@ -35,7 +35,8 @@ static void default_text(const struct argument *a, const struct settings *s, cha
     char number[NUMBER_TEXT];
     text[0] = 0;
     switch (a->kind) {
-    case ARGUMENT_FLAG: break;
+    case ARGUMENT_FLAG:
+    case ARGUMENT_LIST: break;
     case ARGUMENT_WHOLE: snprintf(text, size, "%d", *(const int32_t *)field); break;
     case ARGUMENT_REAL: snprintf(text, size, "%s", float_text(*(const float *)field, number)); break;
     case ARGUMENT_SEED: snprintf(text, size, "%llu", (unsigned long long)*(const uint64_t *)field); break;
@@ -111,9 +112,11 @@ void help_program(void)
     }
     printf("  %-10s %s\n", "help VERB", "  what `vitro VERB --help` prints" + 2);
     printf("\nEnvironment:\n"
-           "  VITRO_PLUGIN_PATH    folders of plugins, separated by colons\n"
+           "  VITRO_PLUGIN_PATH    folders of plugins, separated by colons, instead of the user's\n"
+           "                       and the program's own\n"
            "  VITRO_VULKAN_LOADER  the Vulkan loader to open instead of libvulkan.so.1\n"
            "  VITRO_VECTOR_WIDTH   bits of the software driver's vectors: 128, 256 or 512\n"
+           "  XDG_DATA_HOME        the user's plugins are in its folder vitro/plugins\n"
            "  XDG_CACHE_HOME       prepared data and compiled shaders go to its folder vitro\n");
     print_statuses();
     printf("\nResults go to stdout, messages to stderr; a progress bar is drawn only on a terminal.\n");

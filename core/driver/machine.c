@@ -57,22 +57,54 @@ static void log_line(void *context, int level, const char *id, const char *text)
         say("plugin %s: %s: %s", id, levels[level], text);
 }
 
+/* What --plugin-path was given, joined by colons; NULL where it was not. */
+static int join_path(const struct argument_list *given, char **out)
+{
+    size_t size = 1;
+    for (int i = 0; i < given->count; i++)
+        size += strlen(given->items[i]) + 1;
+    *out = NULL;
+    if (!given->count)
+        return 0;
+    char *text = mem_alloc(size, 1);
+    if (!text)
+        return ERR_MEMORY;
+    for (int i = 0; i < given->count; i++)
+        strcat(strcat(text, i ? ":" : ""), given->items[i]);
+    *out = text;
+    return 0;
+}
+
+void user_plugins(char out[PATH_SIZE + PATH_TAIL])
+{
+    const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    out[0] = 0;
+    if (data && data[0] == '/') /* the XDG specification: a relative path is to be ignored */
+        snprintf(out, PATH_SIZE + PATH_TAIL, "%s/vitro/plugins", data);
+    else if (home && home[0])
+        snprintf(out, PATH_SIZE + PATH_TAIL, "%s/.local/share/vitro/plugins", home);
+}
+
+/* The program lies in <prefix>/bin, with its plugins in <prefix>/lib; in a build tree they are beside bin. */
 int open_plugins(struct plugins **out, const struct settings *s)
 {
     static int verbose;
-    char folder[PATH_SIZE], built[PATH_SIZE + 32], installed[PATH_SIZE + 32];
+    char folder[PATH_SIZE], user[PATH_SIZE + PATH_TAIL], installed[PATH_SIZE + PATH_TAIL],
+        built[PATH_SIZE + PATH_TAIL], *first;
     TRY(program_folder(folder));
     char *bin = strrchr(folder, '/');
     if (bin)
         *bin = 0;
     else
         strcpy(folder, "..");
-    snprintf(built, sizeof built, "%s/plugins", folder);
+    user_plugins(user);
     snprintf(installed, sizeof installed, "%s/lib/vitro/plugins", folder);
-    const char *const defaults[] = {built, installed, NULL};
-    if (s->plugin_path && setenv("VITRO_PLUGIN_PATH", s->plugin_path, 1) != 0)
-        return fail(ERR_MEMORY, "out of memory: the plugin path cannot be kept");
-    TRY(plugins_create(out, defaults));
+    snprintf(built, sizeof built, "%s/plugins", folder);
+    const char *const defaults[] = {user, installed, built, NULL};
+    TRY(join_path(&s->plugin_path, &first));
+    int rc = plugins_create_in(out, first, defaults);
+    mem_free(first);
+    TRY(rc);
     verbose = s->verbose;
     plugins_set_log(*out, log_line, &verbose);
     return 0;

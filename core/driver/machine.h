@@ -17,12 +17,14 @@ int machine_open(struct machine *m, const struct settings *s);
 int machine_check(const struct machine *m);
 void machine_close(struct machine *m); /* everything made on it must be gone */
 
-/* With --plugin-path, VITRO_PLUGIN_PATH or the program's own folder. Log lines go to stderr: errors and
- * warnings, and the rest with --verbose. */
+/* From the folders of --plugin-path, and those of VITRO_PLUGIN_PATH or else the user's and the program's own.
+ * Log lines go to stderr: errors and warnings, and the rest with --verbose. */
 int open_plugins(struct plugins **out, const struct settings *s);
 
 /* The folder that holds the program, without a final slash. */
-enum { PATH_SIZE = 4096 };
+enum { PATH_SIZE = 4096, PATH_TAIL = 64 };
 int program_folder(char out[PATH_SIZE]);
+/* The user's folder of plugins, which need not be there; "" where none is known. */
+void user_plugins(char out[PATH_SIZE + PATH_TAIL]);
 
 #endif

@@ -34,8 +34,8 @@ static const struct argument machine_rows[] = {
 const struct argument_group group_machine = {"Machine", machine_rows};
 
 static const struct argument plugin_rows[] = {
-    {"plugin_path", 0, ARGUMENT_TEXT, FIELD(plugin_path), 0, 0, NULL, "FOLDERS",
-     "folders to look for plugins in, separated by colons; before VITRO_PLUGIN_PATH and the program's own"},
+    {"plugin_path", 0, ARGUMENT_LIST, FIELD(plugin_path), 0, 0, NULL, "FOLDERS",
+     "folders to look for plugins in before all others, separated by colons; may be given several times"},
     {0}};
 const struct argument_group group_plugins = {"Plugins", plugin_rows};
 

@@ -27,18 +27,23 @@ size_t method_parts(const struct method *m)
     return m->count;
 }
 
-static int hooks_anything(const struct instance *in)
+const char *site_name(int32_t site)
+{
+    return site >= 0 && site < VITRO_SITE_COUNT ? site_names[site] : "?";
+}
+
+static uint32_t hooked_sites(const struct instance *in)
 {
     uint32_t any = 0;
     for (int32_t b = 0; in->hooked && b <= in->method->model.depth; b++)
         any |= in->hooked[b];
-    return any != 0;
+    return any;
 }
 
 /* With a neutral value, or with nothing in the network's way, each tensor finds back by itself. */
 static void say_interpolation(const struct instance *in, int params, int neutral, struct method_part *out)
 {
-    if (neutral || (!params && !hooks_anything(in))) {
+    if (neutral || (!params && !hooked_sites(in))) {
         out->interpolates = INTERPOLATES_PARAMETERS;
         out->interpolates_why = neutral ? "some of its parameters have a neutral value"
                                         : "it only trains tensors of the backbone";
@@ -63,10 +68,15 @@ int method_part(const struct method *m, size_t i, struct method_part *out)
                                 .text = in->text,
                                 .plugin = in->plugin,
                                 .claimed = -1,
-                                .mergeable = info->merge || !hooks_anything(in)};
-    for (size_t k = 0; k < m->vit->count; k++)
-        if (in->unfrozen[k] && !m->tensors[k].is_head)
+                                .mergeable = info->merge || !hooked_sites(in)};
+    out->hooks = hooked_sites(in);
+    for (size_t k = 0; k < m->vit->count; k++) {
+        if (!in->unfrozen[k])
+            continue;
+        out->unfreezes |= 1u << m->vit->tensors[k].site;
+        if (!m->tensors[k].is_head)
             out->declared += shape_count(m->tensors[k].shape);
+    }
     for (size_t k = m->vit->count; k < m->tensor_count; k++) {
         const struct tensor *t = &m->tensors[k];
         if (t->owner != in->owner || t->kind != LEAF_TRAINABLE)

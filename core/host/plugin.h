@@ -7,9 +7,11 @@
 
 struct plugins; /* a search path and what was loaded; libraries are never closed */
 
-/* Folders to look in: VITRO_PLUGIN_PATH (separated by colons) if set, else the first of `defaults`
- * (ended by NULL) that exists. Nothing is loaded yet. */
-int plugins_create(struct plugins **out, const char *const *defaults);
+/* Folders to look in, in this order: those of `first` (separated by colons, each must be there; NULL:
+ * none), then those of VITRO_PLUGIN_PATH or, where that is not set, those of `defaults` (ended by NULL) that
+ * exist. Nothing is loaded yet. */
+int plugins_create_in(struct plugins **out, const char *first, const char *const *defaults);
+int plugins_create(struct plugins **out, const char *const *defaults); /* first: none */
 void plugins_destroy(struct plugins *p); /* NULL is fine; what is loaded stays loaded */
 
 /* Where plugins' log lines go: level 0 error, 1 warning, 2 information, 3 debug. Called from any
@@ -26,12 +28,23 @@ struct plugin { /* a plugin that passed all checks; lives with the struct plugin
 /* `name` is an id, looked for as vitro_<id>.so, or a path (it contains '/' or ends in ".so"). */
 int plugins_load(struct plugins *p, const char *name, const struct plugin **out);
 
+/* The folders, lent; returns how many. */
+size_t plugins_folders(const struct plugins *p, const char *const **folders);
+
+struct plugin_file { /* a candidate; strings live with the struct plugins */
+    const char *path, *id;
+};
+/* Every file vitro_<id>.so of the folders, in order of folder and name; nothing is loaded. */
+int plugins_files(struct plugins *p, const struct plugin_file **files, size_t *count);
+/* Refuses the two files of one id by both names. */
+int plugin_twin(const char *one, const char *other, const char *id);
+
 struct plugin_card { /* one candidate; strings live with the struct plugins */
     const char *path;
     const struct plugin *plugin; /* NULL when refused */
     const char *refusal;         /* the sentence why, or NULL */
 };
-/* Every file vitro_*.so of the search path, in order of folder and name, loaded or refused aloud. */
+/* The same files, each loaded into this process or refused aloud. */
 int plugins_list(struct plugins *p, const struct plugin_card **cards, size_t *count);
 
 #endif

@@ -5,7 +5,25 @@
 #include "memory.h"
 #include "plugin.h"
 
-enum { ID_LIMIT = 31, OPTION_LIMIT = 64 };
+enum { ID_LIMIT = 31, OPTION_LIMIT = 64, FOLDER_LIMIT = 64, PATH_SIZE = 4096 };
+
+struct loaded {
+    struct plugin plugin;
+    char *real; /* without links: the same file under two names is one plugin */
+    struct loaded *next;
+};
+
+struct plugins {
+    struct arena arena;
+    const char **folders; /* without links, each once */
+    size_t folder_count;
+    struct loaded *loaded;
+    plugins_log log;
+    void *log_context;
+};
+
+/* The id in ".../vitro_<id>.so", or 0 when the name is not of that form. */
+int plugin_id_of(const char *path, char id[ID_LIMIT + 1]);
 
 /* A plugin's log line, on its way to plugins_set_log's function. */
 void plugins_say(const struct plugins *p, int level, const char *id, const char *text);

@@ -127,7 +127,8 @@ wrong_plugins_are_refused() {
     refuses 6 "ABI 7.0" "this host speaks" -- plugins "$bad/vitro_wrong_major.so" &&
         refuses 6 "vitro_plugin" -- plugins "$bad/vitro_no_symbol.so" &&
         refuses 5 "vitro_nothing_there.so" -- plugins ./vitro_nothing_there.so &&
-        refuses 6 "no plugin" "--plugin-path" -- plugins --plugin-path "$folder/empty" || return 1
+        refuses 5 "no folder" "$folder/empty" -- plugins --plugin-path "$folder/empty" &&
+        VITRO_PLUGIN_PATH=$folder/empty refuses 6 "no plugin" "--plugin-path" -- plugins || return 1
     run 0 plugins --plugin-path "$bad" && says "refused: " && says "vitro_wrong_major.so" && says "vitro_no_symbol.so"
 }
 

@@ -1,11 +1,9 @@
-/* template.c - a whole method to start from: copy, rename, change the equations.
+/* template.c - a whole method to start from: change the equations, then what declares and counts them.
  *
  *     mlp branch:  y = x (1 + strength gain),  gain [dim] learned, zero at first
  *
- * Build it as a shared object named vitro_<id>.so that exports one symbol and links nothing:
- *     cc -std=c11 -O2 -fPIC -shared -fvisibility=hidden -Wl,-z,defs -I include -I sdk template.c \
- *        -o vitro_template.so
- * and use it as  ./vitro_template.so[strength=2]  wherever a method is named. */
+ * The contract, with every operation, is vitro/method.h; vitro/sdk.h only shortens what is written often.
+ * The plugin exports the one constant at the end of this file and links nothing of the program. */
 #include <vitro/sdk.h>
 
 /* One instance: options first, handles behind. The host allocates it zeroed and frees it. */
