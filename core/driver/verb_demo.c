@@ -93,21 +93,35 @@ static int by_parameters(const void *a, const void *b)
     return strcmp(x->method, y->method);
 }
 
-/* Counts each method's parameters, which also refuses what cannot run before anything does. */
+static int count_entry(const struct demo *d, const struct vit *model, struct entry *e)
+{
+    struct method *method = NULL;
+    int rc = method_create(&method, d->machine.plugins, e->method);
+    if (rc == 0)
+        rc = method_declare(method, model);
+    if (rc == 0)
+        e->parameters = method_trainable(method);
+    method_destroy(method);
+    return rc;
+}
+
+/* Counts each method's parameters, which also refuses what cannot run before anything does. A plugin that
+ * nobody named and that the model does not suit is left out, and that is said. */
 static int count_parameters(struct demo *d)
 {
     struct vit *model = NULL;
     TRY(open_model(&model, d->s, d->s->image, 2));
-    int rc = 0;
+    int rc = 0, kept = 0;
     for (int i = 0; i < d->entry_count && rc == 0; i++) {
-        struct method *method = NULL;
-        rc = method_create(&method, d->machine.plugins, d->entries[i].method);
-        if (rc == 0)
-            rc = method_declare(method, model);
-        if (rc == 0)
-            d->entries[i].parameters = method_trainable(method);
-        method_destroy(method);
+        rc = count_entry(d, model, &d->entries[i]);
+        if (rc == ERR_PLUGIN && !d->s->methods) {
+            say("left out, as the model does not suit it: %s", error_text());
+            rc = 0;
+            continue;
+        }
+        d->entries[kept++] = d->entries[i];
     }
+    d->entry_count = kept;
     vit_destroy(model);
     qsort(d->entries, (size_t)d->entry_count, sizeof *d->entries, by_parameters);
     return rc;
