@@ -154,7 +154,7 @@ static uint64_t price_of_computing(const struct search *s, value v)
         return 0;
     for (int i = 0; i < op_arity[n->op]; i++)
         if (s->form[n->in[i]] == ROWS)
-            moved += (double)shape_count(tape_shape(s->tape, n->in[i]));
+            moved += (double)shape_count(n->op == OP_SLICE ? n->shape : tape_shape(s->tape, n->in[i]));
     return (uint64_t)((work_of(s, v) / WORK_A_BYTE + moved * sizeof(float)) / s->batch);
 }
 
