@@ -52,7 +52,8 @@ static vitro_value magnitude(const struct dora *l, vitro_trace *t, vitro_value *
     vitro_value cross = vitro_scale(t, t->op->matmul(t, w, a, 0, 1), 2 * s);
     vitro_value square = vitro_scale(t, vitro_matmul(t, b, t->op->matmul(t, a, a, 0, 1)), s * s);
     vitro_value rest = t->op->sum(t, vitro_mul(t, b, vitro_add(t, cross, square)), 1u << 1);
-    vitro_value n = t->op->unary(t, vitro_add(t, w2, rest), VITRO_SQRT);
+    vitro_value n2 = t->op->affine(t, vitro_add(t, w2, rest), 1, 1e-30f); /* a row of zeros stays one */
+    vitro_value n = t->op->unary(t, n2, VITRO_SQRT);
     vitro_value m = t->op->reshape(t, vitro_get(t, l->m), t->op->shape(t, n));
     *inverse_n = t->op->detach(t, t->op->unary(t, n, VITRO_RECIP));
     m = vitro_add(t, m, t->op->detach(t, t->op->unary(t, w2, VITRO_SQRT)));

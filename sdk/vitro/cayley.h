@@ -29,7 +29,8 @@ static inline vitro_value vitro_eye(vitro_trace *t, int32_t n)
     return vitro_relu(t, t->op->affine(t, off, -1, 1));
 }
 
-static inline vitro_value vitro_transpose(vitro_trace *t, vitro_value x) /* of each [n, m] in [count, n, m] */
+/* Each [m, n] of [count, m, n] transposed. */
+static inline vitro_value vitro_transpose(vitro_trace *t, vitro_value x)
 {
     static const int32_t axes[4] = {0, 2, 1, 0};
     return t->op->permute(t, x, axes);
@@ -38,8 +39,8 @@ static inline vitro_value vitro_transpose(vitro_trace *t, vitro_value x) /* of e
 /* (I + Q)^-1 by Newton and Schulz: X becomes X (2 I - (I + Q) X), from X = c (I - Q). The error
  * E = I - (I + Q) X is squared each time. It starts as I - c (I + Q QT), and c = 2 / (2 + f) with
  * f = |Q QT|_F / sqrt 2, which is at least |Q|^2 (a skew matrix has its singular values in pairs), makes it
- * |E| <= f / (2 + f) < 1: it always converges. After VITRO_CAYLEY_STEPS of 8, |E| is at most, for n = 32:
- * rounding where |Q| <= 2 (f <= 16: 8e-14), 4e-4 where |Q| <= 4 and all singular values are that large. */
+ * |E| <= f / (2 + f) < 1: it always converges. After the eight steps and for n = 32, |E| is rounding where
+ * |Q| <= 2 (at most 8e-14), and at most 4e-4 where |Q| <= 4. */
 enum { VITRO_CAYLEY_STEPS = 8 };
 static inline vitro_value vitro_cayley_inverse(vitro_trace *t, vitro_value q)
 {
@@ -47,8 +48,7 @@ static inline vitro_value vitro_cayley_inverse(vitro_trace *t, vitro_value q)
     vitro_value qq = t->op->matmul(t, q, q, 0, 1);
     vitro_value f2 = vitro_scale(t, t->op->sum(t, vitro_mul(t, qq, qq), 1u << 1 | 1u << 2), 0.5f);
     vitro_value half = t->op->affine(t, t->op->unary(t, f2, VITRO_SQRT), 0.5f, 1);
-    vitro_value c =
-        t->op->detach(t, t->op->unary(t, half, VITRO_RECIP)); /* the limit does not depend on it */
+    vitro_value c = t->op->detach(t, t->op->unary(t, half, VITRO_RECIP)); /* of no effect on the limit */
     vitro_value x = vitro_mul(t, vitro_add(t, vitro_scale(t, q, -1), eye), c);
     for (int i = 0; i < VITRO_CAYLEY_STEPS; i++) {
         vitro_value error = vitro_add(t, vitro_scale(t, vitro_matmul(t, m, x), -1), eye);
