@@ -64,6 +64,12 @@ def lora_links(**more):
     return dict({"a": Link(QKV, "lora_A.default.weight"), "b": Link(QKV, "lora_B.default.weight")}, **more)
 
 
+def lora_everywhere():
+    places = {"": QKV, ".PROJ": "attn.proj", ".FC1": "mlp.fc1", ".FC2": "mlp.fc2"}
+    return {f"{ours}{end}": Link(module, f"lora_{ours.upper()}.default.weight")
+            for end, module in places.items() for ours in "ab"}
+
+
 def hada(module, prefix=""):
     return {f"{prefix}{ours}": Link(module, f"hada_{theirs}.default")
             for ours, theirs in {"a1": "w1_a", "b1": "w1_b", "a2": "w2_a", "b2": "w2_b"}.items()}
@@ -83,6 +89,9 @@ def boft_links(factors):
 
 CASES = [
     Case("lora", "lora", lambda p: p.LoraConfig(r=4, lora_alpha=6, target_modules=["qkv"]), lora_links()),
+    Case("lora", "lora_all", lambda p: p.LoraConfig(r=3, lora_alpha=5, use_rslora=True,
+                                                    target_modules=["qkv", "attn.proj", "fc1", "fc2"]),
+         lora_everywhere()),
     Case("dora", "dora", lambda p: p.LoraConfig(r=4, lora_alpha=6, use_dora=True, target_modules=["qkv"]),
          lora_links(m=Link(QKV, "lora_magnitude_vector.default.weight",
                            lambda v, layer: v + layer.base_layer.weight.norm(dim=1)))),
