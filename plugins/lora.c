@@ -1,61 +1,88 @@
-/* LoRA: qkv += s (u aT) bT, u = dropout(norm1), s = alpha / r.  Hu et al. 2022.
- * a [r, dim] is shared by query, key and value; b [3 dim, r] starts at zero, so at first nothing changes. */
+/* LoRA: W x += s b a dropout(x), of low rank r, beside linear layers.  Hu et al. 2022.
+ *     s = alpha / r, or alpha / sqrt(r), which keeps a large r's update from fading (Kalajdzievski 2023)
+ * a [r, in] is shared by query, key and value; b [out, r] starts at zero, so at first nothing changes. */
+#include <math.h>
 #include <vitro/sdk.h>
 
+#define X(site, a, b) {VITRO_AT_##site, a, b},
+static const struct layer { /* QKV first: the layers of a target lie side by side */
+    int32_t site;
+    const char *a, *b;
+} layers[] = {X(QKV, "a", "b") X(PROJ, "a.PROJ", "b.PROJ") X(FC1, "a.FC1", "b.FC1") X(FC2, "a.FC2", "b.FC2")};
+#undef X
+
+static const char *const targets[] = {"qkv", "attention", "mlp", "all", NULL};
+static const int first[] = {0, 0, 2, 0}, end[] = {1, 2, 4, 4}; /* of layers, by target */
+
+enum { KAIMING, OSU_RELEASE };
+static const char *const inits[] = {"kaiming", "osu_release", NULL};
+
 struct lora {
-    int32_t r;
+    int32_t r, rslora, targets, init;
     float alpha, dropout;
-    vitro_param a, b;
+    vitro_param a[VITRO_SITE_COUNT], b[VITRO_SITE_COUNT];
 };
 
 static const vitro_option options[] = {
     VITRO_OPT_INT(struct lora, r, 8, 1, 1024, "1 8 16 32", "rank: width of the update"),
     VITRO_OPT_FLOAT(struct lora, alpha, 0, 0, 1e4, NULL,
-                    "strength: the update is scaled by alpha / r; 0 stands for alpha = r"),
+                    "strength: the update is scaled by alpha / r; 0 stands for a scale of 1"),
+    VITRO_OPT_BOOL(struct lora, rslora, 0, NULL, "scale by alpha / sqrt(r) instead"),
     VITRO_OPT_FLOAT(struct lora, dropout, 0.1, 0, 0.99, NULL, "dropout of the update's input"),
+    VITRO_OPT_ENUM(struct lora, targets, 0, targets, NULL,
+                   "layers: qkv; qkv and proj; fc1 and fc2; all four"),
+    VITRO_OPT_ENUM(struct lora, init, KAIMING, inits, NULL,
+                   "a uniform, b zero; or both normal of 0.02, as the study's code in fact starts them"),
     VITRO_OPT_END,
 };
 
 static float strength(const struct lora *l)
 {
-    return l->alpha > 0 ? l->alpha / (float)l->r : 1;
+    return l->alpha > 0 ? l->alpha / (l->rslora ? sqrtf((float)l->r) : (float)l->r) : 1;
 }
 
 static int declare(void *self, vitro_decl *d)
 {
     struct lora *l = self;
-    int32_t dim = d->model->dim;
-    l->a = VITRO_PARAM(d, .name = "a", .shape = VITRO_SHAPE(l->r, dim), .init = VITRO_KAIMING);
-    l->b = VITRO_PARAM(d, .name = "b", .shape = VITRO_SHAPE(3 * dim, l->r), .wise = VITRO_TO_ZERO);
-    d->hook(d, VITRO_BIT(QKV), (vitro_blocks){0, 0});
+    const int osu = l->init == OSU_RELEASE;
+    const float arg = osu ? 0.02f : 0;
+    for (int i = first[l->targets]; i < end[l->targets]; i++) {
+        const struct layer *y = &layers[i];
+        const int32_t in = vitro_width(d->model, vitro_input(y->site)), out = vitro_width(d->model, y->site);
+        l->a[y->site] = VITRO_PARAM(d, .name = y->a, .shape = VITRO_SHAPE(l->r, in),
+                                    .init = osu ? VITRO_NORMAL : VITRO_KAIMING, .init_arg = arg);
+        l->b[y->site] = VITRO_PARAM(d, .name = y->b, .shape = VITRO_SHAPE(out, l->r), .wise = VITRO_TO_ZERO,
+                                    .init = osu ? VITRO_NORMAL : VITRO_ZEROS, .init_arg = arg);
+        d->hook(d, 1u << y->site, (vitro_blocks){0, 0});
+    }
     return 0;
 }
 
 static int64_t param_count(const void *self, const vitro_model *m)
 {
-    return (int64_t)m->depth * ((const struct lora *)self)->r * 4 * m->dim;
+    const struct lora *l = self;
+    const int64_t D = m->dim, F = m->hidden, widths[] = {4 * D, 6 * D, 2 * (D + F), 8 * D + 2 * F};
+    return m->depth * l->r * widths[l->targets];
 }
 
 static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, vitro_value x)
 {
     struct lora *l = self;
-    (void)site;
-    vitro_value u = vitro_dropout(t, vitro_at(t, VITRO_AT_NORM1), l->dropout);
-    vitro_value h = vitro_linear(t, u, l->a, 0);
+    vitro_value u = vitro_dropout(t, vitro_at(t, vitro_input(site->kind)), l->dropout);
+    vitro_value h = vitro_linear(t, u, l->a[site->kind], 0);
     t->op->save(t, 0, u);
     t->op->save(t, 1, h);
-    return vitro_add(t, x, vitro_scale(t, vitro_linear(t, h, l->b, 0), strength(l)));
+    return vitro_add(t, x, vitro_scale(t, vitro_linear(t, h, l->b[site->kind], 0), strength(l)));
 }
 
-/* g = s dy;  db = gT h;  dh = g b;  da = dhT u;  du = dh a;  dnorm1 = the mask of u on du */
+/* g = s dy;  db = gT h;  dh = g b;  da = dhT u;  du = dh a;  dx = the mask of u on du */
 static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, vitro_value dy)
 {
     struct lora *l = self;
-    (void)site;
     vitro_value g = vitro_scale(t, dy, strength(l));
-    vitro_value dh = vitro_linear_back(t, t->op->saved(t, 1), g, l->b, 0);
-    vitro_value du = vitro_linear_back(t, t->op->saved(t, 0), dh, l->a, 0);
-    t->op->grad(t, vitro_at(t, VITRO_AT_NORM1), t->op->redrop(t, 0, du));
+    vitro_value dh = vitro_linear_back(t, t->op->saved(t, 1), g, l->b[site->kind], 0);
+    vitro_value du = vitro_linear_back(t, t->op->saved(t, 0), dh, l->a[site->kind], 0);
+    t->op->grad(t, vitro_at(t, vitro_input(site->kind)), t->op->redrop(t, 0, du));
     return dy;
 }
 
@@ -63,19 +90,20 @@ static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, 
 static int merge(void *self, vitro_trace *t, int32_t block)
 {
     struct lora *l = self;
-    if (block < 0)
-        return 0;
-    vitro_value ba = vitro_matmul(t, vitro_get(t, l->b), vitro_get(t, l->a));
-    vitro_value w = t->op->weight(t, VITRO_AT_QKV, VITRO_WEIGHT);
-    t->op->replace(t, VITRO_AT_QKV, VITRO_WEIGHT, vitro_add(t, w, vitro_scale(t, ba, strength(l))));
+    for (int i = first[l->targets]; i < end[l->targets] && block >= 0; i++) {
+        const int32_t s = layers[i].site;
+        vitro_value ba = vitro_matmul(t, vitro_get(t, l->b[s]), vitro_get(t, l->a[s]));
+        vitro_value w = t->op->weight(t, s, VITRO_WEIGHT);
+        t->op->replace(t, s, VITRO_WEIGHT, vitro_add(t, w, vitro_scale(t, ba, strength(l))));
+    }
     return 0;
 }
 
 const vitro_plugin_info vitro_plugin = {
     VITRO_HEAD,
     .id = "lora",
-    .version = "1.0",
-    .summary = "low-rank update of the query, key and value projections",
+    .version = "1.1",
+    .summary = "low-rank update of linear layers, usually query, key and value",
     .paper = "arXiv:2106.09685",
     .options = options,
     .self_size = sizeof(struct lora),

@@ -26,6 +26,11 @@ static const struct count {
     {"lora[r=1]", 36864},
     {"lora[r=8]", 294912},
     {"lora[r=32]", 1179648},
+    {"lora[r=8,targets=attention]", 442368},
+    {"lora[r=8,targets=mlp]", 737280},
+    {"lora[r=8,targets=all]", 1179648},
+    {"pissa[r=8]", 294912},
+    {"pissa[r=8,targets=all]", 1179648},
     {"ssf", 205824},
     {"vpt[prompts=10]", 92160},
     {"vpt[prompts=100]", 921600},
@@ -156,6 +161,8 @@ static void merged_weights_give_the_hooked_logits(void **state)
     check_merge("fact_tk[r=5,scale=0.7]");
     check_merge("fact_tk[r=4]+lora[r=2]+fact_tt[r=2]+difffit");
     check_merge("lora[r=4,alpha=6]");
+    check_merge("lora[r=4,rslora=true,targets=all]");
+    check_merge("pissa[r=4,alpha=6,targets=all]");
     check_merge("ssf");
     check_merge("repadapter[r=4,scale=0.7]");
     check_merge("repadapter[r=6,groups=3]");
