@@ -25,6 +25,7 @@ struct settings {
     int32_t image, heads, top, size, split, training_split;
     const char *checkpoint;
     int32_t checkpoint_steps;
+    int32_t feature_cache; /* MiB; train_spec's */
     const char *filter;
     int32_t repeats;
     const char *tasks, *methods, *sheet;

@@ -1,5 +1,6 @@
 /* settings.c - the options that several verbs know, and every option's default. */
 #include "driver.h"
+#include "session.h"
 
 #include <stddef.h>
 
@@ -10,8 +11,13 @@ const char *const evaluation_splits[] = {"val", "test", NULL};
 
 void settings_init(struct settings *s)
 {
-    *s = (struct settings){
-        .device = -1, .top = 5, .split = 1, .training_split = 1, .repeats = 5, .recipe = recipe_default};
+    *s = (struct settings){.device = -1,
+                           .top = 5,
+                           .split = 1,
+                           .training_split = 1,
+                           .repeats = 5,
+                           .feature_cache = FEATURES_AUTO,
+                           .recipe = recipe_default};
 }
 
 static const struct argument general_rows[] = {

@@ -68,10 +68,26 @@ static struct images images_of(const struct trial *t, enum pack_split split)
     return (struct images){.rgb = p.rgb, .labels = p.labels, .count = p.count};
 }
 
+/* Before the first step: how far what is computed once for all epochs is, and in the end what it is. */
+static int show_features(struct trial_bar *bar, const struct train_features *f)
+{
+    char note[96];
+    snprintf(note, sizeof note, "%s%sfeatures of %u of %u images", bar->name, *bar->name ? ", " : "", f->done,
+             f->images);
+    progress_show(bar->progress, bar->before, note);
+    bar->told = f->done == f->images;
+    if (bar->verbose && bar->told)
+        say("features of %u images cached: %.1f MiB, %.1f %% of a step's arithmetic", f->images,
+            (double)f->bytes / (1 << 20), f->saved * 100);
+    return stop_wanted();
+}
+
 static int show_training(void *context, const struct train_progress *p)
 {
     struct trial_bar *bar = context;
     char note[96] = "";
+    if (p->features.images && !bar->told)
+        return show_features(bar, &p->features);
     if (isfinite(p->loss))
         snprintf(note, sizeof note, "%s%sloss %.3f", bar->name, *bar->name ? ", " : "", (double)p->loss);
     else
@@ -99,7 +115,8 @@ int trial_train(struct trial *t, const struct settings *s, enum pack_split split
                                     .context = bar,
                                     .checkpoint = s->checkpoint,
                                     .identity = identity,
-                                    .checkpoint_steps = (uint32_t)s->checkpoint_steps};
+                                    .checkpoint_steps = (uint32_t)s->checkpoint_steps,
+                                    .feature_cache = s->feature_cache};
     if (rc == 0)
         rc = session_train(t->session, &spec, result);
     if (rc == 0 && bar->verbose)

@@ -39,6 +39,7 @@ struct trial_bar { /* how far a training is, on a bar that may be longer than it
     const char *name; /* put before the loss; "" for none */
     int verbose;      /* a line for each epoch on stderr */
     int32_t epoch;    /* the last that was told */
+    int told;         /* what is kept for all epochs */
 };
 /* Trains on a split, resuming from settings.checkpoint where that is; `notes` may be NULL. */
 int trial_train(struct trial *t, const struct settings *s, enum pack_split split, const struct json *notes,

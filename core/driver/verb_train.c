@@ -23,9 +23,21 @@ static const struct column card[] = {{"method", "method", FORM_TEXT},
                                      {"seconds", "training", FORM_SECONDS},
                                      {"compile_seconds", "compilation", FORM_SECONDS},
                                      {"images_a_second", "images/s", FORM_TENTHS},
+                                     {"features_bytes", "features kept of all images", FORM_BYTES},
+                                     {"features_saved", "  of a step's arithmetic", FORM_PERCENT},
+                                     {"features_seconds", "  computed once in", FORM_SECONDS},
                                      {"device_bytes", "peak device memory", FORM_BYTES},
                                      {"saved", "saved in", FORM_TEXT},
                                      {0}};
+
+static int describe_features(struct json *j, const struct train_features *f)
+{
+    if (!f->images)
+        return 0;
+    TRY(json_set_integer(j, "features_bytes", (int64_t)f->bytes));
+    TRY(json_set_number(j, "features_saved", f->saved));
+    return json_set_number(j, "features_seconds", f->seconds);
+}
 
 static int describe(struct json *j, const struct trial *t, const struct settings *s,
                     const struct train_result *r, const struct accuracy *a, enum pack_split against)
@@ -48,6 +60,7 @@ static int describe(struct json *j, const struct trial *t, const struct settings
     TRY(json_set_number(j, "compile_seconds", r->compile_seconds));
     TRY(json_set_number(j, "images_a_second", r->images_a_second));
     TRY(json_set_integer(j, "device_bytes", (int64_t)r->device_bytes));
+    TRY(describe_features(j, &r->features));
     TRY(json_take(j, "recipe", recipe_json(&s->recipe)));
     return s->save ? json_set_string(j, "saved", s->save) : 0;
 }
@@ -119,6 +132,9 @@ static const struct argument rows[] = {
     {"save", 'o', ARGUMENT_TEXT, FIELD(save), 0, 0, NULL, "FILE", "keep what was trained, for --load"},
     {"checkpoint", 'c', ARGUMENT_TEXT, FIELD(checkpoint), 0, 0, NULL, "FILE",
      "keep the state of the training there, and go on from it where it exists"},
+    {"feature_cache", 0, ARGUMENT_WHOLE, FIELD(feature_cache), FEATURES_AUTO, 1 << 20, NULL, "MIB",
+     "device memory for what the method leaves alike in every epoch, so that it is computed once; changes no "
+     "result. -1: up to 1024 and a quarter of the device's; 0: none"},
     {"checkpoint_steps", 0, ARGUMENT_WHOLE, FIELD(checkpoint_steps), 0, 1e9, NULL, "N",
      "steps between checkpoints; 0: one at the end of each epoch"},
     {0}};

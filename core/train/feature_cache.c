@@ -35,10 +35,13 @@ static int allocate(struct features *f, const struct run_spec *spec)
     return 0;
 }
 
+enum { AHEAD = 2 }; /* steps submitted before they are done, so that the device does not wait for the host */
+
 static int replay(struct features *f, struct run *run, uint32_t steps, uint32_t batch, uint32_t images)
 {
     for (uint32_t i = 0; i < steps; i++) {
         TRY(run_go(run, 1));
+        TRY(run_wait(run, AHEAD)); /* what is reported is nearly done */
         uint32_t done = (i + 1) * batch < images ? (i + 1) * batch : images;
         if (f->report && f->report(f->context, done, images)) {
             TRY(run_wait(run, 0));
