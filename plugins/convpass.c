@@ -105,17 +105,21 @@ static vitro_value forward(void *self, vitro_trace *t, const vitro_site *s, vitr
     const struct pass *k = &c->at[i];
     vitro_value a = vitro_linear(t, vitro_at(t, places[i].input), k->down, k->down_bias);
     vitro_value z = t->op->unary(t, a, VITRO_QUICK_GELU);
-    vitro_value o = t->op->matmul(t, neighbours(t, c, s, z, 0), taps(t, c, k), 0, 1);
+    vitro_value around = neighbours(t, c, s, z, 0);
+    vitro_value o = t->op->matmul(t, around, taps(t, c, k), 0, 1);
     o = vitro_add(t, o, vitro_get(t, k->conv_bias));
     vitro_value h = vitro_dropout(t, t->op->unary(t, o, VITRO_QUICK_GELU), c->dropout);
     t->op->save(t, 0, a);
-    t->op->save(t, 1, z);
+    t->op->save(t, 1, around);
     t->op->save(t, 2, o);
     t->op->save(t, 3, h);
-    return vitro_add(t, x, vitro_scale(t, vitro_linear(t, h, k->up, k->up_bias), c->scale));
+    /* Scaling the weights is less work than scaling the branch. */
+    vitro_value up = vitro_scale(t, vitro_get(t, k->up), c->scale);
+    vitro_value bias = vitro_scale(t, vitro_get(t, k->up_bias), c->scale);
+    return vitro_add(t, x, vitro_add(t, t->op->matmul(t, h, up, 0, 1), bias));
 }
 
-/* g = s dy;  dup = gT h, dup_bias = sum g;  do = f'(o) the mask of h on g up;  dconv = doT neighbours(z),
+/* dup = s dyT h, dup_bias = s sum dy;  do = f'(o) the mask of h on dy (s up);  dconv = doT neighbours(z),
  * dconv_bias = sum do;  dz = neighbours, back, of do conv;  da = f'(a) dz;  ddown = daT u, ddown_bias = sum da;
  * du = da down */
 static vitro_value backward(void *self, vitro_trace *t, const vitro_site *s, vitro_value dy)
@@ -123,11 +127,13 @@ static vitro_value backward(void *self, vitro_trace *t, const vitro_site *s, vit
     struct convpass *c = self;
     int i = s->kind == VITRO_AT_MLP_OUT;
     const struct pass *k = &c->at[i];
-    vitro_value a = t->op->saved(t, 0), z = t->op->saved(t, 1), conv = vitro_get(t, k->conv);
-    vitro_value dh =
-        vitro_linear_back(t, t->op->saved(t, 3), vitro_scale(t, dy, c->scale), k->up, k->up_bias);
-    vitro_value d_o = t->op->unary_back(t, t->op->saved(t, 2), t->op->redrop(t, 0, dh), VITRO_QUICK_GELU);
-    vitro_value around = vitro_rows(t, neighbours(t, c, s, z, 0));
+    vitro_value a = t->op->saved(t, 0), around = vitro_rows(t, t->op->saved(t, 1)), o = t->op->saved(t, 2);
+    vitro_value dup = t->op->matmul(t, vitro_rows(t, dy), vitro_rows(t, t->op->saved(t, 3)), 1, 0);
+    t->op->grad(t, vitro_get(t, k->up), vitro_scale(t, dup, c->scale));
+    t->op->grad(t, vitro_get(t, k->up_bias), vitro_scale(t, vitro_sum_rows(t, dy), c->scale));
+    vitro_value up = vitro_scale(t, vitro_get(t, k->up), c->scale);
+    vitro_value dh = t->op->redrop(t, 0, vitro_matmul(t, dy, up));
+    vitro_value d_o = t->op->unary_back(t, o, dh, VITRO_QUICK_GELU), conv = vitro_get(t, k->conv);
     vitro_value dconv = t->op->matmul(t, vitro_rows(t, d_o), around, 1, 0);
     t->op->grad(t, conv, t->op->reshape(t, dconv, t->op->shape(t, conv)));
     t->op->grad(t, vitro_get(t, k->conv_bias), vitro_sum_rows(t, d_o));

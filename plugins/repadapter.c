@@ -87,25 +87,25 @@ static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, v
     struct repadapter *p = self;
     const struct bottleneck *k = &p->at[site->kind == VITRO_AT_NORM2];
     vitro_value h = vitro_dropout(t, vitro_linear(t, x, k->a, k->a_bias), p->dropout);
-    vitro_value b = spread(t, vitro_get(t, k->b), p->groups);
-    vitro_value y = vitro_add(t, t->op->matmul(t, h, b, 0, 1), vitro_get(t, k->b_bias));
+    vitro_value b = spread(t, vitro_scale(t, vitro_get(t, k->b), p->scale), p->groups);
+    vitro_value bias = vitro_scale(t, vitro_get(t, k->b_bias), p->scale);
     t->op->save(t, 0, x);
     t->op->save(t, 1, h);
     t->op->save(t, 2, b);
-    return vitro_add(t, x, vitro_scale(t, y, p->scale));
+    return vitro_add(t, x, vitro_add(t, t->op->matmul(t, h, b, 0, 1), bias));
 }
 
-/* g = s dy;  db = the blocks of gT h, db_bias = sum g, dz = the mask of h on g b;
+/* db = s the blocks of dyT h, db_bias = s sum dy;  dz = the mask of h on dy (s b);
  * da = dzT x, da_bias = sum dz;  dx = dy + dz a */
 static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, vitro_value dy)
 {
     struct repadapter *p = self;
     const struct bottleneck *k = &p->at[site->kind == VITRO_AT_NORM2];
-    vitro_value x = t->op->saved(t, 0), h = t->op->saved(t, 1), g = vitro_scale(t, dy, p->scale);
-    vitro_value db = t->op->matmul(t, vitro_rows(t, g), vitro_rows(t, h), 1, 0);
-    t->op->grad(t, vitro_get(t, k->b), blocks_of(t, db, p->groups));
-    t->op->grad(t, vitro_get(t, k->b_bias), vitro_sum_rows(t, g));
-    vitro_value dz = t->op->redrop(t, 0, vitro_matmul(t, g, t->op->saved(t, 2)));
+    vitro_value x = t->op->saved(t, 0), h = t->op->saved(t, 1);
+    vitro_value db = t->op->matmul(t, vitro_rows(t, dy), vitro_rows(t, h), 1, 0);
+    t->op->grad(t, vitro_get(t, k->b), vitro_scale(t, blocks_of(t, db, p->groups), p->scale));
+    t->op->grad(t, vitro_get(t, k->b_bias), vitro_scale(t, vitro_sum_rows(t, dy), p->scale));
+    vitro_value dz = t->op->redrop(t, 0, vitro_matmul(t, dy, t->op->saved(t, 2)));
     return vitro_add(t, dy, vitro_linear_back(t, x, dz, k->a, k->a_bias));
 }
 
