@@ -1,5 +1,5 @@
 /* AdaptFormer: a bottleneck beside the MLP, fed by the stream before its norm.  Chen et al. 2022.
- *     mlp += s (h upT + up_bias),  h = dropout(relu(z)),  z = mid downT + down_bias
+ *     mlp += h upT + s up_bias,  h = s dropout(relu(z)),  z = mid downT + down_bias
  * up starts at zero, so at first nothing changes. The host drops the whole branch or none of it: one draw
  * of drop-path for the MLP and the bottleneck, where the study draws twice and the original spares the
  * bottleneck. LayerScale stands before, on the MLP alone, as in the original. */
@@ -50,20 +50,22 @@ static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, v
     struct adaptformer *a = self;
     (void)site;
     vitro_value z = vitro_linear(t, vitro_at(t, VITRO_AT_MID), a->down, a->down_bias);
-    vitro_value h = vitro_dropout(t, vitro_relu(t, z), a->dropout);
+    vitro_value h = vitro_scale(t, vitro_dropout(t, vitro_relu(t, z), a->dropout), a->scale);
     t->op->save(t, 0, z);
     t->op->save(t, 1, h);
-    return vitro_add(t, x, vitro_scale(t, vitro_linear(t, h, a->up, a->up_bias), a->scale));
+    vitro_value bias = vitro_scale(t, vitro_get(t, a->up_bias), a->scale);
+    return vitro_add(t, x, vitro_add(t, vitro_linear(t, h, a->up, 0), bias));
 }
 
-/* g = s dy;  dup = gT h, dup_bias = sum g, dh = g up;  dz = relu'(z) the mask of h on dh;
+/* dup = dyT h, dup_bias = s sum dy, dh = s dy up;  dz = relu'(z) the mask of h on dh;
  * ddown = dzT mid, ddown_bias = sum dz;  dmid = dz down */
 static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, vitro_value dy)
 {
     struct adaptformer *a = self;
     (void)site;
     vitro_value mid = vitro_at(t, VITRO_AT_MID), z = t->op->saved(t, 0), h = t->op->saved(t, 1);
-    vitro_value dh = vitro_linear_back(t, h, vitro_scale(t, dy, a->scale), a->up, a->up_bias);
+    t->op->grad(t, vitro_get(t, a->up_bias), vitro_scale(t, vitro_sum_rows(t, dy), a->scale));
+    vitro_value dh = vitro_scale(t, vitro_linear_back(t, h, dy, a->up, 0), a->scale);
     vitro_value dz = t->op->unary_back(t, z, t->op->redrop(t, 0, dh), VITRO_RELU);
     t->op->grad(t, mid, vitro_linear_back(t, mid, dz, a->down, a->down_bias));
     return dy;

@@ -4,7 +4,7 @@
  * q, k, v, proj, fc1's 4 chunks of outputs and fc2's 4 of inputs.  S [outs r, ins r] is a site's G in order
  *     qkv and proj S[j r + b, p],  fc1 S[4 b + j, p],  fc2 S[p, 4 b + j]
  * so in fc1 and fc2 a chunk, r entries in a row, mixes all j, as it does in the authors' code.
- *     u = x UT,  z = dropout(u ST),  y += s z VT
+ *     u = x UT,  z = s dropout(u ST),  y += z VT
  * V starts at zero, so at first nothing changes. */
 #include <vitro/sdk.h>
 
@@ -101,23 +101,24 @@ static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, v
     const struct unit *unit = &units[site->kind];
     vitro_value x = cut(t, vitro_at(t, unit->input), f->dim), S = core(f, t, site->kind);
     vitro_value u = cut(t, vitro_linear(t, x, f->U, 0), unit->ins * f->r);
-    vitro_value z = cut(t, vitro_dropout(t, t->op->matmul(t, u, S, 0, 1), f->dropout), f->r);
+    vitro_value z = vitro_dropout(t, t->op->matmul(t, u, S, 0, 1), f->dropout);
+    z = cut(t, vitro_scale(t, z, f->scale), f->r);
     t->op->save(t, 0, S);
     t->op->save(t, 1, u);
     t->op->save(t, 2, z);
     vitro_value update = cut(t, vitro_linear(t, z, f->V, 0), unit->outs * f->dim);
-    return vitro_add(t, y, vitro_scale(t, update, f->scale));
+    return vitro_add(t, y, update);
 }
 
-/* g = s dy;  dV = gT z, dz = the mask of z on g V;  dS = dzT u, du = dz S;  dU = duT x, dx = du U */
+/* dV = dyT z, dz = s the mask of z on dy V;  dS = dzT u, du = dz S;  dU = duT x, dx = du U */
 static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, vitro_value dy)
 {
     struct fact *f = self;
     const struct unit *unit = &units[site->kind];
     vitro_value x = vitro_at(t, unit->input), S = t->op->saved(t, 0), u = t->op->saved(t, 1);
-    vitro_value g = cut(t, vitro_scale(t, dy, f->scale), f->dim);
-    vitro_value dz = cut(t, vitro_linear_back(t, t->op->saved(t, 2), g, f->V, 0), unit->outs * f->r);
-    dz = t->op->redrop(t, 0, dz);
+    vitro_value dz = vitro_linear_back(t, t->op->saved(t, 2), cut(t, dy, f->dim), f->V, 0);
+    dz = cut(t, dz, unit->outs * f->r);
+    dz = t->op->redrop(t, 0, vitro_scale(t, dz, f->scale));
     core_back(f, t, site->kind, t->op->matmul(t, vitro_rows(t, dz), vitro_rows(t, u), 1, 0));
     vitro_value du = cut(t, vitro_matmul(t, dz, S), f->r);
     vitro_value dx = vitro_linear_back(t, cut(t, x, f->dim), du, f->U, 0);

@@ -1,7 +1,7 @@
 /* FacT-TT: all weights of all blocks share one low-rank update, a tensor train.  Jie and Deng 2023.
  *     W += s V S U, chunk by chunk of dim outputs and dim inputs, for qkv, proj, fc1 and fc2
  * U [r, dim] and V [dim, r] serve every block; S [outs r, ins r] is a site's own, r by r for each chunk.
- *     u = x UT,  z = dropout(u ST),  y += s z VT
+ *     u = x UT,  z = s dropout(u ST),  y += z VT
  * V starts at zero, so at first nothing changes. */
 #include <vitro/sdk.h>
 
@@ -76,22 +76,21 @@ static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, v
     vitro_value x = cut(t, vitro_at(t, unit->input), f->dim);
     vitro_value u = cut(t, vitro_linear(t, x, f->U, 0), unit->ins * f->r);
     vitro_value z = vitro_dropout(t, vitro_linear(t, u, f->S[site->kind], 0), f->dropout);
-    z = cut(t, z, f->r);
+    z = cut(t, vitro_scale(t, z, f->scale), f->r);
     t->op->save(t, 0, u);
     t->op->save(t, 1, z);
     vitro_value update = cut(t, vitro_linear(t, z, f->V, 0), unit->outs * f->dim);
-    return vitro_add(t, y, vitro_scale(t, update, f->scale));
+    return vitro_add(t, y, update);
 }
 
-/* g = s dy;  dV = gT z, dz = the mask of z on g V;  dS = dzT u, du = dz S;  dU = duT x, dx = du U */
+/* dV = dyT z, dz = s the mask of z on dy V;  dS = dzT u, du = dz S;  dU = duT x, dx = du U */
 static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, vitro_value dy)
 {
     struct fact *f = self;
     const struct unit *unit = &units[site->kind];
     vitro_value x = vitro_at(t, unit->input), u = t->op->saved(t, 0), z = t->op->saved(t, 1);
-    vitro_value g = cut(t, vitro_scale(t, dy, f->scale), f->dim);
-    vitro_value dz = cut(t, vitro_linear_back(t, z, g, f->V, 0), unit->outs * f->r);
-    dz = t->op->redrop(t, 0, dz);
+    vitro_value dz = cut(t, vitro_linear_back(t, z, cut(t, dy, f->dim), f->V, 0), unit->outs * f->r);
+    dz = t->op->redrop(t, 0, vitro_scale(t, dz, f->scale));
     vitro_value du = cut(t, vitro_linear_back(t, u, dz, f->S[site->kind], 0), f->r);
     vitro_value dx = vitro_linear_back(t, cut(t, x, f->dim), du, f->U, 0);
     t->op->grad(t, x, cut(t, dx, unit->ins * f->dim));

@@ -1,20 +1,13 @@
 /* Pfeiffer adapters: a bottleneck behind the MLP of each block.  Pfeiffer et al. 2021.
- *     y = x + s (h upT + up_bias),  h = dropout(relu(z)),  z = x downT + down_bias
+ *     y = x + h upT + s up_bias,  h = s dropout(relu(z)),  z = x downT + down_bias
  * x is the branch after its LayerScale and y goes to its drop-path: each acts once.  (The study's released
  * code applies both on either side of the adapter.)  up starts at zero, so at first nothing changes. */
 #include <vitro/sdk.h>
 
 enum { LORA_XAVIER, LORA_KAIMING, XAVIER, OSU_RELEASE };
 static const char *const inits[] = {"lora_xavier", "lora_kaiming", "xavier", "osu_release", NULL};
-static const struct start {
-    uint32_t down, up, bias;
-    float weight_arg, bias_arg;
-} starts[] = {
-    [LORA_XAVIER] = {VITRO_XAVIER, VITRO_ZEROS, VITRO_ZEROS, 0, 0},
-    [LORA_KAIMING] = {VITRO_KAIMING, VITRO_ZEROS, VITRO_ZEROS, 0, 0},
-    [XAVIER] = {VITRO_XAVIER, VITRO_XAVIER, VITRO_NORMAL, 0, 1e-6f},
-    [OSU_RELEASE] = {VITRO_NORMAL, VITRO_NORMAL, VITRO_ZEROS, 0.02f, 0},
-};
+static const uint32_t downs[] = {VITRO_XAVIER, VITRO_KAIMING, VITRO_XAVIER, VITRO_NORMAL};
+static const uint32_t ups[] = {VITRO_ZEROS, VITRO_ZEROS, VITRO_XAVIER, VITRO_NORMAL};
 
 struct pfeiffer {
     int32_t r, init;
@@ -34,16 +27,17 @@ static const vitro_option options[] = {
 static int declare(void *self, vitro_decl *d)
 {
     struct pfeiffer *a = self;
-    const struct start *s = &starts[a->init];
     const int32_t r = a->r, dim = d->model->dim;
-    a->down = VITRO_PARAM(d, .name = "down", .shape = VITRO_SHAPE(r, dim), .init = s->down,
-                          .init_arg = s->weight_arg);
-    a->down_bias = VITRO_PARAM(d, .name = "down_bias", .shape = VITRO_SHAPE(r), .init = s->bias,
-                               .init_arg = s->bias_arg);
-    a->up = VITRO_PARAM(d, .name = "up", .shape = VITRO_SHAPE(dim, r), .init = s->up,
-                        .init_arg = s->weight_arg, .wise = VITRO_TO_ZERO);
-    a->up_bias = VITRO_PARAM(d, .name = "up_bias", .shape = VITRO_SHAPE(dim), .init = s->bias,
-                             .init_arg = s->bias_arg, .wise = VITRO_TO_ZERO);
+    const float arg = a->init == OSU_RELEASE ? 0.02f : 0;
+    const uint32_t bias = a->init == XAVIER ? VITRO_NORMAL : VITRO_ZEROS; /* of deviation 1e-6 */
+    a->down =
+        VITRO_PARAM(d, .name = "down", .shape = VITRO_SHAPE(r, dim), .init = downs[a->init], .init_arg = arg);
+    a->down_bias =
+        VITRO_PARAM(d, .name = "down_bias", .shape = VITRO_SHAPE(r), .init = bias, .init_arg = 1e-6f);
+    a->up = VITRO_PARAM(d, .name = "up", .shape = VITRO_SHAPE(dim, r), .init = ups[a->init], .init_arg = arg,
+                        .wise = VITRO_TO_ZERO);
+    a->up_bias = VITRO_PARAM(d, .name = "up_bias", .shape = VITRO_SHAPE(dim), .init = bias, .init_arg = 1e-6f,
+                             .wise = VITRO_TO_ZERO);
     d->hook(d, VITRO_BIT(MLP_OUT), (vitro_blocks){0, 0});
     return 0;
 }
@@ -59,21 +53,23 @@ static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, v
     struct pfeiffer *a = self;
     (void)site;
     vitro_value z = vitro_linear(t, x, a->down, a->down_bias);
-    vitro_value h = vitro_dropout(t, vitro_relu(t, z), a->dropout);
+    vitro_value h = vitro_scale(t, vitro_dropout(t, vitro_relu(t, z), a->dropout), a->scale);
     t->op->save(t, 0, x);
     t->op->save(t, 1, z);
     t->op->save(t, 2, h);
-    return vitro_add(t, x, vitro_scale(t, vitro_linear(t, h, a->up, a->up_bias), a->scale));
+    vitro_value bias = vitro_scale(t, vitro_get(t, a->up_bias), a->scale);
+    return vitro_add(t, x, vitro_add(t, vitro_linear(t, h, a->up, 0), bias));
 }
 
-/* g = s dy;  dup = gT h, dup_bias = sum g, dh = g up;  dz = relu'(z) the mask of h on dh;
+/* dup = dyT h, dup_bias = s sum dy, dh = s dy up;  dz = relu'(z) the mask of h on dh;
  * ddown = dzT x, ddown_bias = sum dz;  dx = dy + dz down */
 static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, vitro_value dy)
 {
     struct pfeiffer *a = self;
     (void)site;
     vitro_value x = t->op->saved(t, 0), z = t->op->saved(t, 1), h = t->op->saved(t, 2);
-    vitro_value dh = vitro_linear_back(t, h, vitro_scale(t, dy, a->scale), a->up, a->up_bias);
+    t->op->grad(t, vitro_get(t, a->up_bias), vitro_scale(t, vitro_sum_rows(t, dy), a->scale));
+    vitro_value dh = vitro_scale(t, vitro_linear_back(t, h, dy, a->up, 0), a->scale);
     vitro_value dz = t->op->unary_back(t, z, t->op->redrop(t, 0, dh), VITRO_RELU);
     return vitro_add(t, dy, vitro_linear_back(t, x, dz, a->down, a->down_bias));
 }
