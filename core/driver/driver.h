@@ -28,6 +28,9 @@ struct settings {
     int32_t feature_cache; /* MiB; train_spec's */
     const char *filter;
     int32_t repeats;
+    struct argument_list checks;
+    int list;
+    float timeout; /* seconds */
     const char *tasks, *methods, *sheet;
     int32_t dim, depth, hidden, patch, images;
     struct recipe recipe;
@@ -52,6 +55,7 @@ struct verb {
 #define VERBS(X) \
     X(devices)   \
     X(plugins)   \
+    X(lint)      \
     X(selftest)  \
     X(tasks)     \
     X(pack)      \
