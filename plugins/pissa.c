@@ -1,9 +1,7 @@
 /* PiSSA: LoRA of a layer's r largest singular values.  Meng et al. 2024.
- *     W = u diag(v) wT,  b0 = u sqrt(v / s),  a0 = sqrt(v / s) wT,  s = alpha / r
- *     W x += s (b a - b0 a0) dropout(x)
- * a [r, in] and b [out, r] start as a0 and b0, so at first nothing changes: here s b0 a0 is taken off the
- * update, in the paper off W, which is the same sum. a0 and b0 stay; the decomposition is made once, before
- * the first step, and until then all four are zero. */
+ *     W = u diag(v) wT,  b0 = u sqrt(v / s),  a0 = sqrt(v / s) wT,  W x += s (b a - b0 a0) dropout(x)
+ * a [r, in] and b [out, r] start as a0 and b0, which stay, so at first nothing changes: here s b0 a0 is taken
+ * off the update, in the paper off W. Decomposed before the first step; until then all four are zero. */
 #include <math.h>
 #include <string.h>
 #include <vitro/sdk.h>
@@ -73,25 +71,25 @@ static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, v
 {
     struct pissa *p = self;
     vitro_value u = vitro_dropout(t, vitro_at(t, vitro_input(site->kind)), p->dropout);
-    vitro_value h = t->op->matmul(t, u, both(p, t, site->kind, A), 0, 1);
-    t->op->save(t, 0, u);
-    t->op->save(t, 1, h);
-    return vitro_add(t, x, vitro_scale(t, t->op->matmul(t, h, both(p, t, site->kind, B), 0, 1), strength(p)));
+    vitro_value a = both(p, t, site->kind, A), b = both(p, t, site->kind, B),
+                h = t->op->matmul(t, u, a, 0, 1);
+    const vitro_value kept[] = {a, b, u, h};
+    for (uint32_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        t->op->save(t, i, kept[i]);
+    return vitro_add(t, x, vitro_scale(t, t->op->matmul(t, h, b, 0, 1), strength(p)));
 }
 
-/* g = s dy;  db = gT h;  dh = g b;  da = dhT u, of the first r columns of h and dh;  dx = the mask of u on dh a */
+/* g = s dy;  d(b, -b0) = gT h;  dh = g (b, -b0);  d(a; a0) = dhT u;  du = dh (a; a0); a0 and b0 stay */
 static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, vitro_value dy)
 {
-    struct pissa *p = self;
-    vitro_value u = t->op->saved(t, 0), g = vitro_scale(t, dy, strength(p));
-    vitro_value dh = vitro_matmul(t, g, both(p, t, site->kind, B));
-    vitro_value h_own = t->op->slice(t, vitro_rows(t, t->op->saved(t, 1)), 1, 0, p->r);
-    vitro_value dh_own = t->op->slice(t, vitro_rows(t, dh), 1, 0, p->r);
-    const vitro_param *own = p->factor[site->kind];
-    t->op->grad(t, vitro_get(t, own[B]), t->op->matmul(t, vitro_rows(t, g), h_own, 1, 0));
-    t->op->grad(t, vitro_get(t, own[A]), t->op->matmul(t, dh_own, vitro_rows(t, u), 1, 0));
-    vitro_value du = vitro_matmul(t, dh, both(p, t, site->kind, A));
-    t->op->grad(t, vitro_at(t, vitro_input(site->kind)), t->op->redrop(t, 0, du));
+    const struct pissa *p = self;
+    vitro_value a = t->op->saved(t, 0), b = t->op->saved(t, 1), u = t->op->saved(t, 2);
+    vitro_value g = vitro_scale(t, dy, strength(p)), dh = vitro_matmul(t, g, b);
+    vitro_value d_b = t->op->matmul(t, vitro_rows(t, g), vitro_rows(t, t->op->saved(t, 3)), 1, 0);
+    vitro_value d_a = t->op->matmul(t, vitro_rows(t, dh), vitro_rows(t, u), 1, 0);
+    t->op->grad(t, vitro_get(t, p->factor[site->kind][B]), t->op->slice(t, d_b, 1, 0, p->r));
+    t->op->grad(t, vitro_get(t, p->factor[site->kind][A]), t->op->slice(t, d_a, 0, 0, p->r));
+    t->op->grad(t, vitro_at(t, vitro_input(site->kind)), t->op->redrop(t, 0, vitro_matmul(t, dh, a)));
     return dy;
 }
 

@@ -17,6 +17,8 @@ static const struct golden {
     {"lora_all", "lora[r=3,alpha=5,rslora=true,targets=all,dropout=0]"},
     {"pissa", "pissa[r=4,alpha=6]"},
     {"pissa_mlp", "pissa[r=3,targets=mlp]"},
+    {"gps", "gps"},
+    {"gps_three", "gps[k=3]"},
     {"ssf", "ssf"},
     {"vpt_deep", "vpt[prompts=5,dropout=0]"},
     {"vpt_propagate", "vpt[prompts=5,mode=shallow,dropout=0]"},

@@ -31,6 +31,7 @@ static const struct count {
     {"lora[r=8,targets=all]", 1179648},
     {"pissa[r=8]", 294912},
     {"pissa[r=8,targets=all]", 1179648},
+    {"gps", 166656}, /* the paper's 167424 with one entry a row of the patch projection, which it leaves out */
     {"ssf", 205824},
     {"vpt[prompts=10]", 92160},
     {"vpt[prompts=100]", 921600},
@@ -163,6 +164,7 @@ static void merged_weights_give_the_hooked_logits(void **state)
     check_merge("lora[r=4,alpha=6]");
     check_merge("lora[r=4,rslora=true,targets=all]");
     check_merge("pissa[r=4,alpha=6,targets=all]");
+    check_merge("gps[k=3]");
     check_merge("ssf");
     check_merge("repadapter[r=4,scale=0.7]");
     check_merge("repadapter[r=6,groups=3]");
