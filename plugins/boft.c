@@ -1,9 +1,8 @@
 /* BOFT: the input of qkv is rotated by a product of butterflies, its rows are scaled.  Liu et al. 2024.
- *     qkv = s (.) ((u R) WT) + bias,  R = F_{m-1} .. F_1 F_0,  F_i = P_i diag(R_i1, R_i2, ..) P_iT
- * u = norm1, which nothing but qkv reads. P_i makes neighbours of channels that lie block 2^(i-1) apart: in runs of
- * block 2^i channels, taken as [2, 2^i, block / 2], it swaps the first two axes. R_ik = (I - Q)(I + Q)^-1 with
- * Q = (M - MT) / 2, all of M being declared as in HF peft, [m blocks, block, block]. M starts at zero and s at one,
- * so at first nothing changes. R is made as one matrix [dim, dim]: with small blocks that is the cheaper way. */
+ *     qkv = s (.) (u R WT) + bias,  R = F_{m-1} .. F_1 F_0,  F_i = P_i diag(R_i1, R_i2, ..) P_iT
+ * u = norm1, which only qkv reads. P_i swaps the first two axes of runs of channels [2, 2^i, block / 2];
+ * R_ik = (I - Q)(I + Q)^-1, Q = (M - MT) / 2, all of M being a parameter, as in HF peft. M starts at zero, s at
+ * one, so at first nothing changes. R is made as one matrix: cheaper than rotating tokens in small blocks. */
 #include <vitro/cayley.h>
 
 struct boft {
@@ -12,8 +11,7 @@ struct boft {
 };
 
 static const vitro_option options[] = {
-    VITRO_OPT_INT(struct boft, block, 4, 2, 64, "2 4 8",
-                  "channels that rotate together; divides the model's"),
+    VITRO_OPT_INT(struct boft, block, 4, 2, 64, "2 4 8", "channels that rotate together"),
     VITRO_OPT_INT(struct boft, factors, 2, 1, 10, "1 2 4", "butterflies that are multiplied"),
     VITRO_OPT_END,
 };
@@ -21,13 +19,11 @@ static const vitro_option options[] = {
 static int declare(void *self, vitro_decl *d)
 {
     struct boft *o = self;
-    int32_t dim = d->model->dim, run = o->block << (o->factors - 1);
-    if (dim % run || (o->factors > 1 && o->block % 2))
+    int32_t dim = d->model->dim, b = o->block;
+    if (dim % (b << (o->factors - 1)) || (o->factors > 1 && b % 2))
         return d->host->fail(d->host,
-                             "block 2^(factors - 1) does not divide the model's channels, or block is "
-                             "odd with several factors; choose a smaller or another block");
-    o->m =
-        VITRO_PARAM(d, .name = "m", .shape = VITRO_SHAPE(o->factors * (dim / o->block), o->block, o->block));
+                             "block 2^(factors - 1) must divide the model's channels, block be even");
+    o->m = VITRO_PARAM(d, .name = "m", .shape = VITRO_SHAPE(dim / b * o->factors, b, b));
     o->scale = VITRO_PARAM(d, .name = "scale", .shape = VITRO_SHAPE(3 * dim), .init = VITRO_ONES);
     d->hook(d, VITRO_BIT(NORM1) | VITRO_BIT(QKV), (vitro_blocks){0, 0});
     return 0;
@@ -45,8 +41,7 @@ static vitro_value skew(vitro_trace *t, vitro_value m)
     return vitro_scale(t, vitro_add(t, m, vitro_scale(t, vitro_transpose(t, m), -1)), 0.5f);
 }
 
-/* X [rows, dim] to X P_i (apart) or X P_iT: in each run [2, 2^i, block / 2], or [2^i, 2, block / 2], the first
- * two axes swapped. */
+/* X [rows, dim] to X P_i (apart), or to X P_iT */
 static vitro_value shuffle(const struct boft *o, vitro_trace *t, vitro_value x, int i, int apart)
 {
     vitro_shape s = t->op->shape(t, x);
@@ -72,9 +67,8 @@ static vitro_value closed(const struct boft *o, vitro_trace *t, vitro_value x, i
     return shuffle(o, t, t->op->reshape(t, x, VITRO_SHAPE(s.dim[1], s.dim[0] * s.dim[2])), i, 0);
 }
 
-struct rotation {
-    vitro_value inverse, small; /* of all factors, [m blocks, block, block] */
-    vitro_value partial[11];    /* partial[i] = F_{m-1} .. F_i [dim, dim]; partial[0] = R, partial[m] = I */
+struct rotation { /* Q and R of all factors, [m blocks, block, block]; F_{m-1} .. F_i [dim, dim] */
+    vitro_value q, small, partial[11];
 };
 
 static vitro_value factor(const struct boft *o, vitro_trace *t, const struct rotation *r, int i)
@@ -86,9 +80,8 @@ static vitro_value factor(const struct boft *o, vitro_trace *t, const struct rot
 static struct rotation rotate(const struct boft *o, vitro_trace *t)
 {
     struct rotation r;
-    vitro_value q = skew(t, vitro_get(t, o->m));
-    r.inverse = vitro_cayley_inverse(t, q);
-    r.small = vitro_cayley(t, q, r.inverse);
+    r.q = skew(t, vitro_get(t, o->m));
+    r.small = vitro_cayley(t, r.q);
     r.partial[o->factors] = vitro_eye(t, t->op->shape(t, r.small).dim[0] / o->factors * o->block);
     for (int i = o->factors - 1; i >= 0; i--) {
         vitro_value x = opened(o, t, r.partial[i + 1], i);
@@ -103,9 +96,9 @@ static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, v
     t->op->save(t, 0, x);
     if (site->kind == VITRO_AT_NORM1)
         return vitro_matmul(t, x, rotate(o, t).partial[0]);
-    vitro_value bias = t->op->weight(t, VITRO_AT_QKV, VITRO_BIAS);
-    x = vitro_add(t, x, vitro_scale(t, bias, -1));
-    return vitro_add(t, vitro_mul(t, x, vitro_get(t, o->scale)), bias);
+    vitro_value scale = vitro_get(t, o->scale), bias = t->op->weight(t, VITRO_AT_QKV, VITRO_BIAS);
+    vitro_value rest = vitro_mul(t, t->op->affine(t, scale, -1, 1), bias); /* of s (qkv - bias) + bias */
+    return vitro_add(t, vitro_mul(t, x, scale), rest);
 }
 
 /* dR = uT dy through the product: block by block of factor i, with X = partial[i + 1],
@@ -119,7 +112,7 @@ static void rotate_back(const struct boft *o, vitro_trace *t, const struct rotat
         all = i ? t->op->concat(t, all, small, 0) : small;
         d = closed(o, t, t->op->matmul(t, g, factor(o, t, r, i), 0, 1), i);
     }
-    t->op->grad(t, vitro_get(t, o->m), skew(t, vitro_cayley_back(t, r->small, r->inverse, all)));
+    t->op->grad(t, vitro_get(t, o->m), skew(t, vitro_cayley_back(t, r->q, all)));
 }
 
 /* norm1: du = dy RT.  qkv: ds = sum dy (qkv - bias), dqkv = dy s */
@@ -132,8 +125,9 @@ static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, 
         rotate_back(o, t, &r, t->op->matmul(t, vitro_rows(t, x), vitro_rows(t, dy), 1, 0));
         return t->op->matmul(t, dy, r.partial[0], 0, 1);
     }
-    x = vitro_add(t, x, vitro_scale(t, t->op->weight(t, VITRO_AT_QKV, VITRO_BIAS), -1));
-    t->op->grad(t, scale, vitro_sum_rows(t, vitro_mul(t, dy, x)));
+    vitro_value ds = vitro_sum_rows(t, vitro_mul(t, dy, x));
+    vitro_value bias = vitro_mul(t, vitro_sum_rows(t, dy), t->op->weight(t, VITRO_AT_QKV, VITRO_BIAS));
+    t->op->grad(t, scale, vitro_add(t, ds, vitro_scale(t, bias, -1)));
     return vitro_mul(t, dy, scale);
 }
 
@@ -143,8 +137,8 @@ static int merge(void *self, vitro_trace *t, int32_t block)
     struct boft *o = self;
     if (block < 0)
         return 0;
-    vitro_value w = t->op->weight(t, VITRO_AT_QKV, VITRO_WEIGHT), s = vitro_get(t, o->scale);
-    s = t->op->reshape(t, s, VITRO_SHAPE(t->op->shape(t, w).dim[0], 1));
+    vitro_value w = t->op->weight(t, VITRO_AT_QKV, VITRO_WEIGHT);
+    vitro_value s = t->op->reshape(t, vitro_get(t, o->scale), VITRO_SHAPE(t->op->shape(t, w).dim[0], 1));
     w = t->op->matmul(t, w, rotate(o, t).partial[0], 0, 1);
     t->op->replace(t, VITRO_AT_QKV, VITRO_WEIGHT, vitro_mul(t, w, s));
     return 0;

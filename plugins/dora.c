@@ -1,5 +1,5 @@
 /* DoRA: a low-rank update whose rows keep a magnitude of their own.  Liu et al. 2024.
- *     qkv = c z + bias,  z = u VT,  V = W + s b a,  u = norm1,  s = alpha / r
+ *     qkv = c (u VT) + bias,  V = W + s b a,  u = norm1,  s = alpha / r
  *     c_i = (|W_i| + m_i) / n_i,  n_i = |V_i|, row by row
  * n is a constant to the derivative (the paper's section 4.3; HF peft too). m is the paper's magnitude less
  * |W_i|: the same gradients, but decay pulls to the backbone's. b and m start at zero, so at first nothing
@@ -65,31 +65,41 @@ static vitro_value as_row(vitro_trace *t, vitro_value column)
     return t->op->reshape(t, column, VITRO_SHAPE(t->op->shape(t, column).dim[0]));
 }
 
+/* b scaled, which is less work than scaling what it gives */
+static vitro_value scaled_b(const struct dora *l, vitro_trace *t)
+{
+    return vitro_scale(t, vitro_get(t, l->b), strength(l));
+}
+
+/* With z = qkv + h (s b)T, which still has the bias: c (z - bias) + bias = c z + (1 - c) bias. */
 static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, vitro_value x)
 {
     struct dora *l = self;
     (void)site;
     vitro_value u = vitro_dropout(t, vitro_at(t, VITRO_AT_NORM1), l->dropout);
     vitro_value h = vitro_linear(t, u, l->a, 0), inverse_n, c = as_row(t, magnitude(l, t, &inverse_n));
-    vitro_value bias = t->op->weight(t, VITRO_AT_QKV, VITRO_BIAS);
-    vitro_value z = vitro_add(t, x, vitro_scale(t, vitro_linear(t, h, l->b, 0), strength(l)));
-    z = vitro_add(t, z, vitro_scale(t, bias, -1));
+    vitro_value z = vitro_add(t, x, t->op->matmul(t, h, scaled_b(l, t), 0, 1));
     const vitro_value kept[] = {u, h, z, c, as_row(t, inverse_n)};
     for (uint32_t i = 0; i < sizeof kept / sizeof *kept; i++)
         t->op->save(t, i, kept[i]);
-    return vitro_add(t, vitro_mul(t, z, c), bias);
+    vitro_value rest = vitro_mul(t, t->op->affine(t, c, -1, 1), t->op->weight(t, VITRO_AT_QKV, VITRO_BIAS));
+    return vitro_add(t, vitro_mul(t, z, c), rest);
 }
 
-/* g = c dy;  dm = (sum dy z) / n;  db = s gT h;  dh = s g b;  da = dhT u;  dx = g;
+/* g = c dy;  dm = (sum dy (z - bias)) / n;  db = s gT h;  dh = g (s b);  da = dhT u;  dx = g;
  * dnorm1 = the mask of u on dh a */
 static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, vitro_value dy)
 {
     struct dora *l = self;
     (void)site;
-    vitro_value g = vitro_mul(t, dy, t->op->saved(t, 3));
+    vitro_value h = t->op->saved(t, 1), g = vitro_mul(t, dy, t->op->saved(t, 3));
     vitro_value dm = vitro_sum_rows(t, vitro_mul(t, dy, t->op->saved(t, 2)));
-    t->op->grad(t, vitro_get(t, l->m), vitro_mul(t, dm, t->op->saved(t, 4)));
-    vitro_value dh = vitro_linear_back(t, t->op->saved(t, 1), vitro_scale(t, g, strength(l)), l->b, 0);
+    vitro_value bias = vitro_mul(t, vitro_sum_rows(t, dy), t->op->weight(t, VITRO_AT_QKV, VITRO_BIAS));
+    dm = vitro_mul(t, vitro_add(t, dm, vitro_scale(t, bias, -1)), t->op->saved(t, 4));
+    t->op->grad(t, vitro_get(t, l->m), dm);
+    vitro_value db = t->op->matmul(t, vitro_rows(t, g), vitro_rows(t, h), 1, 0);
+    t->op->grad(t, vitro_get(t, l->b), vitro_scale(t, db, strength(l)));
+    vitro_value dh = vitro_matmul(t, g, scaled_b(l, t));
     vitro_value du = vitro_linear_back(t, t->op->saved(t, 0), dh, l->a, 0);
     t->op->grad(t, vitro_at(t, VITRO_AT_NORM1), t->op->redrop(t, 0, du));
     return g;
@@ -102,9 +112,8 @@ static int merge(void *self, vitro_trace *t, int32_t block)
     if (block < 0)
         return 0;
     vitro_value inverse_n, c = magnitude(l, t, &inverse_n);
-    vitro_value ba = vitro_matmul(t, vitro_get(t, l->b), vitro_get(t, l->a));
-    vitro_value w = t->op->weight(t, VITRO_AT_QKV, VITRO_WEIGHT);
-    w = vitro_add(t, w, vitro_scale(t, ba, strength(l)));
+    vitro_value ba = vitro_matmul(t, scaled_b(l, t), vitro_get(t, l->a));
+    vitro_value w = vitro_add(t, t->op->weight(t, VITRO_AT_QKV, VITRO_WEIGHT), ba);
     t->op->replace(t, VITRO_AT_QKV, VITRO_WEIGHT, vitro_mul(t, w, c));
     return 0;
 }

@@ -24,6 +24,7 @@ static const vitro_option options[] = {
     VITRO_OPT_END,
 };
 
+/* s x; of narrow matrices, which is less work than scaling what they give */
 static vitro_value strengthened(const struct loha *l, vitro_trace *t, vitro_value x)
 {
     return vitro_scale(t, x, l->alpha > 0 ? l->alpha / (float)l->r : 1);
@@ -77,7 +78,7 @@ static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, v
     const vitro_param *f = l->factor[site->kind == VITRO_AT_V];
     vitro_value h = t->op->matmul(t, vitro_at(t, VITRO_AT_NORM1), product(t, f, B1, B2), 0, 1);
     t->op->save(t, 0, h);
-    return vitro_add(t, x, strengthened(l, t, t->op->matmul(t, h, product(t, f, A1, A2), 0, 1)));
+    return vitro_add(t, x, t->op->matmul(t, h, strengthened(l, t, product(t, f, A1, A2)), 0, 1));
 }
 
 /* d of a product, times its other operand, summed along the axis that this one lacks */
@@ -88,16 +89,16 @@ static void spread_back(vitro_trace *t, const vitro_param *f, int k, int other, 
     t->op->grad(t, x, t->op->reshape(t, d, t->op->shape(t, x)));
 }
 
-/* h = u BT, g = s dy:  dA = gT h;  dh = g A;  dB = dhT u;  dnorm1 = dh B;
+/* h = u BT:  dA = s dyT h;  dh = dy (s A);  dB = dhT u;  dnorm1 = dh B;
  * da1[i, p] = sum_q dA[i, p, q] a2[i, q], and so on */
 static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, vitro_value dy)
 {
     struct loha *l = self;
     const vitro_param *f = l->factor[site->kind == VITRO_AT_V];
     int32_t r = l->r;
-    vitro_value u = vitro_at(t, VITRO_AT_NORM1), g = vitro_rows(t, strengthened(l, t, dy));
-    vitro_value da = t->op->matmul(t, g, vitro_rows(t, t->op->saved(t, 0)), 1, 0);
-    vitro_value dh = vitro_matmul(t, g, product(t, f, A1, A2));
+    vitro_value u = vitro_at(t, VITRO_AT_NORM1), g = vitro_rows(t, dy);
+    vitro_value da = strengthened(l, t, t->op->matmul(t, g, vitro_rows(t, t->op->saved(t, 0)), 1, 0));
+    vitro_value dh = vitro_matmul(t, g, strengthened(l, t, product(t, f, A1, A2)));
     vitro_value db = t->op->matmul(t, dh, vitro_rows(t, u), 1, 0);
     da = t->op->reshape(t, da, VITRO_SHAPE(t->op->shape(t, da).dim[0], r, r));
     db = t->op->reshape(t, db, VITRO_SHAPE(r, r, t->op->shape(t, db).dim[1]));
@@ -121,9 +122,9 @@ static int merge(void *self, vitro_trace *t, int32_t block)
         const vitro_param *f = l->factor[part];
         dw[part] = vitro_matmul(t, product(t, f, A1, A2), product(t, f, B1, B2));
     }
-    vitro_value keys = t->op->fill(t, t->op->shape(t, dw[0]), 0),
-                w = t->op->weight(t, VITRO_AT_QKV, VITRO_WEIGHT);
+    vitro_value keys = t->op->fill(t, t->op->shape(t, dw[0]), 0);
     vitro_value all = l->target ? t->op->concat(t, t->op->concat(t, dw[0], keys, 0), dw[1], 0) : dw[0];
+    vitro_value w = t->op->weight(t, VITRO_AT_QKV, VITRO_WEIGHT);
     t->op->replace(t, VITRO_AT_QKV, VITRO_WEIGHT, vitro_add(t, w, strengthened(l, t, all)));
     return 0;
 }

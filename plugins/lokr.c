@@ -25,6 +25,7 @@ static const vitro_option options[] = {
     VITRO_OPT_END,
 };
 
+/* s x; of w1, which is less work than scaling what it gives */
 static vitro_value strengthened(const struct lokr *l, vitro_trace *t, vitro_value x)
 {
     return vitro_scale(t, x, l->alpha > 0 ? l->alpha / (float)l->r : 1);
@@ -92,8 +93,8 @@ static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, v
     vitro_value z = turn(t, site, t->op->matmul(t, u, second(t, f), 0, 1), l->c, l->b);
     t->op->save(t, 0, u);
     t->op->save(t, 1, z);
-    vitro_value y = turn(t, site, vitro_linear(t, z, f[W1], 0), l->b, l->a);
-    return vitro_add(t, x, strengthened(l, t, t->op->reshape(t, y, t->op->shape(t, x))));
+    vitro_value y = t->op->matmul(t, z, strengthened(l, t, vitro_get(t, f[W1])), 0, 1);
+    return vitro_add(t, x, t->op->reshape(t, turn(t, site, y, l->b, l->a), t->op->shape(t, x)));
 }
 
 /* The sum over images of each one's aT b: a batch of products instead of one with a very long inner side. */
@@ -104,16 +105,16 @@ static vitro_value outer(vitro_trace *t, vitro_value a, vitro_value b)
     return t->op->reshape(t, d, VITRO_SHAPE(s.dim[1], s.dim[2]));
 }
 
-/* Z = U w2T, G = s dY:  dw1 = sum G ZT;  dZ = w1T G;  dw2 = sum dZT U;  dU = dZ w2;
+/* Z = U w2T, G = dY:  dw1 = s sum G ZT;  dZ = s w1T G;  dw2 = sum dZT U;  dU = dZ w2;
  * dw2a = dw2 w2bT;  dw2b = w2aT dw2 */
 static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, vitro_value dy)
 {
     struct lokr *l = self;
     const vitro_param *f = l->factor[site->kind == VITRO_AT_V];
-    vitro_value g = turn(t, site, strengthened(l, t, dy), l->a, l->b), w1 = vitro_get(t, f[W1]);
+    vitro_value g = turn(t, site, dy, l->a, l->b), w1 = vitro_get(t, f[W1]);
     vitro_value w2a = vitro_get(t, f[W2A]), u = vitro_at(t, VITRO_AT_NORM1);
-    t->op->grad(t, w1, outer(t, g, t->op->saved(t, 1)));
-    vitro_value dz = turn(t, site, vitro_matmul(t, g, w1), l->b, l->c);
+    t->op->grad(t, w1, strengthened(l, t, outer(t, g, t->op->saved(t, 1))));
+    vitro_value dz = turn(t, site, vitro_matmul(t, g, strengthened(l, t, w1)), l->b, l->c);
     vitro_value dw2 = outer(t, dz, t->op->saved(t, 0));
     t->op->grad(t, w2a, f[W2B] ? t->op->matmul(t, dw2, vitro_get(t, f[W2B]), 0, 1) : dw2);
     if (f[W2B])
@@ -134,9 +135,9 @@ static int merge(void *self, vitro_trace *t, int32_t block)
         vitro_value w2 = t->op->reshape(t, second(t, l->factor[part]), VITRO_SHAPE(1, l->b, 1, l->d));
         dw[part] = t->op->reshape(t, vitro_mul(t, w1, w2), VITRO_SHAPE(l->a * l->b, l->c * l->d));
     }
-    vitro_value keys = t->op->fill(t, t->op->shape(t, dw[0]), 0),
-                w = t->op->weight(t, VITRO_AT_QKV, VITRO_WEIGHT);
+    vitro_value keys = t->op->fill(t, t->op->shape(t, dw[0]), 0);
     vitro_value all = l->target ? t->op->concat(t, t->op->concat(t, dw[0], keys, 0), dw[1], 0) : dw[0];
+    vitro_value w = t->op->weight(t, VITRO_AT_QKV, VITRO_WEIGHT);
     t->op->replace(t, VITRO_AT_QKV, VITRO_WEIGHT, vitro_add(t, w, strengthened(l, t, all)));
     return 0;
 }

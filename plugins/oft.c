@@ -31,8 +31,7 @@ static int declare(void *self, vitro_decl *d)
 {
     struct oft *o = self;
     if (d->model->dim % o->block)
-        return d->host->fail(d->host,
-                             "option block does not divide the model's channels; choose one that does");
+        return d->host->fail(d->host, "block must divide the model's channels");
     o->q = VITRO_PARAM(d, .name = "q", .shape = VITRO_SHAPE(d->model->dim / o->block, entries(o)));
     d->hook(d, VITRO_BIT(NORM1), (vitro_blocks){0, 0});
     return 0;
@@ -43,26 +42,10 @@ static int64_t param_count(const void *self, const vitro_model *m)
     return (int64_t)m->depth * (m->dim / ((const struct oft *)self)->block) * entries(self);
 }
 
-/* Row k has a 1 where a flat [block, block] has entry k of the upper triangle: i block - i (i + 1) / 2 +
- * (j - i - 1) = k, i < j. A constant [entries, block block]. */
-static vitro_value places(const struct oft *o, vitro_trace *t)
-{
-    int32_t n = o->block;
-    vitro_value off = vitro_offsets(t, n), i = t->op->reshape(t, vitro_iota(t, n), VITRO_SHAPE(n, 1));
-    vitro_value above = vitro_relu(t, t->op->affine(t, vitro_relu(t, t->op->affine(t, off, -1, 1)), -1, 1));
-    vitro_value row = vitro_scale(t, vitro_mul(t, i, t->op->affine(t, i, -1, (float)(2 * n - 1))), 0.5f);
-    vitro_value place = t->op->affine(t, vitro_mul(t, above, vitro_add(t, row, off)), 1, -1); /* -1: none */
-    vitro_value k = t->op->reshape(t, vitro_iota(t, entries(o)), VITRO_SHAPE(entries(o), 1));
-    place = vitro_add(t, t->op->reshape(t, place, VITRO_SHAPE(1, n * n)), vitro_scale(t, k, -1));
-    return vitro_relu(t, t->op->affine(t, t->op->unary(t, place, VITRO_ABS), -1, 1));
-}
-
 /* Q [blocks, block, block] */
 static vitro_value skew(const struct oft *o, vitro_trace *t)
 {
-    vitro_value upper = vitro_matmul(t, vitro_get(t, o->q), places(o, t));
-    upper = t->op->reshape(t, upper, VITRO_SHAPE(t->op->shape(t, upper).dim[0], o->block, o->block));
-    return vitro_add(t, upper, vitro_scale(t, vitro_transpose(t, upper), -1));
+    return vitro_skew(t, vitro_get(t, o->q), o->block);
 }
 
 /* R = h[0] = I + Q h[1],  h[1] = 2 I + Q h[2],  h[2] = 2 I + Q h[3],  h[3] = 2 I + Q */
@@ -79,7 +62,7 @@ static vitro_value rotation(const struct oft *o, vitro_trace *t)
 {
     vitro_value q = skew(o, t), h[4];
     if (o->cayley == EXACT)
-        return vitro_cayley(t, q, vitro_cayley_inverse(t, q));
+        return vitro_cayley(t, q);
     horner(o, t, q, h);
     return h[0];
 }
@@ -89,7 +72,7 @@ static vitro_value rotation_back(const struct oft *o, vitro_trace *t, vitro_valu
 {
     vitro_value q = skew(o, t), dq = 0, h[4];
     if (o->cayley == EXACT)
-        return vitro_cayley_back(t, rotation(o, t), vitro_cayley_inverse(t, q), dr);
+        return vitro_cayley_back(t, q, dr);
     horner(o, t, q, h);
     for (int i = 0; i < 3; i++) {
         vitro_value d = t->op->matmul(t, dr, h[i + 1], 0, 1);
@@ -127,11 +110,9 @@ static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, 
 {
     struct oft *o = self;
     (void)site;
-    vitro_value g = apart(o, t, dy), q = vitro_get(t, o->q);
+    vitro_value g = apart(o, t, dy);
     vitro_value dq = rotation_back(o, t, t->op->matmul(t, t->op->saved(t, 0), g, 1, 0));
-    dq = vitro_add(t, dq, vitro_scale(t, vitro_transpose(t, dq), -1));
-    dq = t->op->reshape(t, dq, VITRO_SHAPE(t->op->shape(t, q).dim[0], o->block * o->block));
-    t->op->grad(t, q, t->op->matmul(t, dq, places(o, t), 0, 1));
+    t->op->grad(t, vitro_get(t, o->q), vitro_skew_back(t, dq, o->block));
     return together(t, t->op->matmul(t, g, rotation(o, t), 0, 1), dy);
 }
 

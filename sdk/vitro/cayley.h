@@ -1,5 +1,5 @@
-/* cayley.h - orthogonal matrices made of skew ones, for methods that rotate: Cayley's R = (I - Q)(I + Q)^-1
- * and its derivative, for [count, n, n] matrices at a time. For C and C++. */
+/* cayley.h - skew and orthogonal matrices for methods that rotate: Q of its upper triangle, Cayley's
+ * R = (I - Q)(I + Q)^-1, and their derivatives, of [count, n, n] matrices at a time. For C and C++. */
 #ifndef VITRO_CAYLEY_H
 #define VITRO_CAYLEY_H
 #include <vitro/sdk.h>
@@ -57,17 +57,52 @@ static inline vitro_value vitro_cayley_inverse(vitro_trace *t, vitro_value q)
     return x;
 }
 
-/* R = (I - Q) x, x = (I + Q)^-1 from above. */
-static inline vitro_value vitro_cayley(vitro_trace *t, vitro_value q, vitro_value x)
+/* R = (I - Q)(I + Q)^-1. */
+static inline vitro_value vitro_cayley(vitro_trace *t, vitro_value q)
 {
     vitro_value eye = vitro_eye(t, t->op->shape(t, q).dim[2]);
-    return vitro_matmul(t, vitro_add(t, vitro_scale(t, q, -1), eye), x);
+    return vitro_matmul(t, vitro_add(t, vitro_scale(t, q, -1), eye), vitro_cayley_inverse(t, q));
 }
 
-/* dQ = -(I + R)T dR xT, as if every entry of Q were free. */
-static inline vitro_value vitro_cayley_back(vitro_trace *t, vitro_value r, vitro_value x, vitro_value dr)
+/* dQ = -(I + R)T dR (I + Q)^-T, as if every entry of Q were free. R and the inverse are written down again
+ * but not computed again: the host records equal operations once. */
+static inline vitro_value vitro_cayley_back(vitro_trace *t, vitro_value q, vitro_value dr)
 {
-    vitro_value sum = vitro_add(t, r, vitro_eye(t, t->op->shape(t, r).dim[2]));
-    return vitro_scale(t, t->op->matmul(t, t->op->matmul(t, sum, dr, 1, 0), x, 0, 1), -1);
+    vitro_value sum = vitro_add(t, vitro_cayley(t, q), vitro_eye(t, t->op->shape(t, q).dim[2]));
+    vitro_value left = t->op->matmul(t, sum, dr, 1, 0);
+    return vitro_scale(t, t->op->matmul(t, left, vitro_cayley_inverse(t, q), 0, 1), -1);
+}
+
+/* A constant [n (n - 1) / 2, n n]: row k has a 1 where a flat [n, n] has entry k of its upper triangle,
+ * counted row after row: i n - i (i + 1) / 2 + j - i - 1 = k, i < j. */
+static inline vitro_value vitro_triangle(vitro_trace *t, int32_t n)
+{
+    vitro_shape column = {2, {n, 1, 0, 0}}, flat = {2, {1, n * n, 0, 0}},
+                entries = {2, {n * (n - 1) / 2, 1, 0, 0}};
+    vitro_value i = t->op->reshape(t, vitro_iota(t, n), column), off = vitro_offsets(t, n);
+    vitro_value row = vitro_scale(t, vitro_mul(t, i, t->op->affine(t, i, -1, (float)(2 * n - 1))), 0.5f);
+    vitro_value above = t->op->affine(t, vitro_relu(t, t->op->affine(t, off, -1, 1)), -1, 1);
+    above = vitro_relu(t, above); /* 1 where i < j, else 0 */
+    vitro_value place =
+        t->op->affine(t, vitro_mul(t, above, vitro_add(t, row, off)), 1, -1); /* -1: nowhere */
+    vitro_value k = vitro_scale(t, t->op->reshape(t, vitro_iota(t, entries.dim[0]), entries), -1);
+    vitro_value miss = t->op->unary(t, vitro_add(t, t->op->reshape(t, place, flat), k), VITRO_ABS);
+    return vitro_relu(t, t->op->affine(t, miss, -1, 1));
+}
+
+/* Skew matrices [count, n, n] of their upper triangles [count, n (n - 1) / 2]. */
+static inline vitro_value vitro_skew(vitro_trace *t, vitro_value entries, int32_t n)
+{
+    vitro_shape s = {3, {t->op->shape(t, entries).dim[0], n, n, 0}};
+    vitro_value upper = t->op->reshape(t, vitro_matmul(t, entries, vitro_triangle(t, n)), s);
+    return vitro_add(t, upper, vitro_scale(t, vitro_transpose(t, upper), -1));
+}
+
+/* The gradient of the triangles: dQ - dQT above the diagonal. */
+static inline vitro_value vitro_skew_back(vitro_trace *t, vitro_value dq, int32_t n)
+{
+    vitro_shape flat = {2, {t->op->shape(t, dq).dim[0], n * n, 0, 0}};
+    dq = vitro_add(t, dq, vitro_scale(t, vitro_transpose(t, dq), -1));
+    return t->op->matmul(t, t->op->reshape(t, dq, flat), vitro_triangle(t, n), 0, 1);
 }
 #endif

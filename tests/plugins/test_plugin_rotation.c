@@ -20,7 +20,8 @@ static size_t tensor_at(const struct tiny *n, const char *name)
     return 0;
 }
 
-/* R [WIDTH, WIDTH] of a method for the given contents of its parameter. With W = (I; 0; 0), W RT is (RT; 0; 0). */
+/* R [WIDTH, WIDTH] of a method for the given contents of its parameter: with W = (I; 0; 0), W RT is
+ * (RT; 0; 0). */
 static void rotation(const char *text, const char *param, const double *contents, double *out)
 {
     struct tiny n = {0};
@@ -188,7 +189,7 @@ static void blocks_that_do_not_fit_are_refused(void **state)
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct tiny n = {0};
         assert_int_equal(tiny_stack(&n, texts[i], &shape), ERR_PLUGIN);
-        assert_non_null(strstr(error_text(), "divide the model's channels"));
+        assert_non_null(strstr(error_text(), "must divide the model's channels"));
         tiny_close(&n);
     }
 }
