@@ -71,30 +71,6 @@ enum lint_result check_batch(struct subject *s)
     return all ? verdict(s, LINT_PASS, "off by at most %.1g", worst) : verdict_of_error(s);
 }
 
-enum lint_result check_start(struct subject *s)
-{
-    char text[LAB_TEXT];
-    struct vit_shape shape;
-    struct lab l;
-    struct ref *r;
-    MUST(s, lab_shape(s, lab_text(s, text, "", s->options, ""), &shape));
-    MUST(s, lab_open(&l, s, text, &shape));
-    MUST(s, lab_record(&l, &(struct lab_run){.training = 0}));
-    double *logits = logits_of(&l, LAB_INITIAL, s->seed, NULL);
-    value plain = lab_plain(&l, NULL);
-    MUST(s, lab_ref(&r, &l, &plain, 1, LAB_INITIAL, s->seed));
-    MUST(s, ref_run(r));
-    if (!logits)
-        return verdict_of_error(s);
-    if (!lab_finite(logits, LAB_BATCH * shape.classes))
-        return verdict(s, LINT_FAIL, "the first logits hold infinities or are no numbers");
-    double off = lab_distance(logits, ref_value(r, plain), LAB_BATCH * shape.classes);
-    return verdict(s, LINT_PASS,
-                   off == 0 ? "training starts as the backbone, exactly"
-                            : "training starts %.2g away from the backbone's logits",
-                   off);
-}
-
 /* --- derivatives */
 
 struct gradients { /* a recorded step with its numbers */

@@ -255,7 +255,7 @@ static int write_tuned(const struct lab *l, uint64_t seed, const char *path)
     int rc = items ? 0 : ERR_MEMORY;
     for (size_t i = 0; i < l->tensor_count && rc == 0; i++) {
         const struct tensor *t = &l->tensors[i];
-        if (t->kind != LEAF_TRAINABLE)
+        if (t->kind != LEAF_TRAINABLE && !t->kept)
             continue;
         float *data = float_room(l, i);
         items[n] = (struct safetensors_item){
@@ -284,7 +284,7 @@ static int read_tuned(const struct lab *l, uint64_t seed, const char *path, stru
         const struct tensor *t = &l->tensors[i];
         double *x = ref_leaf(r, l->trace->leaves[i]);
         size_t count = (size_t)shape_count(t->shape);
-        if (t->kind != LEAF_TRAINABLE || !x)
+        if ((t->kind != LEAF_TRAINABLE && !t->kept) || !x)
             continue;
         float *data = float_room(l, i);
         rc = data ? safetensors_need(f, t->name, SAFETENSORS_F32, count, data) : ERR_MEMORY;

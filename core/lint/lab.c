@@ -200,18 +200,18 @@ void lab_close(struct lab *l)
 
 /* --- recording */
 
-/* The mean cross-entropy of the batch plus penalties. */
-static value loss_of(struct lab *l, int32_t batch)
+value lab_loss(struct lab *l)
 {
+    int32_t batch = tape_shape(l->tape, l->index).dim[0];
     value each = tape_cross_entropy(l->tape, l->trace->logits, l->labels);
     value mean = tape_affine(l->tape, tape_sum(l->tape, each, 1), 1.0f / (float)batch, 0);
     mean = tape_reshape(l->tape, mean, (struct shape){0});
     return l->trace->penalty ? tape_add(l->tape, mean, l->trace->penalty) : mean;
 }
 
-static int record_gradients(struct lab *l, int32_t batch)
+static int record_gradients(struct lab *l)
 {
-    l->loss = loss_of(l, batch);
+    l->loss = lab_loss(l);
     l->ids = mem_alloc(l->tensor_count, sizeof *l->ids);
     l->wrt = mem_alloc(l->tensor_count, sizeof *l->wrt);
     l->grads = mem_alloc(l->tensor_count, sizeof *l->grads);
@@ -246,7 +246,7 @@ int lab_record(struct lab *l, const struct lab_run *run)
                                      .training = run->training,
                                      .derive = run->derive};
     TRY(method_trace(&l->trace, l->method, &step));
-    return run->training ? record_gradients(l, batch) : 0;
+    return run->training ? record_gradients(l) : 0;
 }
 
 value lab_plain(const struct lab *l, const value *tensors)
@@ -268,7 +268,7 @@ int lab_tensor(const struct lab *l, size_t id, enum lab_fill fill, uint64_t seed
     const struct tensor *t = &l->tensors[id];
     TRY(method_initial(l->method, id, seed, out));
     int keeps_mean = t->source >= 0 ? t->shape.rank == 1 : t->init == VITRO_ONES || t->init_mean != 0.0f;
-    if (fill == LAB_TUNED && t->kind == LEAF_TRAINABLE)
+    if (fill == LAB_TUNED && (t->kind == LEAF_TRAINABLE || t->kept))
         tune(t->name, t->shape, keeps_mean, seed, out);
     return 0;
 }
@@ -287,6 +287,12 @@ static void fill_inputs(const struct lab *l, struct ref *r, uint64_t seed)
         labels[i] = (2 * i + 1) % classes;
 }
 
+static void fill_leaf(double *x, const float *numbers, size_t count)
+{
+    for (size_t k = 0; k < count; k++)
+        x[k] = (double)numbers[k];
+}
+
 int lab_fill(const struct lab *l, struct ref *r, enum lab_fill fill, uint64_t seed)
 {
     ref_seed(r, seed, 5);
@@ -296,10 +302,22 @@ int lab_fill(const struct lab *l, struct ref *r, enum lab_fill fill, uint64_t se
         size_t count = (size_t)shape_count(l->tensors[i].shape);
         float *numbers = x ? mem_alloc(count, sizeof *numbers) : NULL;
         int rc = !x ? 0 : numbers ? lab_tensor(l, i, fill, seed, numbers) : ERR_MEMORY;
-        for (size_t k = 0; x && rc == 0 && k < count; k++)
-            x[k] = (double)numbers[k];
+        if (x && rc == 0)
+            fill_leaf(x, numbers, count);
         mem_free(numbers);
         TRY(rc);
+    }
+    return 0;
+}
+
+int lab_fill_from(const struct lab *l, struct ref *r, float *const *data, uint64_t seed)
+{
+    ref_seed(r, seed, 5);
+    fill_inputs(l, r, seed);
+    for (size_t i = 0; i < l->tensor_count; i++) {
+        double *x = ref_leaf(r, l->trace->leaves[i]);
+        if (x)
+            fill_leaf(x, data[i], (size_t)shape_count(l->tensors[i].shape));
     }
     return 0;
 }

@@ -47,6 +47,8 @@ struct lab_run {   /* how to record */
 };
 /* The forward; with training the loss and its gradients too. What was recorded before is given up. */
 int lab_record(struct lab *l, const struct lab_run *run);
+/* The mean cross-entropy of the batch plus penalties, on the lab's tape. */
+value lab_loss(struct lab *l);
 /* The text of a stack with this plugin: lab_text(s, out, "vpt[prompts=3]+", "r=4", "") */
 char *lab_text(const struct subject *s, char out[LAB_TEXT], const char *before, const char *options,
                const char *behind);
@@ -61,6 +63,8 @@ enum lab_fill { LAB_INITIAL, LAB_TUNED };
 int lab_tensor(const struct lab *l, size_t id, enum lab_fill fill, uint64_t seed, float *out);
 /* Every leaf that `r` computes with. The batch's images are the first of four, backwards. */
 int lab_fill(const struct lab *l, struct ref *r, enum lab_fill fill, uint64_t seed);
+/* The same with the tensors' contents from `data`, one array per tensor. */
+int lab_fill_from(const struct lab *l, struct ref *r, float *const *data, uint64_t seed);
 /* An interpreter of these roots on the lab's tape, filled. */
 int lab_ref(struct ref **out, const struct lab *l, const value *roots, size_t count, enum lab_fill fill,
             uint64_t seed);

@@ -28,11 +28,13 @@
     X(faults, "when an operation fails it goes on calmly, whichever that is", "memory")                    \
     X(batch, "the logits of an image do not depend on its batch", "memory")                                \
     X(start, "how far from the backbone training starts (no requirement)", "memory")                       \
+    X(training, "what it does around training is finite, and the same from the same seed", "memory")       \
     X(differences, "the derivatives that follow from its forward are central differences", "memory")       \
     X(backward, "its own backward is the derivative of its forward", "memory")                             \
     X(merge, "merged weights give the logits of the hooked network", "memory")                             \
     X(interpolate, "alpha 0 is the backbone and alpha 1 the tuned model", "memory")                        \
     X(save, "what is saved and read back gives the same logits", "repeat")                                 \
+    X(copy, "it is no copy of another method that is installed", "repeat")                                 \
     X(kernels, "the kernels it ships are valid SPIR-V", "version")
 
 enum { PATH_SIZE_MAX = 4096, SPEC_SIZE = 4096, TEXT_SIZE = 640, NOTE_SIZE = 256 };

@@ -53,9 +53,14 @@ static int name_count(const vitro_option *o)
     return n;
 }
 
+static int is_choice(const vitro_option *o)
+{
+    return o->type == VITRO_ENUM || o->type == VITRO_BOOL;
+}
+
 static double least(const vitro_option *o)
 {
-    return o->type == VITRO_INT || o->type == VITRO_FLOAT ? o->min : 0;
+    return is_choice(o) ? 0 : o->min;
 }
 
 static double most(const vitro_option *o)
@@ -91,12 +96,12 @@ static int vary(struct maker *m, const struct subject *s, const vitro_option *o)
         at += n;
         at += strspn(at, " ");
     }
-    if (o->type == VITRO_INT || o->type == VITRO_FLOAT) {
+    if (!is_choice(o)) {
         TRY(parse_own(m, s));
         store(m, o, beside(o));
         keep(m);
     }
-    for (int i = 0; o->type != VITRO_INT && o->type != VITRO_FLOAT && i <= (int)most(o); i++) {
+    for (int i = 0; is_choice(o) && i <= (int)most(o); i++) {
         TRY(parse_own(m, s));
         store(m, o, i);
         keep(m);
@@ -153,7 +158,7 @@ int sets_make(struct sets *sets, struct subject *s, enum sets_kind kind)
     if (rc == 0)
         keep(&m);
     for (const vitro_option *o = rc == 0 ? m.plugin->options : NULL; o && o->name && rc == 0; o++)
-        rc = kind == SETS_USUAL ? vary(&m, s, o) : 0;
+        rc = kind == SETS_USUAL || (kind == SETS_CHOICES && is_choice(o)) ? vary(&m, s, o) : 0;
     if (rc == 0 && kind == SETS_EXTREME)
         rc = go_to_extremes(&m, s);
     mem_free(m.self);
