@@ -31,6 +31,7 @@ static const struct count {
     {"lora[r=8,targets=all]", 1179648},
     {"pissa[r=8]", 294912},
     {"pissa[r=8,targets=all]", 1179648},
+    {"adalora", 442512}, /* 12 * 12 * (4 * 768 + 1), before ranks fall */
     {"gps", 166656}, /* the paper's 167424 with one entry a row of the patch projection, which it leaves out */
     {"ssf", 205824},
     {"vpt[prompts=10]", 92160},
@@ -165,6 +166,7 @@ static void merged_weights_give_the_hooked_logits(void **state)
     check_merge("lora[r=4,rslora=true,targets=all]");
     check_merge("pissa[r=4,alpha=6,targets=all]");
     check_merge("gps[k=3]");
+    check_merge("adalora[r=5,target_r=3,alpha=7]");
     check_merge("ssf");
     check_merge("repadapter[r=4,scale=0.7]");
     check_merge("repadapter[r=6,groups=3]");
@@ -286,6 +288,34 @@ static void bottlenecks_start_as_their_papers_say(void **state)
     tiny_close(&n);
 }
 
+/* As their papers and HF peft start them: no effect, and what must not be zero random. */
+static void updates_and_rotations_start_as_their_papers_say(void **state)
+{
+    (void)state;
+    struct tiny n = {0};
+    double dim = 1 / sqrt(768.0), eighth = 1 / sqrt(8.0), found[3];
+    tiny_must(tiny_stack(&n, "dora+vera+loha+lokr+oft+boft", &vit_b));
+    check_start(&n, "dora/0/a", -dim, dim);
+    check_start(&n, "dora/0/b", 0, 0);
+    check_start(&n, "dora/11/m", 0, 0);
+    check_start(&n, "vera/a0", -sqrt(6.0 / 768), sqrt(6.0 / 768));
+    check_start(&n, "vera/b0", -sqrt(6.0 / 256), sqrt(6.0 / 256));
+    check_start(&n, "vera/3/b", 0, 0);
+    start_of(&n, "vera/3/d", found);
+    assert_true(found[0] == (double)0.1f && found[1] == (double)0.1f);
+    check_start(&n, "loha/0/a1", -eighth, eighth);
+    check_start(&n, "loha/0/b1", -dim, dim);
+    check_start(&n, "loha/0/a2", -eighth, eighth);
+    check_start(&n, "loha/0/b2", 0, 0);
+    check_start(&n, "lokr/0/w1", 0, 0);
+    check_start(&n, "lokr/0/w2a", -eighth, eighth);
+    check_start(&n, "lokr/0/w2b", -1 / sqrt(32.0), 1 / sqrt(32.0));
+    check_start(&n, "oft/0/q", 0, 0);
+    check_start(&n, "boft/0/m", 0, 0);
+    check_start(&n, "boft/0/scale", 1, 1);
+    tiny_close(&n);
+}
+
 static void the_studys_methods_start_as_intended_or_as_released(void **state)
 {
     (void)state;
@@ -401,10 +431,11 @@ static void what_trains_is_what_the_method_says(void **state)
 static void only_methods_with_a_neutral_point_interpolate(void **state)
 {
     (void)state;
-    static const int expected[] = {1, 1, 1, 1, 0};
+    static const int expected[] = {1, 1, 1, 1, 0, 1, 1, 1, 2, 2, 2}; /* 2: the merged weights */
     struct tiny n = {0};
     struct method_part part;
-    tiny_must(tiny_stack(&n, "lora+ssf+adaptformer+full+vpt", &tiny_shape));
+    tiny_must(
+        tiny_stack(&n, "lora+ssf+adaptformer+full+vpt+vera+loha+lokr+dora+oft[block=8]+boft", &tiny_shape));
     for (size_t i = 0; i < method_parts(n.method); i++) {
         tiny_must(method_part(n.method, i, &part));
         assert_int_equal(part.interpolates, expected[i]);
@@ -421,6 +452,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_merged_says_so),
         cmocka_unit_test(parameters_start_as_the_papers_say),
         cmocka_unit_test(bottlenecks_start_as_their_papers_say),
+        cmocka_unit_test(updates_and_rotations_start_as_their_papers_say),
         cmocka_unit_test(the_studys_methods_start_as_intended_or_as_released),
         cmocka_unit_test(models_that_a_method_cannot_serve_are_refused),
         cmocka_unit_test(a_start_depends_on_seed_and_name_alone),
