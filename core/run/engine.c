@@ -4,7 +4,10 @@
 #include "error.h"
 #include "memory.h"
 #include "push.h"
+#include "spirv.h"
+#include "tape.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "adamw_spv.h"
@@ -51,8 +54,19 @@ struct entry { /* one pipeline */
     struct kernel *kernel;
 };
 
+struct outside { /* a pipeline of a kernel from outside, or that it was refused */
+    struct outside *next;
+    const uint32_t *spirv;
+    uint32_t push_bytes, count, constants[CUSTOM_CONSTANTS];
+    struct kernel *kernel;
+};
+
 struct engine {
     struct device *device;
+    struct outside *outside;
+    int unwanted; /* kernels from outside are not used */
+    void (*log)(void *context, const char *text);
+    void *log_context;
     uint32_t lanes;
     int cpu_style;
     struct entry *entries[SHADER_COUNT];
@@ -72,8 +86,19 @@ int engine_create(struct engine **out, struct device *device, enum engine_style 
     return 0;
 }
 
+static void destroy_outside(struct engine *e)
+{
+    for (struct outside *o = e->outside, *next; o; o = next) {
+        next = o->next;
+        kernel_destroy(e->device, o->kernel);
+        mem_free(o);
+    }
+}
+
 void engine_destroy(struct engine *e)
 {
+    if (e)
+        destroy_outside(e);
     for (int s = 0; e && s < SHADER_COUNT; s++)
         for (struct entry *i = e->entries[s], *next; i; i = next) {
             next = i->next;
@@ -129,4 +154,66 @@ int engine_kernel(struct engine *e, enum shader shader, const uint32_t *constant
     e->entries[shader] = made;
     *out = made->kernel;
     return 0;
+}
+
+void engine_want_custom(struct engine *e, int want)
+{
+    e->unwanted = !want;
+}
+
+void engine_set_log(struct engine *e, void (*log)(void *context, const char *text), void *context)
+{
+    e->log = log;
+    e->log_context = context;
+}
+
+static struct outside *find_outside(const struct engine *e, const struct custom *call, uint32_t push_bytes)
+{
+    for (struct outside *o = e->outside; o; o = o->next)
+        if (o->spirv == call->spirv && o->push_bytes == push_bytes && o->count == call->constant_count &&
+            !memcmp(o->constants, call->constants, o->count * sizeof *o->constants))
+            return o;
+    return NULL;
+}
+
+/* Its workgroups are as large as its module says, so subgroups are as the driver likes them. */
+static int make_outside(struct engine *e, const struct custom *call, struct outside *o)
+{
+    struct spirv module;
+    struct kernel_spec spec = {.name = call->name,
+                               .spirv = call->spirv,
+                               .spirv_bytes = call->spirv_bytes,
+                               .push_bytes = o->push_bytes,
+                               .constant_count = o->count + 1};
+    spec.constants[0] = e->lanes;
+    memcpy(spec.constants + 1, o->constants, o->count * sizeof *o->constants);
+    TRY(spirv_read(&module, call->spirv, call->spirv_bytes));
+    TRY(kernel_suits(e->device, &module));
+    return kernel_create(&o->kernel, e->device, &spec);
+}
+
+int engine_custom(struct engine *e, const struct custom *call, const struct kernel **out)
+{
+    uint32_t push_bytes = (call->inputs + 1) * (uint32_t)sizeof(uint64_t) + call->push_bytes;
+    if (e->unwanted)
+        return 0;
+    struct outside *o = find_outside(e, call, push_bytes);
+    if (!o) {
+        char text[1024];
+        if (!(o = mem_alloc(1, sizeof *o)))
+            return ERR_MEMORY;
+        o->spirv = call->spirv;
+        o->push_bytes = push_bytes;
+        o->count = call->constant_count;
+        memcpy(o->constants, call->constants, sizeof o->constants);
+        o->next = e->outside;
+        e->outside = o;
+        if (make_outside(e, call, o) < 0 && e->log) {
+            snprintf(text, sizeof text, "the kernel %s is not used here, but its equivalent: %.800s",
+                     call->name, error_text());
+            e->log(e->log_context, text);
+        }
+    }
+    *out = o->kernel;
+    return o->kernel != NULL;
 }

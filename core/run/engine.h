@@ -30,4 +30,13 @@ int engine_cpu_style(const struct engine *e);
 int engine_kernel(struct engine *e, enum shader shader, const uint32_t *constants, uint32_t count,
                   const struct kernel **out);
 
+/* A kernel from outside (tape.h): 1 and *out, lent for the engine's life; 0 where the device refuses it, which
+ * the log is told once, or where none are wanted; negative: out of memory. */
+struct custom;
+int engine_custom(struct engine *e, const struct custom *call, const struct kernel **out);
+/* For comparisons: 0 has the equivalents computed instead, as on a device that refuses all. */
+void engine_want_custom(struct engine *e, int want);
+/* Where that log goes; NULL: nowhere. */
+void engine_set_log(struct engine *e, void (*log)(void *context, const char *text), void *context);
+
 #endif

@@ -126,7 +126,7 @@ static void count_uses(struct program *p, struct use *uses, const value *roots, 
 {
     for (value v = 1; v < tape_size(p->tape); v++) {
         const struct node *n = tape_node(p->tape, v);
-        if (!p->live[v] || op_renames(n->op))
+        if (!p->live[v] || program_renames(p, v))
             continue;
         for (int i = 0; i < op_arity[n->op]; i++) {
             struct use *use = &uses[program_root(p, n->in[i])];

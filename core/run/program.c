@@ -5,11 +5,17 @@
 
 #include <string.h>
 
+int program_renames(const struct program *p, value v)
+{
+    enum op op = tape_node(p->tape, v)->op;
+    return op_renames(op) || (op == OP_CUSTOM && !p->kernels[v]);
+}
+
 value program_root(const struct program *p, value v)
 {
     for (;;) {
         const struct node *n = tape_node(p->tape, v);
-        if (!op_renames(n->op))
+        if (!program_renames(p, v))
             return v;
         v = n->in[0];
     }

@@ -13,7 +13,7 @@
 #include "push.h"
 #include "tape.h"
 
-enum { WORK_REFS = 7, WORK_CONSTANTS = 8 };
+enum { WORK_REFS = 8, WORK_CONSTANTS = 8 };
 
 struct slot { /* a piece of device memory */
     const char *name;
@@ -31,6 +31,7 @@ struct ref { /* a place in a slot; slot 0 is none */
 
 struct work { /* one dispatch */
     enum shader shader;
+    const struct kernel *custom; /* in the shader's stead, or NULL */
     uint32_t constants[WORK_CONSTANTS], constant_count;
     unsigned char push[KERNEL_PUSH_MAX];
     uint32_t push_bytes;
@@ -65,6 +66,7 @@ struct program {
     struct arena arena;
     int rc;
     unsigned char *live, *constant, *absorbed; /* per value */
+    unsigned char *kernels;                    /* per custom value: its kernel runs */
     uint32_t *slot_of;                         /* per value; 0: none yet */
     struct fusion *fusions;                    /* per value: where an epilogue ends */
     value *norm_back; /* per addition: the normalisation's gradient that it adds to */
@@ -80,6 +82,8 @@ struct program {
 
 /* Storage. Values that only rename another share its slot. */
 static inline int op_renames(enum op op) { return op == OP_RESHAPE || op == OP_HOOKED || op == OP_DETACH; }
+/* As op_renames; a custom value that no kernel computes renames its equivalent. */
+int program_renames(const struct program *p, value v);
 value program_root(const struct program *p, value v);
 uint32_t program_slot(struct program *p, const char *name, uint64_t bytes);
 uint32_t program_slot_at(struct program *p, const char *name, uint64_t bytes, uint64_t address);
@@ -129,6 +133,9 @@ void map_emit(struct program *p, const struct map_work *m);
 #undef OP
 void lower_gemm(struct program *p, value out, const struct fusion *f);
 void lower_norm_back_sum(struct program *p, value sum, value back);
+
+/* Finds which custom values are computed by their own kernels: fills p->kernels, and p->live accordingly. */
+int choose_customs(struct program *p, const value *roots, size_t count);
 
 /* The operand of a two-operand value that is not `of`, as a root; 0 when both are or neither is. */
 value other_operand(const struct program *p, value v, value of);

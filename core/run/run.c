@@ -62,19 +62,20 @@ static int program_begin(struct program *p, const struct run_spec *s)
     p->live = arena_alloc(&p->arena, n, 1);
     p->constant = arena_alloc(&p->arena, n, 1);
     p->absorbed = arena_alloc(&p->arena, n, 1);
+    p->kernels = arena_alloc(&p->arena, n, 1);
     p->slot_of = arena_alloc(&p->arena, n, sizeof *p->slot_of);
     p->fusions = arena_alloc(&p->arena, n, sizeof *p->fusions);
     p->norm_back = arena_alloc(&p->arena, n, sizeof *p->norm_back);
     p->summed = arena_alloc(&p->arena, n, sizeof *p->summed);
     value *roots = arena_alloc(&p->arena, s->log_count + s->gradient_count + 1, sizeof *roots);
-    if (!p->live || !p->constant || !p->absorbed || !p->slot_of || !p->fusions || !p->norm_back ||
+    if (!p->live || !p->constant || !p->absorbed || !p->kernels || !p->slot_of || !p->fusions || !p->norm_back ||
         !p->summed || !roots)
         return ERR_MEMORY;
     size_t count = gather_roots(s, roots);
     for (size_t i = 0; i < count; i++)
         if (!roots[i])
             return fail(ERR_INPUT, "%s", tape_why(s->tape) ? tape_why(s->tape) : "a value to run is poison");
-    tape_live(s->tape, roots, count, p->live);
+    TRY(choose_customs(p, roots, count));
     mark_constants(p);
     fuse_epilogues(p, roots, count);
     return p->rc;
@@ -247,7 +248,9 @@ static int record_work(struct run *r, struct stream *stream, int setup)
                              .flops = w->flops,
                              .bytes = w->bytes,
                              .groups = {w->groups[0], w->groups[1], w->groups[2]}};
-        TRY(engine_kernel(p->engine, w->shader, w->constants, w->constant_count, &d.kernel));
+        d.kernel = w->custom;
+        if (!w->custom)
+            TRY(engine_kernel(p->engine, w->shader, w->constants, w->constant_count, &d.kernel));
         if (w->group != group)
             stream_barrier(stream);
         group = w->group;

@@ -241,6 +241,16 @@ RULE(hooked)
         tape_fail(t, "the derivative written by hand failed");
 }
 
+RULE(custom)
+{
+    uint32_t which = n->attr.custom.rule;
+    const struct rule *rule = which ? &t->rules[which - 1] : NULL;
+    if (!rule)
+        give(t, n->in[0], d);
+    else if (rule->call(rule->context, t, y, d) < 0)
+        tape_fail(t, "the derivative of the kernel %s failed", tape_call(t, n)->name);
+}
+
 /* Derivative partners and images are not differentiated again. */
 RULE(refused)
 {

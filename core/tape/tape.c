@@ -40,6 +40,7 @@ void tape_destroy(struct tape *t)
     mem_free(t->table);
     mem_free(t->rules);
     arena_finish(&t->names);
+    mem_free(t->calls);
     mem_free(t);
 }
 
@@ -167,13 +168,23 @@ value record(struct tape *t, enum op op, struct shape shape, const value in[OP_I
     return t->count++;
 }
 
-void tape_live(const struct tape *t, const value *roots, size_t count, unsigned char *live)
+void tape_live_with(const struct tape *t, const value *roots, size_t count, const unsigned char *kernels,
+                    unsigned char *live)
 {
     memset(live, 0, t->count);
     for (size_t i = 0; i < count; i++)
         if (roots[i] && roots[i] < t->count)
             live[roots[i]] = 1;
-    for (value v = t->count - 1; v > 0; v--)
-        for (int i = 0; live[v] && i < op_arity[t->nodes[v].op]; i++)
-            live[t->nodes[v].in[i]] = 1;
+    for (value v = t->count - 1; v > 0; v--) {
+        const struct node *n = &t->nodes[v];
+        int custom = n->op == OP_CUSTOM, kernel = custom && kernels && kernels[v];
+        int first = kernel, last = custom && !kernel ? 1 : op_arity[n->op];
+        for (int i = first; live[v] && i < last; i++)
+            live[n->in[i]] = 1;
+    }
+}
+
+void tape_live(const struct tape *t, const value *roots, size_t count, unsigned char *live)
+{
+    tape_live_with(t, roots, count, NULL, live);
 }

@@ -60,6 +60,8 @@ enum leaf_kind {
     LEAF_TRAINABLE, /* updated by the optimizer */
 };
 
+enum { OP_INPUTS = 8, CUSTOM_INPUTS = OP_INPUTS - 1, CUSTOM_PUSH = 64, CUSTOM_CONSTANTS = 8 };
+
 struct tape;
 /* A derivative written by hand for y = hooked(x): given d_y, adds to the gradients of what y was
  * made from through tape_add_gradient. Returns 0 or a negative error code. */
@@ -86,9 +88,19 @@ union attr { /* one member per op that has attributes */
     struct { int32_t k; } unfold; /* also fold */
     struct { int32_t patch; float mean[3], std[3]; } patches;
     struct { uint32_t rule; } hooked;
+    struct { uint32_t call, rule; } custom; /* see tape_call; rule 0: none, else one more than hooked's */
 };
 
-enum { OP_INPUTS = 4 };
+struct custom { /* a kernel from outside and how it is dispatched */
+    const char *name;      /* this and the module: lent for good, like a plugin's library */
+    const uint32_t *spirv;
+    size_t spirv_bytes;
+    uint32_t inputs, push_bytes, constant_count;
+    unsigned char push[CUSTOM_PUSH];      /* behind the addresses of the inputs and the output */
+    uint32_t constants[CUSTOM_CONSTANTS]; /* specialisation constants 1, 2, ... */
+    uint32_t groups[3];
+};
+
 struct node { /* read only */
     enum op op;
     struct shape shape;
@@ -155,6 +167,11 @@ value tape_cross_entropy_back(struct tape *t, value logits, value labels, value 
 /* x, with `rule` as its derivative; `context` is lent until tape_backward is done. */
 value tape_detach(struct tape *t, value x);
 value tape_hooked(struct tape *t, value x, hooked_rule rule, void *context);
+/* `call` is copied. rule NULL: the derivative is that of `equivalent`. */
+value tape_custom(struct tape *t, value equivalent, const value *in, const struct custom *call,
+                  hooked_rule rule, void *context);
+/* Of a custom value; lives with the tape. */
+const struct custom *tape_call(const struct tape *t, const struct node *custom);
 
 /* Gradients of the scalar (one-element) `loss` with respect to each wrt[i], recorded behind what is
  * there; grads[i] has wrt[i]'s shape, zeros where the loss does not depend on it. Values on which no
@@ -166,5 +183,8 @@ void tape_add_gradient(struct tape *t, value v, value d);
 
 /* live[v] = 1 for every value that some root needs; the array holds tape_size bytes. */
 void tape_live(const struct tape *t, const value *roots, size_t count, unsigned char *live);
+/* The same where custom values v with kernels[v] need their kernel's operands and not their equivalent. */
+void tape_live_with(const struct tape *t, const value *roots, size_t count, const unsigned char *kernels,
+                    unsigned char *live);
 
 #endif

@@ -27,6 +27,8 @@ struct tape {
     char why[WHY_SIZE];
     long fail_countdown;
     struct backward *backward;
+    const struct custom **calls; /* of custom values, in `names` */
+    uint32_t call_count;
 };
 
 /* Appends the operation, or returns the value of an equal one. */

@@ -92,6 +92,7 @@ static int create(struct device *d, const struct features *want)
     d->vk.vkGetDeviceQueue(d->handle, d->family, 0, &d->queue);
     vkGetPhysicalDeviceMemoryProperties(d->physical, &d->memory);
     d->staged = !shares_memory(d, &d->max_buffer);
+    d->features = *want;
     d->subgroup_control = want->subgroup.subgroupSizeControl && want->subgroup.computeFullSubgroups;
     return 0;
 }

@@ -21,6 +21,9 @@ struct kernel_spec {
     uint32_t subgroup_size; /* 0: the driver's choice; else full subgroups of just this size */
 };
 int kernel_create(struct kernel **out, struct device *d, const struct kernel_spec *spec);
+/* Refuses a module that asks for more than the device offers: capabilities, invocations of a workgroup. */
+struct spirv;
+int kernel_suits(const struct device *d, const struct spirv *module);
 void kernel_destroy(struct device *d, struct kernel *k); /* NULL is fine */
 const char *kernel_name(const struct kernel *k);
 

@@ -76,6 +76,7 @@ struct device {
     struct VolkDeviceTable vk;                 /* this device's functions */
     PFN_vkSetDebugUtilsObjectNameEXT set_name; /* NULL without validation */
     struct device_info info;
+    struct features features; /* what is switched on */
     int subgroup_control; /* a kernel may ask for a subgroup size */
     VkPhysicalDeviceMemoryProperties memory;
     int staged;          /* device buffers are not mapped: the device's memory is its own */
