@@ -8,13 +8,21 @@
 #include <string.h>
 #include <unistd.h>
 
+static void say_line(void *context, const char *text)
+{
+    (void)context;
+    say("%s", text);
+}
+
 int machine_open(struct machine *m, const struct settings *s)
 {
     const struct device_spec spec = {.index = s->device, .validate = s->validate};
     TRY(device_open(&m->device, &spec));
     if (s->verbose)
         say("device: %s, driver %s", device_info(m->device)->name, device_info(m->device)->driver);
-    return engine_create(&m->engine, m->device, ENGINE_AUTO);
+    TRY(engine_create(&m->engine, m->device, ENGINE_AUTO));
+    engine_set_log(m->engine, say_line, NULL);
+    return 0;
 }
 
 int machine_check(const struct machine *m)

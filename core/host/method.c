@@ -2,6 +2,7 @@
 #include "method_private.h"
 
 #include "error.h"
+#include "kernel_extension.h"
 #include "options.h"
 #include "plugin_private.h"
 
@@ -61,8 +62,8 @@ static int host_fail(const vitro_host *host, const char *why)
 
 static const void *host_extension(const vitro_host *host, const char *id)
 {
-    (void)host, (void)id;
-    return NULL; /* none is spoken yet */
+    (void)host;
+    return id && !strcmp(id, VITRO_KERNEL) ? &kernel_extension : NULL;
 }
 
 static const vitro_host host_table = {

@@ -34,6 +34,7 @@ struct trace {               /* behind a struct method_trace */
         int32_t owner, tokens;
     } * on_top; /* tokens in front of the class token, outermost last */
     size_t on_top_count;
+    int in_equivalent; /* of a kernel, just now */
     int refused; /* it was a plugin that failed */
 };
 

@@ -7,7 +7,7 @@ set(rules
     "cjson/|cJSON"                   "base/json\\.c"
     "openssl/"                       "base/hash\\.c"
     "png\\.h|jpeglib\\.h|archive"    "data/"
-    "vitro/(method|sdk|training)\\.h" "host/|vit/")
+    "vitro/(method|sdk|training|kernel)\\.h" "host/|vit/")
 
 file(GLOB_RECURSE files RELATIVE ${SOURCE}/core ${SOURCE}/core/*.c ${SOURCE}/core/*.h)
 set(wrong "")
