@@ -157,9 +157,3 @@ enum lint_result check_card(struct subject *s)
         return verdict(s, LINT_WARN, "it names no paper; say where its equations are written down");
     return verdict(s, LINT_PASS, "%s %s, %s", info.id, info.version, info.paper);
 }
-
-/* SPIR-V comes with the extension "vitro.kernel/1", which this host does not speak. */
-enum lint_result check_kernels(struct subject *s)
-{
-    return verdict(s, LINT_SKIP, "this host speaks no extension for kernels, so it would not use any");
-}

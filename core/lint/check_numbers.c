@@ -1,4 +1,5 @@
 /* check_numbers.c - arithmetic, in double: what the plugin computes and the derivatives of it. */
+#include "kernels.h"
 #include "sets.h"
 
 #include "clock.h"
@@ -153,7 +154,7 @@ enum lint_result check_backward(struct subject *s)
     double worst = 0;
     size_t compared = 0;
     MUST(s, plugins_load(s->plugins, s->path, &plugin));
-    if (!plugin->info.backward)
+    if (!plugin->info.backward && !kernels_derive(s))
         return verdict(s, LINT_SKIP, "it has no backward of its own; the host derives it");
     MUST(s, lab_shape(s, lab_text(s, text, "", s->options, ""), &shape));
     MUST(s, sets_make(&sets, s, SETS_USUAL));
