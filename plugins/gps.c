@@ -3,9 +3,8 @@
  * The loss is the plain cross-entropy, over one pass of the training images before the first step. value
  * starts at zero, so at first nothing changes. Norms, positions and the patch projection's weight stay; the
  * paper picks in the latter too, but no site shows its input. */
-#include <string.h>
 #include <vitro/sdk.h>
-#include <vitro/training.h>
+#include <vitro/trainer.h>
 
 static const int32_t layers[] = {VITRO_AT_QKV, VITRO_AT_PROJ, VITRO_AT_FC1, VITRO_AT_FC2};
 static const char *const values[] = {"value.QKV", "value.PROJ", "value.FC1", "value.FC2"};
@@ -136,12 +135,7 @@ static int look(void *self, vitro_trainer *t)
     return 0;
 }
 
-static const void *extension(const void *self, const char *id)
-{
-    static const vitro_training training = {sizeof training, plan, look, look, NULL, NULL};
-    (void)self;
-    return strcmp(id, VITRO_TRAINING) ? NULL : &training;
-}
+VITRO_TRAINER(.plan = plan, .scan = look, .begin = look)
 
 const vitro_plugin_info vitro_plugin = {
     VITRO_HEAD,

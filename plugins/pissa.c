@@ -3,9 +3,8 @@
  * a [r, in] and b [out, r] start as a0 and b0, which stay, so at first nothing changes: here s b0 a0 is taken
  * off the update, in the paper off W. Decomposed before the first step; until then all four are zero. */
 #include <math.h>
-#include <string.h>
 #include <vitro/sdk.h>
-#include <vitro/training.h>
+#include <vitro/trainer.h>
 
 enum { A, B, A0, B0, FACTORS };
 #define X(site, end) {VITRO_AT_##site, {"a" end, "b" end, "a0" end, "b0" end}},
@@ -136,12 +135,7 @@ static int begin(void *self, vitro_trainer *t)
     return 0;
 }
 
-static const void *extension(const void *self, const char *id)
-{
-    static const vitro_training training = {.size = sizeof training, .begin = begin};
-    (void)self;
-    return strcmp(id, VITRO_TRAINING) ? NULL : &training;
-}
+VITRO_TRAINER(.begin = begin)
 
 const vitro_plugin_info vitro_plugin = {
     VITRO_HEAD,

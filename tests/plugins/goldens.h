@@ -17,6 +17,7 @@ static const struct golden {
     {"lora_all", "lora[r=3,alpha=5,rslora=true,targets=all,dropout=0]"},
     {"pissa", "pissa[r=4,alpha=6]"},
     {"pissa_mlp", "pissa[r=3,targets=mlp]"},
+    {"adalora", "adalora[r=5,target_r=3,alpha=7,orthogonality=0,dropout=0]"},
     {"gps", "gps"},
     {"gps_three", "gps[k=3]"},
     {"ssf", "ssf"},

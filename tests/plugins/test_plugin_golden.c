@@ -53,7 +53,9 @@ static void load_leaves(struct tiny *n, const struct safetensors *shared, const 
         const struct tensor *t = &n->tensors[i];
         golden_name("param", t, name, sizeof name);
         double *x = read_as_double(t->owner < 0 ? shared : f, name, shape_count(t->shape));
-        memcpy(ref_leaf(n->ref, n->trace->leaves[i]), x, (size_t)shape_count(t->shape) * sizeof *x);
+        double *leaf = ref_leaf(n->ref, n->trace->leaves[i]);
+        if (leaf) /* NULL: neither loss nor gradients need it */
+            memcpy(leaf, x, (size_t)shape_count(t->shape) * sizeof *x);
         mem_free(x);
     }
 }

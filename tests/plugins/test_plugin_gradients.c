@@ -28,6 +28,7 @@ static const char *const stacks[] = {
     "convpass[r=3,dropout=0.3]+vpt[prompts=2,dropout=0.3]",
     "arc[r=5,dropout=0.3]",
     "adapter_plus[r=5,drop_path=0.4]+vpt[prompts=2]",
+    "adalora[r=5,target_r=3,dropout=0.3]",
     "dora[r=4,alpha=6,dropout=0.3]",
     "vera[r=10,dropout=0.3]",
     "dora[r=3]+lora[r=2]+loha[r=2]+lokr[r=3]+vera[r=5]",

@@ -1,0 +1,147 @@
+/* AdaLoRA: LoRA in the form of singular values; blocks share the ranks out.  Zhang et al. 2023.
+ *     qkv += b (v (a u)),  u = dropout(norm1),  v = s kept e,  s = alpha / (r + 1e-5)
+ *     loss += orthogonality times the mean over a and b of |a aT - I| and |bT b - I|
+ * e starts at zero, so at first nothing changes. From the end of the warm-up on, the least important of all
+ * blocks' entries of e become 0, ever more of them, until target_r a block are left (vitro/trainer.h). As HF
+ * peft, whose deltaT is `every`; but here gradients are looked at only then, too. */
+#include <vitro/sdk.h>
+#include <vitro/trainer.h>
+
+struct adalora {
+    int32_t r, target_r, every;
+    float alpha, dropout, orthogonality, warmup, settle;
+    struct vitro_ranks k; /* the parameters: a, b, e, and kept, 0 for what is gone for good */
+    vitro_param eye;
+};
+
+static const vitro_option options[] = {
+    VITRO_OPT_INT(struct adalora, r, 12, 1, 1024, NULL, "rank at first"),
+    VITRO_OPT_INT(struct adalora, target_r, 8, 1, 1024, "1 8 16 32", "mean rank in the end"),
+    VITRO_OPT_FLOAT(struct adalora, alpha, 0, 0, 1e4, NULL, "strength, divided by r; 0 stands for r"),
+    VITRO_OPT_FLOAT(struct adalora, dropout, 0.1, 0, 0.99, NULL, "dropout of the update's input"),
+    VITRO_OPT_FLOAT(struct adalora, orthogonality, 0.5, 0, 1e3, NULL, "weight of the penalty"),
+    VITRO_OPT_FLOAT(struct adalora, warmup, 0.1, 0, 1, NULL, "share of the training before ranks fall"),
+    VITRO_OPT_FLOAT(struct adalora, settle, 0.3, 0, 0.99, NULL, "share of the training after they fell"),
+    VITRO_OPT_INT(struct adalora, every, 1, 1, 1000000, NULL, "steps from look to look"),
+    VITRO_OPT_END,
+};
+
+static int declare(void *self, vitro_decl *d)
+{
+    struct adalora *l = self;
+    const int32_t r = l->r, in = d->model->dim, out = 3 * in;
+    const uint32_t fixed = VITRO_FROZEN;
+    struct vitro_ranks k = {.depth = d->model->depth, .in = in, .out = out, .r = r, .target_r = l->target_r};
+    if (l->target_r > r)
+        return d->host->fail(d->host, "option target_r is larger than r; ranks only fall");
+    k.every = l->every;
+    k.warmup = l->warmup;
+    k.settle = l->settle;
+    k.beta = 0.85f;
+    k.a = VITRO_PARAM(d, .name = "a", .shape = VITRO_SHAPE(r, in), .init = VITRO_NORMAL, .init_arg = 0.02f);
+    k.b = VITRO_PARAM(d, .name = "b", .shape = VITRO_SHAPE(out, r), .init = VITRO_NORMAL, .init_arg = 0.02f);
+    k.e = VITRO_PARAM(d, .name = "e", .shape = VITRO_SHAPE(r), .wise = VITRO_TO_ZERO);
+    k.kept = VITRO_PARAM(d, .name = "kept", .shape = VITRO_SHAPE(r), .init = VITRO_ONES, .flags = fixed);
+    k.seen = VITRO_PARAM(d, .name = "seen", .shape = VITRO_SHAPE(2, r * (in + out + 1)), .flags = fixed);
+    l->eye = VITRO_PARAM(d, .name = "eye", .shape = VITRO_SHAPE(r, r), .init = VITRO_EYE,
+                         .flags = fixed | VITRO_SHARED);
+    l->k = k;
+    d->hook(d, VITRO_BIT(QKV), (vitro_blocks){0, 0});
+    return 0;
+}
+
+static int64_t param_count(const void *self, const vitro_model *m)
+{
+    return (int64_t)m->depth * ((const struct adalora *)self)->r * (4 * m->dim + 1);
+}
+
+/* s kept [r] */
+static vitro_value scale(const struct adalora *l, vitro_trace *t)
+{
+    return vitro_scale(t, vitro_get(t, l->k.kept),
+                       (l->alpha > 0 ? l->alpha : (float)l->r) / ((float)l->r + 1e-5f));
+}
+
+static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, vitro_value x)
+{
+    struct adalora *l = self;
+    (void)site;
+    vitro_value u = vitro_dropout(t, vitro_at(t, VITRO_AT_NORM1), l->dropout), s = scale(l, t);
+    vitro_value z = vitro_linear(t, u, l->k.a, 0), v = vitro_mul(t, s, vitro_get(t, l->k.e)),
+                h = vitro_mul(t, z, v);
+    const vitro_value saved[] = {u, s, z, v, h};
+    for (uint32_t i = 0; i < sizeof saved / sizeof *saved; i++)
+        t->op->save(t, i, saved[i]);
+    return vitro_add(t, x, vitro_linear(t, h, l->k.b, 0));
+}
+
+/* db = dyT h;  dh = dy b;  de = s kept sum dh z;  dz = dh v;  da = dzT u;  dnorm1 = the mask of u on dz a */
+static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, vitro_value dy)
+{
+    struct adalora *l = self;
+    (void)site;
+    vitro_value dh = vitro_linear_back(t, t->op->saved(t, 4), dy, l->k.b, 0);
+    vitro_value de = vitro_sum_rows(t, vitro_mul(t, dh, t->op->saved(t, 2)));
+    vitro_value dz = vitro_mul(t, dh, t->op->saved(t, 3));
+    t->op->grad(t, vitro_get(t, l->k.e), vitro_mul(t, de, t->op->saved(t, 1)));
+    vitro_value du = vitro_linear_back(t, t->op->saved(t, 0), dz, l->k.a, 0);
+    t->op->grad(t, vitro_at(t, VITRO_AT_NORM1), t->op->redrop(t, 0, du));
+    return dy;
+}
+
+/* Frobenius norms; 1e-12 keeps the root's slope finite */
+static vitro_value penalty(void *self, vitro_trace *t, int32_t block)
+{
+    struct adalora *l = self;
+    vitro_value sum = 0, x[] = {block < 0 ? 0 : vitro_get(t, l->k.a), block < 0 ? 0 : vitro_get(t, l->k.b)};
+    for (int i = 0; i < 2 && block >= 0; i++) {
+        vitro_value off = t->op->matmul(t, x[i], x[i], i, !i);
+        off = vitro_add(t, off, vitro_scale(t, vitro_get(t, l->eye), -1));
+        off = t->op->affine(t, t->op->sum(t, vitro_mul(t, off, off), 1 | 2), 1, 1e-12f);
+        off = vitro_scale(t, t->op->unary(t, off, VITRO_SQRT), l->orthogonality / (2 * (float)l->k.depth));
+        sum = sum ? vitro_add(t, sum, off) : off;
+    }
+    return sum;
+}
+
+/* W += b v a */
+static int merge(void *self, vitro_trace *t, int32_t block)
+{
+    struct adalora *l = self;
+    if (block < 0)
+        return 0;
+    vitro_value v = vitro_mul(t, scale(l, t), vitro_get(t, l->k.e)),
+                w = t->op->weight(t, VITRO_AT_QKV, VITRO_WEIGHT);
+    vitro_value update = vitro_matmul(t, vitro_mul(t, vitro_get(t, l->k.b), v), vitro_get(t, l->k.a));
+    t->op->replace(t, VITRO_AT_QKV, VITRO_WEIGHT, vitro_add(t, w, update));
+    return 0;
+}
+
+static uint32_t next(const void *self, uint32_t step, uint32_t steps)
+{
+    return vitro_ranks_next(&((const struct adalora *)self)->k, step, steps);
+}
+
+static int step(void *self, vitro_trainer *t)
+{
+    return vitro_ranks_step(&((struct adalora *)self)->k, t);
+}
+
+VITRO_TRAINER(.next = next, .step = step)
+
+const vitro_plugin_info vitro_plugin = {
+    VITRO_HEAD,
+    .id = "adalora",
+    .version = "1.0",
+    .summary = "low-rank update whose rank is shared out between blocks",
+    .paper = "arXiv:2303.10512",
+    .options = options,
+    .self_size = sizeof(struct adalora),
+    .declare = declare,
+    .param_count = param_count,
+    .forward = forward,
+    .backward = backward,
+    .penalty = penalty,
+    .merge = merge,
+    .extension = extension,
+};
