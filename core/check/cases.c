@@ -47,6 +47,9 @@ CASE(dropout_all) { OUT(tape_dropout(n->tape, IN(3, 37, 65), 0.1f, 77, ~0u)); }
 CASE(dropout_samples) { OUT(tape_dropout(n->tape, IN(64, 3, 5), 0.5f, 78, 1)); }
 CASE(dropout_middle) { OUT(tape_dropout(n->tape, IN(3, 70, 5), 0.3f, 79, 2)); }
 
+CASE(dropout_rows) { OUT(tape_dropout_part(n->tape, IN(3, 20, 65), (struct dropout){0.3f, 80, 7, 1, 11, 37})); }
+CASE(dropout_columns) { OUT(tape_dropout_part(n->tape, IN(3, 5, 30), (struct dropout){0.3f, 81, 4, 2, 7, 65})); }
+
 CASE(permute) { OUT(tape_permute(n->tape, IN(3, 5, 7, 19), (const int32_t[SHAPE_RANK]){0, 2, 1, 3})); }
 CASE(permute_last) { OUT(tape_permute(n->tape, IN(3, 33, 20), (const int32_t[SHAPE_RANK]){0, 2, 1})); }
 CASE(expand) { OUT(tape_expand(n->tape, IN(10, 24), SHAPE(7, 10, 24))); }
@@ -232,6 +235,8 @@ const struct check_case check_cases[] = {
     {"dropout elements", ROUNDED, dropout_all},
     {"dropout samples", ROUNDED, dropout_samples},
     {"dropout middle axis", ROUNDED, dropout_middle},
+    {"dropout rows of a larger one", ROUNDED, dropout_rows},
+    {"dropout columns of a larger one", ROUNDED, dropout_columns},
     {"permute heads", EXACT, permute},
     {"permute last", EXACT, permute_last},
     {"expand batch", EXACT, expand},

@@ -109,16 +109,18 @@ int ref_keeps(uint64_t seed, uint32_t step, uint32_t stream, uint64_t index, flo
     return draw >= (uint32_t)((double)p * 4294967296.0);
 }
 
-/* The draw's number: element i counted along the axes that have draws of their own. */
-static uint64_t draw_index(struct shape s, uint32_t axes, int64_t i)
+/* The draw's number: element i counted along the axes that have draws of their own, at its place in the
+ * value before rows were cut off. */
+static uint64_t draw_index(struct shape s, const struct dropout *d, int64_t i)
 {
     uint64_t at = 0, stride = 1;
     for (int k = s.rank - 1; k >= 0; k--) {
-        uint64_t digit = (uint64_t)(i % s.dim[k]);
+        int part = d->total && d->axis == k;
+        int64_t digit = i % s.dim[k] + (part ? d->from : 0);
         i /= s.dim[k];
-        if (axes >> k & 1) {
-            at += digit * stride;
-            stride *= (uint64_t)s.dim[k];
+        if (d->axes >> k & 1) {
+            at += (uint64_t)digit * stride;
+            stride *= (uint64_t)(part ? d->total : s.dim[k]);
         }
     }
     return at;
@@ -130,7 +132,7 @@ void compute_dropout(const struct call *c)
     float p = c->node->attr.dropout.p;
     double scale = 1 / (1 - (double)p);
     for (int64_t i = 0, n = shape_count(s); i < n; i++) {
-        uint64_t index = draw_index(s, c->node->attr.dropout.axes, i);
+        uint64_t index = draw_index(s, &c->node->attr.dropout, i);
         if (ref_keeps(c->seed, c->step, c->node->attr.dropout.stream, index, p))
             c->out[i] = c->in[0][i] * scale;
     }

@@ -53,7 +53,7 @@ static void map_piece(struct program *p, const struct map_work *m, const struct 
     push.size[1] = (uint32_t)planes;
     push.size[2] = (uint32_t)rows;
     int64_t b = plane * v->b[1] + row * v->b[2];
-    push.first_draw = m->map == MAP_DROPOUT ? (uint32_t)b : 0;
+    push.first_draw = m->first_draw + (m->map == MAP_DROPOUT ? (uint32_t)b : 0);
     const struct ref refs[] = {ref_at(m->out, plane * v->out[1] + row * v->out[2]),
                                ref_at(m->a, plane * v->a[1] + row * v->a[2]),
                                m->b.slot ? ref_at(m->b, b) : (struct ref){0},
@@ -162,20 +162,25 @@ void lower_expand(struct program *p, value v, const struct node *n)
     lower_elements(p, v, n, (struct map_work){.map = MAP_COPY});
 }
 
-/* The draws are counted along the axes that have their own: strides like any operand's. */
+/* The draws are counted along the axes that have their own: strides like any operand's, those of the value
+ * that the dropout was of before rows were cut off. */
 void lower_dropout(struct program *p, value v, const struct node *n)
 {
-    float keep = 1 - n->attr.dropout.p;
+    const struct dropout *d = &n->attr.dropout;
+    float keep = 1 - d->p;
     struct map_work m = {.map = MAP_DROPOUT,
                          .scale = 1 / keep,
-                         .stream = n->attr.dropout.stream,
-                         .threshold = (uint32_t)((double)n->attr.dropout.p * 4294967296.0)};
+                         .stream = d->stream,
+                         .threshold = (uint32_t)((double)d->p * 4294967296.0)};
     int64_t draws = 1;
-    for (int k = n->shape.rank - 1; k >= 0; k--)
-        if (n->attr.dropout.axes >> k & 1) {
-            m.view.b[SHAPE_RANK - n->shape.rank + k] = draws;
-            draws *= n->shape.dim[k];
-        }
+    for (int k = n->shape.rank - 1; k >= 0; k--) {
+        int part = d->total && d->axis == k;
+        if (!(d->axes >> k & 1))
+            continue;
+        m.view.b[SHAPE_RANK - n->shape.rank + k] = draws;
+        m.first_draw += part ? (uint32_t)(d->from * draws) : 0;
+        draws *= part ? d->total : n->shape.dim[k];
+    }
     lower_elements(p, v, n, m);
 }
 

@@ -123,7 +123,7 @@ struct map_work {
     struct view view;
     struct ref out, a, b; /* b: none for maps of one operand */
     float scale, shift;
-    uint32_t stream, threshold;
+    uint32_t stream, threshold, first_draw; /* of dropout */
 };
 void map_emit(struct program *p, const struct map_work *m);
 

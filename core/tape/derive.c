@@ -13,6 +13,23 @@ struct backward {
     value at; /* the value whose rule runs */
 };
 
+/* A gradient that is zero but for rows which were computed by themselves is theirs: the value with all
+ * rows may have no other use. */
+static void to_kept_slice(struct tape *t, value *v, value *d)
+{
+    for (;;) {
+        value inside = zeros_inside(t, *d);
+        if (!inside)
+            return;
+        int32_t axis = tape_node(t, *d)->attr.pad.axis, from = tape_node(t, *d)->attr.pad.before;
+        const struct kept_slice *k = slice_kept(t, *v, axis, from, from + tape_shape(t, inside).dim[axis]);
+        if (!k || k->made >= t->backward->at)
+            return;
+        *v = k->made;
+        *d = tape_pad(t, inside, axis, from - k->from, k->to - k->from);
+    }
+}
+
 void tape_add_gradient(struct tape *t, value v, value d)
 {
     struct backward *b = t->backward;
@@ -28,7 +45,8 @@ void tape_add_gradient(struct tape *t, value v, value d)
                   shape_text(tape_shape(t, v), sv));
         return;
     }
-    if (b->needs[v])
+    to_kept_slice(t, &v, &d);
+    if (b->needs[v] && !zeros_all(t, d))
         b->gradient[v] = b->gradient[v] ? tape_add(t, b->gradient[v], d) : d;
 }
 
@@ -100,7 +118,7 @@ RULE(unary)
 RULE(dropout)
 {
     UNUSED;
-    give(t, n->in[0], tape_dropout(t, d, n->attr.dropout.p, n->attr.dropout.stream, n->attr.dropout.axes));
+    give(t, n->in[0], tape_dropout_part(t, d, n->attr.dropout));
 }
 
 /* All leading axes as rows of one matrix. */
@@ -234,10 +252,13 @@ RULE(detach)
     UNUSED;
 }
 
+/* The rule speaks of all rows: those that were cut off have a gradient of zero. */
 RULE(hooked)
 {
-    const struct rule *rule = &t->rules[n->attr.hooked.rule];
-    if (rule->call(rule->context, t, y, d) < 0)
+    struct rule rule = t->rules[n->attr.hooked.rule];
+    if (rule.of)
+        d = tape_pad(t, d, rule.axis, rule.from, rule.total);
+    if (d && rule.call(rule.context, t, rule.of ? rule.of : y, d) < 0)
         tape_fail(t, "the derivative written by hand failed");
 }
 

@@ -1,46 +1,45 @@
 /* ops.c - one builder per op: checks the operands, works out the shape, simplifies what costs
- * nothing to simplify (identities, constants), records. */
+ * nothing to simplify (identities, constants, zeros), records. Those that move are in ops_move.c. */
 #include "tape_private.h"
 
 #include "error.h"
 
 #include <string.h>
 
-/* All bytes of an attribute take part in comparisons, so it starts zeroed. */
-static union attr attr_zero(void)
+union attr attr_zero(void)
 {
     union attr a;
     memset(&a, 0, sizeof a);
     return a;
 }
 
-static value record1(struct tape *t, enum op op, struct shape s, union attr attr, value x)
+value record1(struct tape *t, enum op op, struct shape s, union attr attr, value x)
 {
     return record(t, op, s, (const value[OP_INPUTS]){x}, attr, NULL);
 }
 
-static value record2(struct tape *t, enum op op, struct shape s, union attr attr, value x, value y)
+value record2(struct tape *t, enum op op, struct shape s, union attr attr, value x, value y)
 {
     return record(t, op, s, (const value[OP_INPUTS]){x, y}, attr, NULL);
 }
 
-static const struct node *at(const struct tape *t, value v)
-{
-    return tape_node(t, v);
-}
-
-static value mismatch(struct tape *t, enum op op, value a, value b)
+value refuse_shapes(struct tape *t, enum op op, value a, value b)
 {
     char ta[SHAPE_TEXT], tb[SHAPE_TEXT];
     return tape_fail(t, "%s: shapes %s and %s do not fit", op_names[op], shape_text(tape_shape(t, a), ta),
                      shape_text(tape_shape(t, b), tb));
 }
 
-static value bad_axis(struct tape *t, enum op op, value x, int axis)
+value refuse_axis(struct tape *t, enum op op, value x, int axis)
 {
     char text[SHAPE_TEXT];
     return tape_fail(t, "%s: axis %d of a value of shape %s does not exist", op_names[op], axis,
                      shape_text(tape_shape(t, x), text));
+}
+
+static const struct node *at(const struct tape *t, value v)
+{
+    return tape_node(t, v);
 }
 
 value tape_leaf(struct tape *t, enum leaf_kind kind, struct shape shape, uint32_t id, const char *name)
@@ -61,20 +60,6 @@ value tape_fill(struct tape *t, struct shape shape, float number)
     return record(t, OP_FILL, shape, (const value[OP_INPUTS]){0}, attr, NULL);
 }
 
-/* Trailing axes align; negative when they do not fit. */
-static int broadcast(struct shape a, struct shape b, struct shape *out)
-{
-    struct shape s = {.rank = a.rank > b.rank ? a.rank : b.rank};
-    for (int i = 1; i <= s.rank; i++) {
-        int32_t da = i <= a.rank ? a.dim[a.rank - i] : 1, db = i <= b.rank ? b.dim[b.rank - i] : 1;
-        if (da != db && da != 1 && db != 1)
-            return -1;
-        s.dim[s.rank - i] = da > db ? da : db;
-    }
-    *out = s;
-    return 0;
-}
-
 /* a when b is the constant that changes nothing (0 for add) and a already has the result's shape. */
 static value drop_constant(struct tape *t, value a, value b, struct shape s, float neutral)
 {
@@ -87,11 +72,13 @@ value tape_add(struct tape *t, value a, value b)
     if (!a || !b)
         return 0;
     struct shape s;
-    if (broadcast(tape_shape(t, a), tape_shape(t, b), &s) < 0)
-        return mismatch(t, OP_ADD, a, b);
+    if (shape_broadcast(tape_shape(t, a), tape_shape(t, b), &s) < 0)
+        return refuse_shapes(t, OP_ADD, a, b);
     value same = drop_constant(t, a, b, s, 0);
     if (!same)
         same = drop_constant(t, b, a, s, 0);
+    if (!same && zeros_alike(t, a, b))
+        same = zeros_around(t, tape_add(t, zeros_inside(t, a), zeros_inside(t, b)), a);
     return same ? same : record2(t, OP_ADD, s, attr_zero(), a, b);
 }
 
@@ -100,12 +87,16 @@ value tape_mul(struct tape *t, value a, value b)
     if (!a || !b)
         return 0;
     struct shape s;
-    if (broadcast(tape_shape(t, a), tape_shape(t, b), &s) < 0)
-        return mismatch(t, OP_MUL, a, b);
+    if (shape_broadcast(tape_shape(t, a), tape_shape(t, b), &s) < 0)
+        return refuse_shapes(t, OP_MUL, a, b);
     value pair[2] = {a, b};
     for (int i = 0; i < 2; i++) /* times a constant */
         if (at(t, pair[i])->op == OP_FILL && shape_equal(tape_shape(t, pair[1 - i]), s))
             return tape_affine(t, pair[1 - i], at(t, pair[i])->attr.fill.value, 0);
+    for (int i = 0; i < 2; i++)
+        if (zeros_inside(t, pair[i]) && shape_equal(tape_shape(t, pair[i]), s))
+            return zeros_around(t, tape_mul(t, zeros_inside(t, pair[i]), zeros_rows(t, pair[1 - i], pair[i])),
+                                pair[i]);
     return record2(t, OP_MUL, s, attr_zero(), a, b);
 }
 
@@ -118,6 +109,8 @@ value tape_affine(struct tape *t, value x, float scale, float shift)
     attr.affine.shift = shift;
     if (at(t, x)->op == OP_FILL)
         return tape_fill(t, tape_shape(t, x), at(t, x)->attr.fill.value * scale + shift);
+    if (zeros_inside(t, x) && shift == 0)
+        return zeros_around(t, tape_affine(t, zeros_inside(t, x), scale, 0), x);
     return record1(t, OP_AFFINE, tape_shape(t, x), attr, x);
 }
 
@@ -139,7 +132,9 @@ value tape_unary_back(struct tape *t, value x, value d_y, enum unary_fn fn)
     if (fn >= UNARY_COUNT)
         return tape_fail(t, "unary_back: there is no function %d", (int)fn);
     if (!shape_equal(tape_shape(t, x), tape_shape(t, d_y)))
-        return mismatch(t, OP_UNARY_BACK, x, d_y);
+        return refuse_shapes(t, OP_UNARY_BACK, x, d_y);
+    if (zeros_inside(t, d_y))
+        return zeros_around(t, tape_unary_back(t, zeros_rows(t, x, d_y), zeros_inside(t, d_y), fn), d_y);
     union attr attr = attr_zero();
     attr.unary.fn = (int32_t)fn;
     return record2(t, OP_UNARY_BACK, tape_shape(t, x), attr, x, d_y);
@@ -147,15 +142,27 @@ value tape_unary_back(struct tape *t, value x, value d_y, enum unary_fn fn)
 
 value tape_dropout(struct tape *t, value x, float p, uint32_t stream, uint32_t axes)
 {
-    if (!x || p == 0)
+    return tape_dropout_part(t, x, (struct dropout){.p = p, .stream = stream, .axes = axes});
+}
+
+value tape_dropout_part(struct tape *t, value x, struct dropout d)
+{
+    if (!x || d.p == 0)
         return x;
-    if (!(p > 0 && p < 1))
-        return tape_fail(t, "dropout: p is %g; it must be at least 0 and below 1", (double)p);
+    if (!(d.p > 0 && d.p < 1))
+        return tape_fail(t, "dropout: p is %g; it must be at least 0 and below 1", (double)d.p);
     struct shape s = tape_shape(t, x);
+    if (d.total && (d.axis < 0 || d.axis >= s.rank || d.from < 0 || d.total - d.from < s.dim[d.axis]))
+        return tape_fail(t, "dropout: there are no rows from %d of %d along axis %d", d.from, d.total,
+                         d.axis);
+    d.axes &= (1u << s.rank) - 1;
+    struct dropout inside = d;
+    if (zeros_inside(t, x) && dropout_cut(&inside, s, at(t, x)->attr.pad.axis, at(t, x)->attr.pad.before))
+        return zeros_around(t, tape_dropout_part(t, zeros_inside(t, x), inside), x);
+    if (zeros_all(t, x))
+        return x;
     union attr attr = attr_zero();
-    attr.dropout.p = p;
-    attr.dropout.stream = stream;
-    attr.dropout.axes = axes & ((1u << s.rank) - 1);
+    attr.dropout = d;
     return record1(t, OP_DROPOUT, s, attr, x);
 }
 
@@ -165,15 +172,19 @@ value tape_matmul(struct tape *t, value a, value b, int a_t, int b_t)
         return 0;
     struct shape sa = tape_shape(t, a), sb = tape_shape(t, b);
     if (sa.rank < 2 || sb.rank < 2)
-        return mismatch(t, OP_MATMUL, a, b);
+        return refuse_shapes(t, OP_MATMUL, a, b);
     int32_t m = sa.dim[sa.rank - (a_t ? 1 : 2)], ka = sa.dim[sa.rank - (a_t ? 2 : 1)];
     int32_t n = sb.dim[sb.rank - (b_t ? 2 : 1)], kb = sb.dim[sb.rank - (b_t ? 1 : 2)];
     int batched = sa.rank > 2 && sb.rank > 2;
     if (ka != kb || (batched && sa.rank != sb.rank))
-        return mismatch(t, OP_MATMUL, a, b);
+        return refuse_shapes(t, OP_MATMUL, a, b);
     for (int i = 0; batched && i < sa.rank - 2; i++)
         if (sa.dim[i] != sb.dim[i])
-            return mismatch(t, OP_MATMUL, a, b);
+            return refuse_shapes(t, OP_MATMUL, a, b);
+    if (sb.rank == 2 && zeros_inside(t, a) && !a_t && at(t, a)->attr.pad.axis < sa.rank - 1)
+        return zeros_around(t, tape_matmul(t, zeros_inside(t, a), b, 0, b_t), a);
+    if (sa.rank == 2 && sb.rank == 2 && a_t && !b_t)
+        zeros_drop_rows(t, &a, &b);
     struct shape s = sa.rank >= sb.rank ? sa : sb;
     s.dim[s.rank - 2] = m;
     s.dim[s.rank - 1] = n;
@@ -188,9 +199,11 @@ static value rows_op(struct tape *t, enum op op, value x, value d_y, float eps)
     if (!x || (op_arity[op] > 1 && !d_y))
         return 0;
     if (tape_shape(t, x).rank < 1)
-        return bad_axis(t, op, x, 0);
+        return refuse_axis(t, op, x, 0);
     if (op_arity[op] > 1 && !shape_equal(tape_shape(t, x), tape_shape(t, d_y)))
-        return mismatch(t, op, x, d_y);
+        return refuse_shapes(t, op, x, d_y);
+    if (op_arity[op] > 1 && zeros_whole_rows(t, d_y))
+        return zeros_around(t, rows_op(t, op, zeros_rows(t, x, d_y), zeros_inside(t, d_y), eps), d_y);
     union attr attr = attr_zero();
     attr.norm.eps = eps;
     return record2(t, op, tape_shape(t, x), attr, x, op_arity[op] > 1 ? d_y : 0);
@@ -221,9 +234,9 @@ static value layernorm(struct tape *t, enum op op, value x, value w, value last,
 {
     struct shape s = tape_shape(t, x);
     if (s.rank < 1 || !shape_equal(tape_shape(t, w), SHAPE(s.dim[s.rank - 1])))
-        return mismatch(t, op, x, w);
+        return refuse_shapes(t, op, x, w);
     if (!shape_equal(tape_shape(t, last), last_shape))
-        return mismatch(t, op, x, last);
+        return refuse_shapes(t, op, x, last);
     union attr attr = attr_zero();
     attr.norm.eps = eps;
     return record(t, op, s, (const value[OP_INPUTS]){x, w, last}, attr, NULL);
@@ -236,7 +249,12 @@ value tape_layernorm(struct tape *t, value x, value w, value b, float eps)
 
 value tape_layernorm_back(struct tape *t, value x, value w, value d_y, float eps)
 {
-    return x && w && d_y ? layernorm(t, OP_LAYERNORM_BACK, x, w, d_y, tape_shape(t, x), eps) : 0;
+    if (!x || !w || !d_y)
+        return 0;
+    if (zeros_whole_rows(t, d_y) && shape_equal(tape_shape(t, x), tape_shape(t, d_y)))
+        return zeros_around(t, tape_layernorm_back(t, zeros_rows(t, x, d_y), w, zeros_inside(t, d_y), eps),
+                            d_y);
+    return layernorm(t, OP_LAYERNORM_BACK, x, w, d_y, tape_shape(t, x), eps);
 }
 
 /* Shared by the three attention ops: qkv [b t 3D], heads that divide D, ranges of its tokens. */
@@ -293,150 +311,18 @@ value tape_attention_back(struct tape *t, value qkv, value out, value lse, value
     int32_t queries = part.q_to - part.q_from;
     if (!shape_equal(tape_shape(t, out), SHAPE(s.dim[0], queries, s.dim[2] / 3)) ||
         !shape_equal(tape_shape(t, out), tape_shape(t, d_out)))
-        return mismatch(t, OP_ATTENTION_BACK, out, d_out);
+        return refuse_shapes(t, OP_ATTENTION_BACK, out, d_out);
     if (!shape_equal(tape_shape(t, lse), SHAPE(s.dim[0], part.heads, queries)))
-        return mismatch(t, OP_ATTENTION_BACK, qkv, lse);
+        return refuse_shapes(t, OP_ATTENTION_BACK, qkv, lse);
+    if (zeros_inside(t, d_out) && at(t, d_out)->attr.pad.axis == 1) { /* who asks in vain asks not */
+        struct attention asking = part;
+        asking.q_from += at(t, d_out)->attr.pad.before;
+        asking.q_to = asking.q_from + tape_shape(t, zeros_inside(t, d_out)).dim[1];
+        return tape_attention_back(t, qkv, zeros_rows(t, out, d_out), tape_attention_lse(t, qkv, asking),
+                                   zeros_inside(t, d_out), asking);
+    }
     return record(t, OP_ATTENTION_BACK, s, (const value[OP_INPUTS]){qkv, out, lse, d_out},
                   attr_attention(part), NULL);
-}
-
-value tape_reshape(struct tape *t, value x, struct shape to)
-{
-    if (!x)
-        return 0;
-    if (shape_count(to) != shape_count(tape_shape(t, x))) {
-        char from[SHAPE_TEXT], wanted[SHAPE_TEXT];
-        return tape_fail(t, "reshape: %s cannot become %s", shape_text(tape_shape(t, x), from),
-                         shape_text(to, wanted));
-    }
-    if (at(t, x)->op == OP_RESHAPE)
-        x = at(t, x)->in[0];
-    if (at(t, x)->op == OP_FILL)
-        return tape_fill(t, to, at(t, x)->attr.fill.value);
-    return shape_equal(tape_shape(t, x), to) ? x : record1(t, OP_RESHAPE, to, attr_zero(), x);
-}
-
-value tape_permute(struct tape *t, value x, const int32_t axes[SHAPE_RANK])
-{
-    if (!x)
-        return 0;
-    struct shape s = tape_shape(t, x), to = {.rank = s.rank};
-    union attr attr = attr_zero();
-    uint32_t seen = 0;
-    int moved = 0;
-    for (int i = 0; i < s.rank; i++) {
-        if (axes[i] < 0 || axes[i] >= s.rank || seen >> axes[i] & 1)
-            return bad_axis(t, OP_PERMUTE, x, axes[i]);
-        seen |= 1u << axes[i];
-        moved |= axes[i] != i;
-        attr.permute.axes[i] = axes[i];
-        to.dim[i] = s.dim[axes[i]];
-    }
-    return moved ? record1(t, OP_PERMUTE, to, attr, x) : x;
-}
-
-value tape_expand(struct tape *t, value x, struct shape to)
-{
-    if (!x)
-        return 0;
-    struct shape s;
-    if (broadcast(tape_shape(t, x), to, &s) < 0 || !shape_equal(s, to)) {
-        char from[SHAPE_TEXT], wanted[SHAPE_TEXT];
-        return tape_fail(t, "expand: %s cannot stretch to %s", shape_text(tape_shape(t, x), from),
-                         shape_text(to, wanted));
-    }
-    if (shape_equal(tape_shape(t, x), to))
-        return x;
-    if (at(t, x)->op == OP_FILL)
-        return tape_fill(t, to, at(t, x)->attr.fill.value);
-    return record1(t, OP_EXPAND, to, attr_zero(), x);
-}
-
-value tape_concat(struct tape *t, value a, value b, int32_t axis)
-{
-    if (!a || !b)
-        return 0;
-    struct shape s = tape_shape(t, a), sb = tape_shape(t, b);
-    if (axis < 0 || axis >= s.rank)
-        return bad_axis(t, OP_CONCAT, a, axis);
-    struct shape same = sb;
-    same.dim[axis] = s.dim[axis];
-    if (!shape_equal(s, same))
-        return mismatch(t, OP_CONCAT, a, b);
-    s.dim[axis] += sb.dim[axis];
-    union attr attr = attr_zero();
-    attr.concat.axis = axis;
-    return record2(t, OP_CONCAT, s, attr, a, b);
-}
-
-value tape_pad(struct tape *t, value x, int32_t axis, int32_t before, int32_t total)
-{
-    if (!x)
-        return 0;
-    struct shape s = tape_shape(t, x);
-    if (axis < 0 || axis >= s.rank)
-        return bad_axis(t, OP_PAD, x, axis);
-    if (before < 0 || total < before || total - before < s.dim[axis])
-        return tape_fail(t, "pad: %d rows behind %d do not fit into %d", s.dim[axis], before, total);
-    if (total == s.dim[axis])
-        return x;
-    s.dim[axis] = total;
-    union attr attr = attr_zero();
-    attr.pad.axis = axis;
-    attr.pad.before = before;
-    return record1(t, OP_PAD, s, attr, x);
-}
-
-value tape_sum(struct tape *t, value x, uint32_t axes)
-{
-    if (!x)
-        return 0;
-    struct shape s = tape_shape(t, x), to = s;
-    union attr attr = attr_zero();
-    attr.sum.axes = axes & ((1u << s.rank) - 1);
-    for (int i = 0; i < s.rank; i++)
-        if (attr.sum.axes >> i & 1)
-            to.dim[i] = 1;
-    return shape_equal(s, to) ? x : record1(t, OP_SUM, to, attr, x);
-}
-
-value tape_gather(struct tape *t, value table, value index)
-{
-    if (!table || !index)
-        return 0;
-    struct shape s = tape_shape(t, table), si = tape_shape(t, index);
-    if (s.rank < 1 || si.rank != 1)
-        return mismatch(t, OP_GATHER, table, index);
-    s.dim[0] = si.dim[0];
-    return record2(t, OP_GATHER, s, attr_zero(), table, index);
-}
-
-value tape_unfold(struct tape *t, value x, int32_t k)
-{
-    if (!x)
-        return 0;
-    struct shape s = tape_shape(t, x);
-    if (s.rank != 4 || k < 1 || k % 2 == 0)
-        return tape_fail(t, "unfold: needs a value [b h w c] and an odd width, not rank %d and %d", s.rank,
-                         k);
-    s.dim[3] *= k * k;
-    union attr attr = attr_zero();
-    attr.unfold.k = k;
-    return record1(t, OP_UNFOLD, s, attr, x);
-}
-
-value tape_fold(struct tape *t, value x, int32_t k)
-{
-    if (!x)
-        return 0;
-    struct shape s = tape_shape(t, x);
-    if (s.rank != 4 || k < 1 || k % 2 == 0 || s.dim[3] % (k * k))
-        return tape_fail(t, "fold: needs a value [b h w k k c] and an odd width, not rank %d and %d", s.rank,
-                         k);
-    s.dim[3] /= k * k;
-    union attr attr = attr_zero();
-    attr.unfold.k = k;
-    return record1(t, OP_FOLD, s, attr, x);
 }
 
 value tape_patches(struct tape *t, value images, value index, int32_t patch, const float mean[3],
@@ -446,7 +332,7 @@ value tape_patches(struct tape *t, value images, value index, int32_t patch, con
         return 0;
     struct shape s = tape_shape(t, images), si = tape_shape(t, index);
     if (s.rank != 4 || s.dim[3] != 3 || si.rank != 1)
-        return mismatch(t, OP_PATCHES, images, index);
+        return refuse_shapes(t, OP_PATCHES, images, index);
     if (patch < 1 || s.dim[1] % patch || s.dim[2] % patch)
         return tape_fail(t, "patches: images of %d x %d do not divide into patches of %d", s.dim[1], s.dim[2],
                          patch);
@@ -464,7 +350,7 @@ value tape_cross_entropy(struct tape *t, value logits, value labels)
         return 0;
     struct shape s = tape_shape(t, logits), sl = tape_shape(t, labels);
     if (s.rank != 2 || !shape_equal(sl, SHAPE(s.dim[0])))
-        return mismatch(t, OP_CROSS_ENTROPY, logits, labels);
+        return refuse_shapes(t, OP_CROSS_ENTROPY, logits, labels);
     return record2(t, OP_CROSS_ENTROPY, sl, attr_zero(), logits, labels);
 }
 
@@ -473,7 +359,7 @@ value tape_cross_entropy_back(struct tape *t, value logits, value labels, value 
     if (!logits || !labels || !d_loss)
         return 0;
     if (!shape_equal(tape_shape(t, labels), tape_shape(t, d_loss)))
-        return mismatch(t, OP_CROSS_ENTROPY_BACK, labels, d_loss);
+        return refuse_shapes(t, OP_CROSS_ENTROPY_BACK, labels, d_loss);
     return record(t, OP_CROSS_ENTROPY_BACK, tape_shape(t, logits),
                   (const value[OP_INPUTS]){logits, labels, d_loss}, attr_zero(), NULL);
 }
@@ -483,7 +369,7 @@ value tape_detach(struct tape *t, value x)
     return x ? record1(t, OP_DETACH, tape_shape(t, x), attr_zero(), x) : 0;
 }
 
-value tape_hooked(struct tape *t, value x, hooked_rule rule, void *context)
+value record_hooked(struct tape *t, value x, struct rule rule)
 {
     if (!x)
         return 0;
@@ -491,8 +377,13 @@ value tape_hooked(struct tape *t, value x, hooked_rule rule, void *context)
     if (!rules)
         return tape_fail(t, "%s", error_text());
     t->rules = rules;
-    rules[t->rule_count] = (struct rule){rule, context};
+    rules[t->rule_count] = rule;
     union attr attr = attr_zero();
     attr.hooked.rule = t->rule_count++;
     return record1(t, OP_HOOKED, tape_shape(t, x), attr, x);
+}
+
+value tape_hooked(struct tape *t, value x, hooked_rule rule, void *context)
+{
+    return record_hooked(t, x, (struct rule){.call = rule, .context = context});
 }

@@ -1,5 +1,5 @@
 /* shape.c - shapes: construction, comparison, text. */
-#include "tape.h"
+#include "tape_private.h"
 
 #include <stdio.h>
 
@@ -27,6 +27,19 @@ int shape_equal(struct shape a, struct shape b)
         if (a.dim[i] != b.dim[i])
             return 0;
     return 1;
+}
+
+int shape_broadcast(struct shape a, struct shape b, struct shape *out)
+{
+    struct shape s = {.rank = a.rank > b.rank ? a.rank : b.rank};
+    for (int i = 1; i <= s.rank; i++) {
+        int32_t da = i <= a.rank ? a.dim[a.rank - i] : 1, db = i <= b.rank ? b.dim[b.rank - i] : 1;
+        if (da != db && da != 1 && db != 1)
+            return -1;
+        s.dim[s.rank - i] = da > db ? da : db;
+    }
+    *out = s;
+    return 0;
 }
 
 char *shape_text(struct shape s, char text[SHAPE_TEXT])

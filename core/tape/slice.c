@@ -1,115 +1,183 @@
 /* slice.c - slices, moved down to where they save work: rows that nobody reads are never computed.
  *
- * slice(f(x)) = f(slice(x)) for every f that treats the rows apart. Followed from the class token down,
- * this leaves the last block's projection and MLP one row an image; followed from where a method takes
- * its prompts off, the prompts serve as keys and values only. Both are exact: the same numbers, fewer.
- * A value is cut only if all its users so far are cut too: else all of it is computed anyway. */
-#include "tape_private.h"
+ * slice(f(x)) = f(slice(x)) for every f that treats the rows apart; of attention's rows only the queries
+ * are cut. Followed from the class token down, this leaves the last block's queries, projection and MLP one
+ * row an image; followed from where a method takes its prompts off, the prompts serve as keys and values
+ * only. Both are exact: the same numbers, fewer.
+ *
+ * A value's rows are computed by themselves only if nobody so far needs the whole value: else all of it is
+ * computed anyway. Hence not while differentiating, where most users are still to come: there a slice finds
+ * what was cut before. A hooked value's rows keep its rule, which is told of zeros for the other rows. */
+#include "slice.h"
 
 #include "error.h"
 
-#include <string.h>
-
-struct cut { /* rows from .. to - 1 of an axis, and what is known of each value */
-    struct tape *tape;
-    int32_t axis, from, to;
-    value top;
-    uint32_t *wanted; /* uses by values that are cut */
-    value *made;      /* the cut of a value, once recorded */
+enum {
+    SPARE = 1, /* has been asked for in parts, or was made for such a value */
+    IDLE = 2,  /* spare, and nobody so far needs it whole; nor its operands for it */
+    PARTS = 4, /* its rows are made of rows of its operands */
 };
 
-/* Whether an operand has rows of its own along the axis (and not one that serves for all). */
-static int has_rows(const struct cut *c, value x, int32_t rank)
+/* Whether v is needed whole, as far as the cut knows; tells its operands when that changes. */
+static void set_needed(struct cut *c, value v, int needed)
 {
-    struct shape s = tape_shape(c->tape, x);
-    return s.rank == rank && s.dim[c->axis] > 1;
+    const struct node *n = &c->tape->nodes[v];
+    if (needed == !(c->flags[v] & IDLE))
+        return;
+    c->flags[v] ^= IDLE;
+    for (int i = 0; i < op_arity[n->op]; i++) {
+        c->uses[n->in[i]] += needed ? 1 : UINT32_MAX; /* one more or less */
+        c->flags[n->in[i]] |= SPARE;
+    }
 }
 
-/* Bit i: operand i of a row-wise op must be cut for its result to be; 0: the op is not row-wise. */
-static uint32_t operands_to_cut(const struct cut *c, const struct node *n)
+/* The uses so far, without those by idle values. While differentiating, all values may yet be used. */
+static void count_uses(struct cut *c)
 {
-    int last = c->axis == n->shape.rank - 1;
-    switch (n->op) {
-    case OP_ADD:
-    case OP_MUL:
-        for (int i = 0; i < 2; i++) { /* rows hidden in an operand of lower rank stay whole */
-            struct shape s = tape_shape(c->tape, n->in[i]);
-            if (s.rank < n->shape.rank && s.rank >= n->shape.rank - c->axis)
-                return 0;
+    struct tape *t = c->tape;
+    for (value v = 1; t->backward && v < t->count; v++)
+        c->uses[v] = 1;
+    if (t->backward)
+        return;
+    for (uint32_t i = 0; i < t->slice_count; i++)
+        c->flags[t->slices[i].of] |= SPARE;
+    for (value v = t->count - 1; v > 0; v--) {
+        const struct node *n = &t->nodes[v];
+        int idle = c->flags[v] & SPARE && !c->uses[v];
+        c->flags[v] |= idle ? IDLE : 0;
+        for (int i = 0; i < op_arity[n->op]; i++) {
+            c->uses[n->in[i]] += !idle;
+            c->flags[n->in[i]] |= idle ? SPARE : 0;
         }
-        return (uint32_t)has_rows(c, n->in[0], n->shape.rank) | (uint32_t)has_rows(c, n->in[1], n->shape.rank)
-                                                                    << 1;
-    case OP_AFFINE:
-    case OP_UNARY: return 1;
-    case OP_NORMALIZE:
-    case OP_LAYERNORM: return last ? 0 : 1;
-    case OP_DROPOUT: return n->attr.dropout.axes >> c->axis & 1 ? 0 : 1; /* draws are counted by place */
-    case OP_MATMUL: /* rows of the left operand, one matrix for all */
-        return !last && !n->attr.matmul.a_t && tape_shape(c->tape, n->in[1]).rank == 2 ? 1 : 0;
-    default: return 0;
     }
 }
 
-/* Whether v is cut by cutting its operands. */
-static int goes_below(const struct cut *c, value v)
+/* What was cut out of v before, or out of that; v itself if all is asked for. */
+static value made_before(const struct cut *c, value v)
 {
-    int whole = v != c->top && c->wanted[v] < c->tape->uses[v];
-    return !whole && operands_to_cut(c, &c->tape->nodes[v]) != 0;
+    struct rows r = c->rows[v];
+    if (r.to - r.from == c->tape->nodes[v].shape.dim[c->axis])
+        return v;
+    const struct kept_slice *k = slice_kept(c->tape, v, c->axis, r.from, r.to);
+    return k ? tape_slice(c->tape, k->made, c->axis, r.from - k->from, r.to - k->from) : 0;
 }
 
-/* From the top down, users before operands: counts the uses by cut values. */
-static void mark(struct cut *c)
+/* One that asks for other rows than those before is served apart. */
+static void ask(struct cut *c, value x, struct rows r)
 {
-    c->wanted[c->top] = 1;
-    for (value v = c->top; v > 0; v--) {
-        if (!c->wanted[v] || !goes_below(c, v))
-            continue;
-        const struct node *n = &c->tape->nodes[v];
-        uint32_t operands = operands_to_cut(c, n);
-        for (int i = 0; i < op_arity[n->op]; i++)
-            c->wanted[n->in[i]] += operands >> i & 1;
+    if (!c->rows[x].to)
+        c->rows[x] = r;
+    else if (c->rows[x].from != r.from || c->rows[x].to != r.to)
+        c->uses[x]++;
+}
+
+/* Decides how to come by what is asked of v, and asks its operands. */
+static void decide(struct cut *c, value v)
+{
+    struct rows need[OP_INPUTS] = {{0, 0}};
+    const struct node *n = &c->tape->nodes[v];
+    enum way way = rows_way(c, v, c->rows[v], need);
+    if (way == ROWS_STAY || (way == ROWS_BELOW && c->uses[v]))
+        return;
+    c->flags[v] |= PARTS;
+    for (int i = 0; i < op_arity[n->op]; i++)
+        if (need[i].to)
+            ask(c, n->in[i], need[i]);
+        else if (way == ROWS_BELOW)
+            c->uses[n->in[i]]++; /* whole, by what will be made */
+}
+
+/* From v down, users before operands. */
+static void mark(struct cut *c, value v)
+{
+    for (; v > 0; v--) {
+        int asked = c->rows[v].to > 0;
+        if (asked && !(c->made[v] = made_before(c, v)))
+            decide(c, v);
+        int whole = c->made[v] ? c->made[v] == v : asked && !(c->flags[v] & PARTS);
+        if (asked || c->flags[v] & SPARE)
+            set_needed(c, v, whole || c->uses[v]);
     }
+}
+
+/* Remembers what stands for the rows of v: derivatives will ask for it. */
+static value keep(struct cut *c, value v, value made)
+{
+    struct tape *t = c->tape;
+    struct kept_slice *grown = mem_grow(t->slices, t->slice_count, t->slice_count + 1, sizeof *grown);
+    if (!grown)
+        return tape_fail(t, "%s", error_text());
+    t->slices = grown;
+    t->slices[t->slice_count++] = (struct kept_slice){
+        .of = v, .made = made, .axis = c->axis, .from = c->rows[v].from, .to = c->rows[v].to};
+    return made;
 }
 
 static value plain_slice(struct cut *c, value x)
 {
-    union attr attr;
-    memset(&attr, 0, sizeof attr);
-    attr.slice.axis = c->axis;
-    attr.slice.from = c->from;
-    attr.slice.to = c->to;
-    const struct node *n = &c->tape->nodes[x];
-    if (n->op == OP_SLICE && n->attr.slice.axis == c->axis) { /* a slice of a slice */
-        attr.slice.from += n->attr.slice.from;
-        attr.slice.to += n->attr.slice.from;
-        x = n->in[0];
-    }
     struct shape s = tape_shape(c->tape, x);
-    s.dim[c->axis] = c->to - c->from;
-    return record(c->tape, OP_SLICE, s, (const value[OP_INPUTS]){x}, attr, NULL);
+    union attr attr = attr_zero();
+    attr.slice.axis = c->axis;
+    attr.slice.from = c->rows[x].from;
+    attr.slice.to = c->rows[x].to;
+    s.dim[c->axis] = attr.slice.to - attr.slice.from;
+    return record1(c->tape, OP_SLICE, s, attr, x);
 }
 
-/* The same op on cut operands. */
-static value remade(struct cut *c, value v)
+/* What was asked for, operands before users. */
+static value make(struct cut *c, value top, struct rows r)
 {
-    struct node n = c->tape->nodes[v]; /* a copy: recording may move the array */
-    struct tape *t = c->tape;
-    value in[OP_INPUTS];
-    uint32_t operands = operands_to_cut(c, &n);
-    for (int i = 0; i < op_arity[n.op]; i++)
-        in[i] = operands >> i & 1 ? c->made[n.in[i]] : n.in[i];
-    switch (n.op) {
-    case OP_ADD: return tape_add(t, in[0], in[1]);
-    case OP_MUL: return tape_mul(t, in[0], in[1]);
-    case OP_AFFINE: return tape_affine(t, in[0], n.attr.affine.scale, n.attr.affine.shift);
-    case OP_UNARY: return tape_unary(t, in[0], (enum unary_fn)n.attr.unary.fn);
-    case OP_NORMALIZE: return tape_normalize(t, in[0], n.attr.norm.eps);
-    case OP_LAYERNORM: return tape_layernorm(t, in[0], in[1], in[2], n.attr.norm.eps);
-    case OP_DROPOUT:
-        return tape_dropout(t, in[0], n.attr.dropout.p, n.attr.dropout.stream, n.attr.dropout.axes);
-    case OP_MATMUL: return tape_matmul(t, in[0], in[1], 0, n.attr.matmul.b_t);
-    default: return tape_fail(t, "slice: %s is not taken apart by rows", op_names[n.op]);
+    count_uses(c);
+    ask(c, top, r);
+    mark(c, top);
+    for (value v = 1; v <= top; v++)
+        if (c->rows[v].to && !c->made[v])
+            c->made[v] = c->flags[v] & PARTS ? keep(c, v, rows_make(c, v)) : plain_slice(c, v);
+    return c->made[top];
+}
+
+int reshape_rows(struct shape of, struct shape other, int32_t axis, int32_t *from, int32_t *to)
+{
+    int64_t each = 1, other_each = 1;
+    if (axis >= other.rank)
+        return 0;
+    for (int i = 0; i < axis; i++)
+        if (of.dim[i] != other.dim[i])
+            return 0;
+    for (int i = axis + 1; i < of.rank; i++)
+        each *= of.dim[i];
+    for (int i = axis + 1; i < other.rank; i++)
+        other_each *= other.dim[i];
+    if (*from * each % other_each || *to * each % other_each)
+        return 0;
+    *from = (int32_t)(*from * each / other_each);
+    *to = (int32_t)(*to * each / other_each);
+    return 1;
+}
+
+int dropout_cut(struct dropout *d, struct shape s, int32_t axis, int32_t from)
+{
+    if (!(d->axes >> axis & 1))
+        return 1; /* one draw serves for all rows */
+    if (d->total && d->axis != axis)
+        return 0;
+    if (!d->total)
+        d->total = s.dim[axis];
+    d->axis = axis;
+    d->from += from;
+    return 1;
+}
+
+const struct kept_slice *slice_kept(const struct tape *t, value v, int32_t axis, int32_t from, int32_t to)
+{
+    const struct kept_slice *found = NULL;
+    for (uint32_t i = 0; i < t->slice_count; i++) {
+        const struct kept_slice *k = &t->slices[i];
+        if (k->of == v && k->axis == axis && k->from <= from && k->to >= to &&
+            (!found || k->to - k->from < found->to - found->from))
+            found = k;
     }
+    return found;
 }
 
 value tape_slice(struct tape *t, value x, int32_t axis, int32_t from, int32_t to)
@@ -125,18 +193,19 @@ value tape_slice(struct tape *t, value x, int32_t axis, int32_t from, int32_t to
         return tape_fail(t, "slice: %d to %d is not a part of an axis of %d", from, to, s.dim[axis]);
     if (to - from == s.dim[axis])
         return x;
-    struct cut c = {.tape = t, .axis = axis, .from = from, .to = to, .top = x};
-    c.wanted = mem_alloc((size_t)x + 1, sizeof *c.wanted);
-    c.made = mem_alloc((size_t)x + 1, sizeof *c.made);
-    value result = c.wanted && c.made ? 0 : tape_fail(t, "%s", error_text());
-    if (c.wanted && c.made) {
-        mark(&c);
-        for (value v = 1; v <= x; v++)
-            if (c.wanted[v])
-                c.made[v] = goes_below(&c, v) ? remade(&c, v) : plain_slice(&c, v);
-        result = c.made[x];
-    }
-    mem_free(c.wanted);
+    struct cut c = {.tape = t, .axis = axis};
+    c.uses = mem_alloc(t->count, sizeof *c.uses);
+    c.flags = mem_alloc(t->count, sizeof *c.flags);
+    c.rows = mem_alloc(t->count, sizeof *c.rows);
+    c.made = mem_alloc(t->count, sizeof *c.made);
+    value result = 0;
+    if (c.uses && c.flags && c.rows && c.made)
+        result = make(&c, x, (struct rows){from, to});
+    else
+        tape_fail(t, "%s", error_text());
+    mem_free(c.uses);
+    mem_free(c.flags);
+    mem_free(c.rows);
     mem_free(c.made);
     return result;
 }

@@ -36,9 +36,9 @@ void tape_destroy(struct tape *t)
     if (!t)
         return;
     mem_free(t->nodes);
-    mem_free(t->uses);
     mem_free(t->table);
     mem_free(t->rules);
+    mem_free(t->slices);
     arena_finish(&t->names);
     mem_free(t->calls);
     mem_free(t);
@@ -127,10 +127,6 @@ static int tape_reserve(struct tape *t)
     if (!nodes)
         return ERR_MEMORY;
     t->nodes = nodes;
-    uint32_t *uses = mem_grow(t->uses, t->room, room, sizeof *uses);
-    if (!uses)
-        return ERR_MEMORY;
-    t->uses = uses;
     uint32_t *table = mem_alloc((size_t)room * 2, sizeof *table);
     if (!table)
         return ERR_MEMORY;
@@ -162,8 +158,6 @@ value record(struct tape *t, enum op op, struct shape shape, const value in[OP_I
         return *slot;
     n.name = name ? arena_string(&t->names, name) : t->place;
     t->nodes[t->count] = n;
-    for (int i = 0; i < op_arity[op]; i++)
-        t->uses[in[i]]++;
     *slot = t->count;
     return t->count++;
 }

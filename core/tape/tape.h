@@ -64,11 +64,20 @@ enum { OP_INPUTS = 8, CUSTOM_INPUTS = OP_INPUTS - 1, CUSTOM_PUSH = 64, CUSTOM_CO
 
 struct tape;
 /* A derivative written by hand for y = hooked(x): given d_y, adds to the gradients of what y was
- * made from through tape_add_gradient. Returns 0 or a negative error code. */
+ * made from through tape_add_gradient. Returns 0 or a negative error code. Being linear in d_y, it may
+ * be called once for each of several parts of it, see slice.c. */
 typedef int (*hooked_rule)(void *context, struct tape *t, value y, value d_y);
 
 struct attention { /* queries: tokens q_from <= i < q_to; keys and values: those from k_from on */
     int32_t heads, q_from, q_to, k_from;
+};
+
+/* axes: bit i, axis i has its own draws. total > 0: x is what is left, from `from` on, of a value with
+ * `total` rows along `axis`, and keeps the draws that it had there. */
+struct dropout {
+    float p;
+    uint32_t stream, axes;
+    int32_t axis, from, total;
 };
 
 union attr { /* one member per op that has attributes */
@@ -76,7 +85,7 @@ union attr { /* one member per op that has attributes */
     struct { float value; } fill;
     struct { float scale, shift; } affine;
     struct { int32_t fn; } unary; /* also unary_back */
-    struct { float p; uint32_t stream, axes; } dropout; /* axes: bit i, axis i has its own draws */
+    struct dropout dropout;
     struct { int32_t a_t, b_t; } matmul;
     struct { float eps; } norm; /* normalize, layernorm and their backs */
     struct attention attention; /* and lse, back */
@@ -137,6 +146,7 @@ value tape_unary(struct tape *t, value x, enum unary_fn fn);
 value tape_unary_back(struct tape *t, value x, value d_y, enum unary_fn fn);
 /* p in [0, 1); `stream` tells this dropout from the others; p = 0 gives x. */
 value tape_dropout(struct tape *t, value x, float p, uint32_t stream, uint32_t axes);
+value tape_dropout_part(struct tape *t, value x, struct dropout d);
 value tape_matmul(struct tape *t, value a, value b, int a_t, int b_t);
 value tape_softmax(struct tape *t, value x);
 value tape_softmax_back(struct tape *t, value y, value d_y);
@@ -153,7 +163,7 @@ value tape_reshape(struct tape *t, value x, struct shape to);
 value tape_permute(struct tape *t, value x, const int32_t axes[SHAPE_RANK]);
 value tape_expand(struct tape *t, value x, struct shape to);
 value tape_concat(struct tape *t, value a, value b, int32_t axis);
-/* Recorded as far down as it saves work: see slice.c. */
+/* Recorded as far down as it saves work, see slice.c; not so during tape_backward. */
 value tape_slice(struct tape *t, value x, int32_t axis, int32_t from, int32_t to);
 value tape_pad(struct tape *t, value x, int32_t axis, int32_t before, int32_t total);
 value tape_sum(struct tape *t, value x, uint32_t axes);

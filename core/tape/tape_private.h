@@ -10,18 +10,26 @@ enum { WHY_SIZE = 512 };
 struct rule { /* of a hooked value */
     hooked_rule call;
     void *context;
+    value of;                   /* 0, or the hooked value whose rows along axis this is, */
+    int32_t axis, from, total;  /* from `from` on, of `total` */
+};
+
+struct kept_slice { /* the rows from .. to - 1 of a value, computed by themselves as `made` */
+    value of, made;
+    int32_t axis, from, to;
 };
 
 struct backward; /* the gradients in the making, see derive.c */
 
 struct tape {
     struct node *nodes;
-    uint32_t *uses; /* of each value as an operand, so far */
     uint32_t count, room;
     uint32_t *table; /* open addressing from a node's hash to its value; 0 is free */
     uint32_t table_size;
     struct rule *rules;
     uint32_t rule_count;
+    struct kept_slice *slices;
+    uint32_t slice_count;
     struct arena names;
     const char *place;
     char why[WHY_SIZE];
@@ -34,5 +42,38 @@ struct tape {
 /* Appends the operation, or returns the value of an equal one. */
 value record(struct tape *t, enum op op, struct shape shape, const value in[OP_INPUTS], union attr attr,
              const char *name);
+
+union attr attr_zero(void); /* all bytes of an attribute take part in comparisons */
+value record1(struct tape *t, enum op op, struct shape s, union attr attr, value x);
+value record2(struct tape *t, enum op op, struct shape s, union attr attr, value x, value y);
+/* Poison, with a sentence. */
+value refuse_shapes(struct tape *t, enum op op, value a, value b);
+value refuse_axis(struct tape *t, enum op op, value x, int axis);
+
+/* The shape to which both stretch, trailing axes aligned; negative when they do not fit. */
+int shape_broadcast(struct shape a, struct shape b, struct shape *out);
+
+/* hooked(x) with a rule of its own. */
+value record_hooked(struct tape *t, value x, struct rule rule);
+
+/* The narrowest that holds these rows of v, or NULL; lent until the next slice. */
+const struct kept_slice *slice_kept(const struct tape *t, value v, int32_t axis, int32_t from, int32_t to);
+/* Rows from .. to - 1 of a value of shape `of` as those of its reshaping to `other`; 0 if they are none. */
+int reshape_rows(struct shape of, struct shape other, int32_t axis, int32_t *from, int32_t *to);
+/* Makes d, the dropout of a value of shape s, that of its rows from `from` on; 0 if there is no such. */
+int dropout_cut(struct dropout *d, struct shape s, int32_t axis, int32_t from);
+
+/* zeros.c: what a padded value pads, or 0; padding of `part` like that of `like`; the rows of x, which
+ * aligns with `like` as in broadcasting, where `like` is not zero. */
+value zeros_inside(const struct tape *t, value v);
+value zeros_around(struct tape *t, value part, value like);
+value zeros_rows(struct tape *t, value x, value like);
+int zeros_all(const struct tape *t, value v);               /* a constant 0 */
+int zeros_alike(const struct tape *t, value a, value b);    /* both padded, and alike */
+int zeros_whole_rows(const struct tape *t, value v);        /* padded along another axis than the last */
+/* A padded value in another shape that keeps its zeros together, or 0. */
+value zeros_reshape(struct tape *t, value v, struct shape to);
+/* Of matrices whose rows are summed over: leaves away the rows that are zero in one. b may be NULL. */
+void zeros_drop_rows(struct tape *t, value *a, value *b);
 
 #endif

@@ -48,6 +48,19 @@ static value case_layernorm(struct net *n)
     return tape_layernorm(n->t, input(n, SHAPE(2, 3, 5)), input(n, SHAPE(5)), input(n, SHAPE(5)), 1e-3f);
 }
 static value case_attention(struct net *n) { return tape_attention(n->t, input(n, SHAPE(2, 5, 12)), 2); }
+static value part(struct net *n, int32_t heads, int32_t q_from, int32_t q_to, int32_t k_from)
+{
+    return tape_attention_part(n->t, input(n, SHAPE(2, 5, 12)), (struct attention){heads, q_from, q_to, k_from});
+}
+static value case_attention_front(struct net *n) { return part(n, 2, 0, 2, 0); }
+static value case_attention_back(struct net *n) { return part(n, 4, 2, 5, 0); }
+static value case_attention_one(struct net *n) { return part(n, 1, 3, 4, 0); }
+static value case_attention_few_keys(struct net *n) { return part(n, 2, 1, 4, 2); }
+static value case_attention_one_key(struct net *n) { return part(n, 2, 0, 3, 4); }
+static value case_dropout_part(struct net *n)
+{
+    return tape_dropout_part(n->t, input(n, SHAPE(2, 2, 4)), (struct dropout){0.4f, 9, 6, 1, 3, 7});
+}
 static value case_reshape(struct net *n) { return tape_reshape(n->t, input(n, SHAPE(3, 4)), SHAPE(2, 6)); }
 static value case_permute(struct net *n)
 {
@@ -136,14 +149,16 @@ static void check(value (*make)(struct net *), int positive)
     tape_destroy(n.t);
 }
 
-#define CASES(X)                                                                                            \
-    X(add)                                                                                                  \
-    X(mul)                                                                                                  \
-    X(affine) X(dropout) X(matmul) X(matmul_nt) X(matmul_tn) X(matmul_tt) X(matmul_batched)                 \
-        X(matmul_plain_left) X(matmul_plain_right) X(softmax) X(normalize) X(layernorm) X(attention)        \
-            X(reshape) X(permute) X(expand) X(concat) X(slice) X(pad) X(sum) X(unfold) X(fold)              \
-                X(cross_entropy) X(twice) X(detach) X(relu) X(gelu) X(sigmoid) X(tanh) X(exp) X(quick_gelu) \
-                    X(abs)
+#define CASES(X)                                                                                          \
+    X(add)                                                                                                \
+    X(mul)                                                                                                \
+    X(affine)                                                                                             \
+    X(dropout) X(matmul) X(matmul_nt) X(matmul_tn) X(matmul_tt) X(matmul_batched) X(matmul_plain_left)    \
+        X(matmul_plain_right) X(softmax) X(normalize) X(layernorm) X(attention) X(attention_front)        \
+            X(attention_back) X(attention_one) X(attention_few_keys) X(attention_one_key) X(dropout_part) \
+                X(reshape) X(permute) X(expand) X(concat) X(slice) X(pad) X(sum) X(unfold) X(fold)        \
+                    X(cross_entropy) X(twice) X(detach) X(relu) X(gelu) X(sigmoid) X(tanh) X(exp)         \
+                        X(quick_gelu) X(abs)
 #define POSITIVE_CASES(X) X(sqrt) X(recip) X(log)
 
 #define TEST(name)                                                      \

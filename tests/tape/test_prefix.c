@@ -194,8 +194,8 @@ static value turned(struct net *n) { return tape_permute(T, X, (const int32_t[SH
 static value batch_turned(struct net *n) { return tape_permute(T, X, (const int32_t[SHAPE_RANK]){1, 0, 2}); }
 static value sliced(struct net *n) { return tape_slice(T, X, 1, 1, 3); }
 static value batch_sliced(struct net *n) { return tape_slice(T, X, 0, 0, 2); }
-static value padded(struct net *n) { return tape_pad(T, X, 2, 1, 9); }
-static value batch_padded(struct net *n) { return tape_pad(T, X, 0, 1, 5); }
+static value padded(struct net *n) { return tape_unary(T, tape_pad(T, X, 2, 1, 9), UNARY_TANH); }
+static value batch_padded(struct net *n) { return tape_unary(T, tape_pad(T, X, 0, 1, 5), UNARY_TANH); }
 static value unfolded(struct net *n) { return tape_sum(T, tape_unfold(T, tape_reshape(T, X, SHAPE(B, 2, 2, D)), 3), 6); }
 static value across(struct net *n) { return tape_reshape(T, X, SHAPE(GRID, B, D)); }
 static value across_and_back(struct net *n) { return tape_affine(T, tape_reshape(T, tape_affine(T, tape_reshape(T, X, SHAPE(2, B * 2 * D)), 2, 0), SHAPE(B, GRID, D)), 3, 1); }

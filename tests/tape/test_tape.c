@@ -94,39 +94,6 @@ static void every_op_failing_in_turn_is_reported(void **state)
     }
 }
 
-/* Two residual branches behind a token slice: one row an image is left of everything above them. */
-static void rows_that_a_slice_drops_are_never_computed(void **state)
-{
-    (void)state;
-    enum { B = 2, T = 7, D = 6 };
-    struct tape *t = tape_create();
-    value x = tape_leaf(t, LEAF_INPUT, SHAPE(B, T, D), 0, "x"),
-          w = tape_leaf(t, LEAF_FROZEN, SHAPE(D, D), 1, "w");
-    value g = tape_leaf(t, LEAF_FROZEN, SHAPE(D), 2, "g");
-    value branch =
-        tape_unary(t, tape_add(t, tape_matmul(t, tape_layernorm(t, x, g, g, 1e-6f), w, 0, 1), g), UNARY_GELU);
-    value y = tape_slice(t, tape_add(t, x, tape_dropout(t, branch, 0.5f, 1, 1)), 1, 0, 1);
-    assert_true(shape_equal(tape_shape(t, y), SHAPE(B, 1, D)));
-    unsigned char live[64];
-    assert_true(tape_size(t) <= sizeof live);
-    tape_live(t, &y, 1, live);
-    for (value v = 1; v < tape_size(t); v++)
-        if (live[v] && tape_node(t, v)->op != OP_LEAF)
-            assert_true(shape_count(tape_shape(t, v)) == B * D);
-    tape_destroy(t);
-}
-
-/* Elementwise dropout counts its draws by place: a slice must not go below it. */
-static void a_slice_stays_above_elementwise_dropout(void **state)
-{
-    (void)state;
-    struct tape *t = tape_create();
-    value x = tape_leaf(t, LEAF_INPUT, SHAPE(2, 7, 6), 0, "x");
-    value y = tape_slice(t, tape_dropout(t, x, 0.5f, 1, ~0u), 1, 2, 3);
-    assert_int_equal(tape_node(t, y)->op, OP_SLICE);
-    tape_destroy(t);
-}
-
 static void what_no_root_needs_is_dead(void **state)
 {
     (void)state;
@@ -173,8 +140,6 @@ int main(void)
         cmocka_unit_test(what_changes_nothing_is_not_recorded),
         cmocka_unit_test(a_frozen_weight_gets_no_gradient_work),
         cmocka_unit_test(every_op_failing_in_turn_is_reported),
-        cmocka_unit_test(rows_that_a_slice_drops_are_never_computed),
-        cmocka_unit_test(a_slice_stays_above_elementwise_dropout),
         cmocka_unit_test(what_no_root_needs_is_dead),
         cmocka_unit_test(spans_alive_together_never_overlap),
     };
