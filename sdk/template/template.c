@@ -74,11 +74,18 @@ static int merge(void *self, vitro_trace *t, int32_t block)
     return 0;
 }
 
+/* What the host reads before it runs anything. */
 const vitro_plugin_info vitro_plugin = {
-    VITRO_HEAD,         .id = "template",
-    .version = "0.1",   .summary = "a gain per channel of each MLP's branch",
-    .options = options, .self_size = sizeof(struct mine),
-    .declare = declare, .param_count = param_count,
-    .forward = forward, .backward = backward,
+    VITRO_HEAD,
+    .id = "template",
+    .version = "0.1",
+    .summary = "a gain per channel of each MLP's branch",
+    .paper = "unpublished",
+    .options = options,
+    .self_size = sizeof(struct mine),
+    .declare = declare,
+    .param_count = param_count,
+    .forward = forward,
+    .backward = backward,
     .merge = merge,
 };

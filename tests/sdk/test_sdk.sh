@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# test_sdk.sh BUILD_FOLDER [LAUNCHER]: what `cmake --install` gives, as a stranger uses it: from a folder that was
+# test_sdk.sh BUILD_FOLDER GLSLANG [LAUNCHER]: what `cmake --install` gives, as a stranger uses it: from a folder that was
 # moved, with plugins of his own built outside of this tree. Each function's name is the sentence it proves.
 # shellcheck disable=SC2317,SC2015 # the sentences are called by their names; `a && b || complain` means what it says
 set -uo pipefail
-usage="usage: test_sdk.sh BUILD_FOLDER [LAUNCHER]"
-build=${1:?$usage} launcher=${2:-}
+usage="usage: test_sdk.sh BUILD_FOLDER GLSLANG [LAUNCHER]"
+build=${1:?$usage} glslang=${2:?$usage} launcher=${3:-}
 
 folder=$(mktemp -d)
 folder=$(readlink -f "$folder")
@@ -141,7 +141,7 @@ a_new_plugin_builds_and_is_what_it_says() {
     run 0 cmake -S mine_too -B mine_too/build -DCMAKE_PREFIX_PATH="$prefix" && run 0 cmake --build mine_too/build &&
         exports_one_symbol mine_too/build/vitro_mine_too.so || return 1
     run 0 vitro plugins ./mine_too/vitro_mine_too.so && says "9,216" && says "FC2" || return 1
-    run 0 vitro lint ./mine_too/vitro_mine_too.so || return 1
+    run 0 vitro lint ./mine_too/vitro_mine_too.so && says "0 warnings" || return 1
     run 0 make -C mine_too install PKG_CONFIG_PATH="$prefix/lib/pkgconfig" && run 0 vitro plugins mine_too
 }
 
@@ -166,7 +166,7 @@ the_tutorial_builds_with_cmake_and_with_make() {
 }
 
 the_tutorials_method_passes_lint() {
-    run 0 vitro lint ./by_make/vitro_token_gate.so
+    run 0 vitro lint ./by_make/vitro_token_gate.so && says "0 warnings"
 }
 
 the_tutorials_method_trains() {
@@ -176,13 +176,24 @@ the_tutorials_method_trains() {
     run 0 vitro eval --load gate.safetensors
 }
 
+a_plugin_with_shaders_builds_and_is_used() {
+    cp -r "$prefix/share/vitro/ssf_kernel" shaders || return 1
+    run 0 cmake -S shaders -B shaders/build -DCMAKE_PREFIX_PATH="$prefix" -DVITRO_GLSLANG="$glslang" &&
+        run 0 cmake --build shaders/build && exports_one_symbol shaders/build/vitro_ssf_kernel.so || return 1
+    run 0 vitro lint ./shaders/build/vitro_ssf_kernel.so && says "2 modules" && says "0 warnings" || return 1
+    vitro devices >out 2>err || { echo "not tried on a device: $(cat err)" >&2 && return 0; }
+    run 0 vitro train --method ./shaders/build/vitro_ssf_kernel.so --data builtin:count:32/16/16 --epochs 1 \
+        --warmup 0 --batch 16 && [ ! -s err ] || complain "it said: $(cat err)"
+}
+
 sentences=(an_installed_tree_works_when_it_is_moved a_staged_tree_works_where_it_is_staged
     the_build_folder_is_a_prefix_as_well pkg_config_names_the_folders_and_the_version
     find_package_refuses_another_major_version each_kind_of_folder_is_searched_in_its_turn
     the_same_folder_twice_is_no_conflict two_plugins_of_one_id_are_named_both
     a_plugin_that_crashes_hangs_or_leaves_is_a_row a_card_shows_options_sites_and_size
     a_new_plugin_builds_and_is_what_it_says a_new_plugin_never_overwrites
-    the_tutorial_builds_with_cmake_and_with_make the_tutorials_method_passes_lint the_tutorials_method_trains)
+    the_tutorial_builds_with_cmake_and_with_make the_tutorials_method_passes_lint the_tutorials_method_trains
+    a_plugin_with_shaders_builds_and_is_used)
 failed=0
 for sentence in "${sentences[@]}"; do
     if complaint=$("$sentence" 2>&1); then

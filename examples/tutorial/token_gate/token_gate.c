@@ -79,9 +79,15 @@ static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, 
 }
 
 const vitro_plugin_info vitro_plugin = {
-    VITRO_HEAD,         .id = "token_gate",
-    .version = "1.0",   .summary = "each token gates what the branches add to it",
-    .options = options, .self_size = sizeof(struct token_gate),
-    .declare = declare, .param_count = param_count,
-    .forward = forward, .backward = backward,
+    VITRO_HEAD,
+    .id = "token_gate",
+    .version = "1.0",
+    .summary = "each token gates what the branches add to it",
+    .paper = "unpublished",
+    .options = options,
+    .self_size = sizeof(struct token_gate),
+    .declare = declare,
+    .param_count = param_count,
+    .forward = forward,
+    .backward = backward,
 };
