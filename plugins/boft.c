@@ -1,8 +1,8 @@
 /* BOFT: the input of qkv is rotated by a product of butterflies, its rows are scaled.  Liu et al. 2024.
  *     qkv = s (.) (u R WT) + bias,  R = F_{m-1} .. F_1 F_0,  F_i = P_i diag(R_i1, R_i2, ..) P_iT
  * u = norm1, which only qkv reads. P_i swaps the first two axes of runs of channels [2, 2^i, block / 2];
- * R_ik = (I - Q)(I + Q)^-1, Q = (M - MT) / 2, all of M being a parameter, as in HF peft. M starts at zero and s
- * at one, so at first nothing changes. R is made as one matrix: cheaper than to rotate tokens block by block. */
+ * R_ik = (I - Q)(I + Q)^-1, Q = (M - MT) / 2, all of M a parameter, as in HF peft. M starts at zero, s at
+ * one, so at first nothing changes. R is made as one matrix: cheaper than rotating tokens block by block. */
 #include <vitro/cayley.h>
 
 struct boft {
