@@ -70,6 +70,8 @@ static struct shape flat(struct shape s)
 static value padded_rows(const struct tape *t, value v)
 {
     const struct node *n = tape_node(t, v);
+    if (!n) /* poison */
+        return 0;
     value p = n->op == OP_RESHAPE ? n->in[0] : v;
     return zeros_whole_rows(t, p) && shape_equal(flat(tape_shape(t, p)), n->shape) ? p : 0;
 }
