@@ -1,8 +1,9 @@
 // gemm_cpu.comp - matrix product for a CPU device: lib/gemm.glsl has the formula and the arguments.
 //
 // One subgroup computes an MR x (NR LANES) tile of C in registers: rows of A as uniform scalars, columns
-// of B along the lanes. Rows beyond M repeat row M - 1 and store the same values again; all loads of the
-// epilogue come before its stores, so accumulation in place is right. Columns beyond N are not stored.
+// of B along the lanes. Where strides are KNOWN when compiling, every address in the loop is a pointer plus
+// a constant, and the last tile is moved up to end at row M (its rows are computed twice, to the same
+// values, so C must not be `residual`). Else rows beyond M repeat row M - 1. Columns beyond N are not stored.
 // Grid: (ceil(N / (NR LANES)), ceil(M / MR), batch).
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -13,31 +14,63 @@ layout(constant_id = 3) const uint A_UNIT = 0; // 0: a_col is 1; 1: a_row is 1; 
 layout(constant_id = 4) const uint MR = 16;
 layout(constant_id = 5) const uint NR = 1;
 layout(constant_id = 6) const uint KU = 16;    // steps of k in a turn of the loop
+layout(constant_id = 7) const uint A_ROW = 0;  // a_row, b_row, c_row and r_row where they are known when
+layout(constant_id = 8) const uint B_ROW = 0;  // compiling, which lets addresses be constants: all or none;
+layout(constant_id = 9) const uint C_ROW = 0;  // then A_UNIT is 0, M at least MR, C_ROW is N
+
+const bool KNOWN = A_ROW != 0u;
+const uint REST = C_ROW % LANES;
 
 #define FOR_ROWS [[unroll]] for (uint i = 0u; i < MR; i++)
 #define FOR_VECTORS [[unroll]] for (uint j = 0u; j < NR; j++)
 
 // `steps` of k, from k on. Only k is carried from turn to turn: lavapipe keeps what a loop carries in
-// vectors.
-#define STEPS(steps)                                                                    \
-    [[unroll]] for (uint u = 0u; u < steps; u++) {                                      \
-        float y[NR];                                                                    \
-        FOR_VECTORS y[j] = lane_load(pb[j] + (k + u) * b_row);                          \
-        FOR_ROWS {                                                                      \
-            float x = A_UNIT == 1u ? pa[0][(k + u) * a_col + i].v                       \
-                                   : pa[i][A_UNIT == 0u ? k + u : (k + u) * a_col].v;   \
-            FOR_VECTORS acc[i][j] = fma(x, y[j], acc[i][j]);                            \
-        }                                                                               \
+// vectors. A pointer moves once a turn, by k; everything else is a constant offset where strides are known.
+#define STEPS(steps)                                                                        \
+    {                                                                                       \
+        RF ka = pa[0] + k, kb[NR];                                                          \
+        FOR_VECTORS kb[j] = pb[j] + k * b_step;                                             \
+        [[unroll]] for (uint u = 0u; u < steps; u++) {                                      \
+            float y[NR];                                                                    \
+            FOR_VECTORS y[j] = lane_load(kb[j] + u * b_step);                               \
+            FOR_ROWS {                                                                      \
+                float x = KNOWN          ? ka[u + i * A_ROW].v                              \
+                          : A_UNIT == 1u ? pa[0][(k + u) * a_col + i].v                     \
+                                         : pa[i][A_UNIT == 0u ? k + u : (k + u) * a_col].v; \
+                FOR_VECTORS acc[i][j] = fma(x, y[j], acc[i][j]);                            \
+            }                                                                               \
+        }                                                                                   \
     }
+
+struct place { // of a vector of C in the epilogue's operands
+    RF kept, added;
+    bool inside;
+};
+
+float epilogue(float x, float shift, place p)
+{
+    x = fma(alpha, x, shift);
+    if ((EPILOGUE & EPILOGUE_PRE) != 0u && p.inside)
+        lane_store(p.kept, x);
+    if ((EPILOGUE & EPILOGUE_ACT) != 0u)
+        x = unary(ACT, x);
+    if ((EPILOGUE & EPILOGUE_BACK) != 0u)
+        x *= unary_derivative(ACT, lane_load(p.kept));
+    if ((EPILOGUE & EPILOGUE_RESIDUAL) != 0u)
+        x += lane_load(p.added);
+    return x;
+}
 
 void main()
 {
-    const uint z = gl_WorkGroupID.z;
-    const uint row = gl_WorkGroupID.y * MR, col = gl_WorkGroupID.x * (NR * LANES);
+    const uint z = gl_WorkGroupID.z, col = gl_WorkGroupID.x * (NR * LANES);
+    const uint row = KNOWN ? min(gl_WorkGroupID.y * MR, M - MR) : gl_WorkGroupID.y * MR;
+    const uint b_step = KNOWN ? B_ROW : b_row;
     RF pa[MR], pb[NR];
     float acc[MR][NR];
     FOR_ROWS {
-        pa[i] = a + z * a_batch + (A_UNIT == 1u ? row + i : min(row + i, M - 1u) * a_row);
+        pa[i] = a + z * a_batch
+                + (KNOWN ? row * A_ROW : A_UNIT == 1u ? row + i : min(row + i, M - 1u) * a_row);
         FOR_VECTORS acc[i][j] = 0.0;
     }
     FOR_VECTORS {
@@ -46,42 +79,43 @@ void main()
     }
 
     uint k = 0u;
-    for (; k + KU <= K; k += KU) {
+    for (; k + KU <= K; k += KU)
         STEPS(KU)
-    }
-    for (; k < K; k++) {
+    for (; k < K; k++)
         STEPS(1u)
-    }
 
     if (A_UNIT == 1u) // A was read past row M - 1: those rows become copies of it after all
         [[unroll]] for (uint i = 1u; i < MR; i++)
             FOR_VECTORS acc[i][j] = mix(acc[i - 1u][j], acc[i][j], row + i < M);
 
     FOR_VECTORS {
-        const uint n = col + j * LANES;
+        const uint n = col + j * LANES, base = z * r_batch + row * C_ROW + n;
+        bool inside = true;
+        if (!KNOWN || REST != 0u)
+            inside = n + lane < N;
         float shift = (EPILOGUE & EPILOGUE_BIAS) != 0u ? lane_load(bias + (z * bias_batch + n)) : 0.0;
+        RF kept = pre + base, added = residual + base;
         FOR_ROWS {
             const uint at = z * r_batch + min(row + i, M - 1u) * r_row + n;
-            float x = fma(alpha, acc[i][j], shift);
-            if ((EPILOGUE & EPILOGUE_PRE) != 0u) {
-                RF kept = pre + at;
-                if (n + lane < N)
-                    lane_store(kept, x);
-            }
-            if ((EPILOGUE & EPILOGUE_ACT) != 0u)
-                x = unary(ACT, x);
-            if ((EPILOGUE & EPILOGUE_BACK) != 0u)
-                x *= unary_derivative(ACT, lane_load(pre + at));
-            if ((EPILOGUE & EPILOGUE_RESIDUAL) != 0u)
-                x += lane_load(residual + at);
-            acc[i][j] = x;
+            if (KNOWN)
+                acc[i][j] = epilogue(acc[i][j], shift, place(kept + i * C_ROW, added + i * C_ROW, inside));
+            else
+                acc[i][j] = epilogue(acc[i][j], shift, place(pre + at, residual + at, inside));
         }
     }
     FOR_VECTORS {
         const uint n = col + j * LANES;
-        RF to[MR]; // outside the branch, where addresses are scalars
-        FOR_ROWS to[i] = c + (z * c_batch + min(row + i, M - 1u) * c_row + n);
-        if (n + lane < N)
+        bool inside = true;
+        if (!KNOWN || REST != 0u)
+            inside = n + lane < N;
+        RF to[MR], top = c + (z * c_batch + row * C_ROW + n);
+        FOR_ROWS {
+            if (KNOWN)
+                to[i] = top + i * C_ROW;
+            else
+                to[i] = c + (z * c_batch + min(row + i, M - 1u) * c_row + n);
+        }
+        if (inside) // addresses are scalars only outside the branch
             FOR_ROWS lane_store(to[i], acc[i][j]);
     }
 }

@@ -126,6 +126,9 @@ CASE(matmul_one) { product(n, SHAPE(1, 1), SHAPE(1, 1), 0, 0); }
 CASE(matmul_batched) { product(n, SHAPE(6, 37, 40), SHAPE(6, 40, 19), 0, 0); }
 CASE(matmul_batched_nt) { product(n, SHAPE(6, 37, 40), SHAPE(6, 19, 40), 0, 1); }
 CASE(matmul_plain_left) { product(n, SHAPE(13, 40), SHAPE(6, 40, 19), 0, 0); }
+/* large enough for compiled-in strides, with rests along every axis */
+CASE(matmul_known_rests) { product(n, SHAPE(333, 211), SHAPE(211, 131), 0, 0); }
+CASE(matmul_known_batched) { product(n, SHAPE(3, 101, 130), SHAPE(3, 301, 130), 0, 1); }
 CASE(matmul_large) { product(n, SHAPE(1576, 768), SHAPE(768, 768), 0, 1); }
 
 static value linear(struct check_net *n, int32_t rows, int32_t in, int32_t out)
@@ -143,6 +146,16 @@ CASE(epilogue_gelu_kept)
     value pre = tape_add(n->tape, linear(n, 37, 96, 100), IN(100)), y = tape_unary(n->tape, pre, UNARY_GELU);
     OUT(tape_unary_back(n->tape, pre, y, UNARY_GELU));
     OUT(y);
+}
+CASE(epilogue_known)
+{
+    value pre = tape_add(n->tape, linear(n, 197, 131, 181), IN(181)), y = tape_unary(n->tape, pre, UNARY_GELU);
+    OUT(tape_unary_back(n->tape, pre, y, UNARY_GELU));
+    OUT(tape_add(n->tape, tape_add(n->tape, linear(n, 197, 131, 181), IN(181)), y));
+}
+CASE(epilogue_known_back)
+{
+    OUT(tape_unary_back(n->tape, IN(2, 197, 192), linear(n, 197, 131, 192), UNARY_GELU));
 }
 CASE(epilogue_residual)
 {
@@ -287,10 +300,14 @@ const struct check_case check_cases[] = {
     {"matmul batched nn", PRODUCT, matmul_batched},
     {"matmul batched nt", PRODUCT, matmul_batched_nt},
     {"matmul plain left", PRODUCT, matmul_plain_left},
+    {"matmul nn 333x131x211", PRODUCT, matmul_known_rests},
+    {"matmul batched nt 101x301x130", PRODUCT, matmul_known_batched},
     {"matmul nt 1576x768x768", PRODUCT, matmul_large},
     {"matmul + bias", PRODUCT, epilogue_bias},
     {"matmul + bias + gelu", PRODUCT, epilogue_gelu},
     {"matmul + bias + gelu, kept", PRODUCT, epilogue_gelu_kept},
+    {"matmul + bias + gelu, kept, + residual, large", PRODUCT, epilogue_known},
+    {"matmul x gelu', large", PRODUCT, epilogue_known_back},
     {"matmul + bias + residual", PRODUCT, epilogue_residual},
     {"matmul scaled + residual", PRODUCT, epilogue_scaled_sum},
     {"matmul x gelu'", PRODUCT, epilogue_gelu_back},

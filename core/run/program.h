@@ -13,7 +13,7 @@
 #include "push.h"
 #include "tape.h"
 
-enum { WORK_REFS = 8, WORK_CONSTANTS = 8 };
+enum { WORK_REFS = 8, WORK_CONSTANTS = 9 };
 
 struct slot { /* a piece of device memory */
     const char *name;

@@ -5,7 +5,7 @@
 // or, with EPILOGUE_BACK, (alpha sum + bias) act'(pre[z][m][n]) + residual[z][m][n].
 // A[m][k] is a[m a_row + k a_col]. B[k][n] is b[(n / 16) b_panel + k b_row + n % 16]: packed panels of 16
 // columns (pack.comp) have b_panel = 16 K, b_row = 16; a row-major matrix b_panel = 16, b_row = its width.
-// `residual` and `pre` share the row length r_row; `residual` may be C itself (accumulation).
+// `residual` and `pre` share the row length r_row.
 // All strides count floats; a batch stride of 0 lends one operand to the whole batch.
 #include "unary.glsl"
 
