@@ -2,11 +2,13 @@
 //
 // A lane owns a query and walks over the keys, STEP at a time, with the online softmax of Milakov and
 // Gimelshein (2018) in powers of two; keys and values are uniform scalars, scores never leave registers.
-// lib/attention.glsl has the layouts. Grid: (ceil(queries / LANES), heads, batch).
+// There are at least STEP keys. lib/attention.glsl has the layouts. Grid: (ceil(queries / LANES), heads, batch).
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "lanes.glsl"
 #include "attention.glsl"
+
+layout(constant_id = 3) const uint HEADS = 1; // as `heads`: rows are then constants apart
 
 layout(push_constant) uniform Push {
     RF qkv, to, lse;
@@ -18,7 +20,7 @@ layout(push_constant) uniform Push {
 void main()
 {
     const uint h = gl_WorkGroupID.y, z = gl_WorkGroupID.z;
-    const uint width = heads * D, row = 3u * width;
+    const uint width = HEADS * D, row = 3u * width;
     const uint t = gl_WorkGroupID.x * LANES + lane, mine = q_from + min(t, queries - 1u);
     RF head = qkv + (z * T * row + h * D);
     RF keys = head + width, values = keys + width;
@@ -31,17 +33,15 @@ void main()
     }
     float top = LOWEST, total = 0.0;
     for (uint j = k_from; j < T; j += STEP) {
+        // the last turn starts early enough to be whole; what came before counts nothing
+        const uint from = min(j, T - STEP);
+        RF key = keys + from * row, value = values + from * row;
         float s[STEP][PARTS], p[STEP];
-        RF key[STEP], value[STEP];
-        FOR_STEP {
-            key[u] = keys + min(j + u, T - 1u) * row;
-            value[u] = values + min(j + u, T - 1u) * row;
-            FOR_PARTS s[u][n] = 0.0;
-        }
-        FOR_D FOR_STEP s[u][i % PARTS] = fma(q[i], key[u][i].v, s[u][i % PARTS]);
+        FOR_STEP FOR_PARTS s[u][n] = 0.0;
+        FOR_D FOR_STEP s[u][i % PARTS] = fma(q[i], key[u * row + i].v, s[u][i % PARTS]);
         float top_before = top;
         FOR_STEP {
-            p[u] = mix(sum_parts(s[u]), LOWEST, j + u >= T);
+            p[u] = mix(sum_parts(s[u]), LOWEST, from + u < j);
             top = max(top, p[u]);
         }
         float shrink = exp2(top_before - top);
@@ -52,7 +52,7 @@ void main()
         }
         FOR_D {
             float x = sum[i] * shrink;
-            FOR_STEP x = fma(p[u], value[u][i].v, x);
+            FOR_STEP x = fma(p[u], value[u * row + i].v, x);
             sum[i] = x;
         }
     }
