@@ -7,6 +7,7 @@
 #include "nearest.h"
 
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,11 +87,20 @@ struct task {
     const struct row *row;
 };
 
+/* Whoever judges may have handlers of its own, which say nothing about the plugin. */
+static void crash_plainly(void)
+{
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGTERM, SIGINT};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        signal(signals[i], SIG_DFL);
+}
+
 static int make_check(void *context, int answer)
 {
     const struct task *task = context;
     const struct rlimit memory = {MEMORY_LIMIT, MEMORY_LIMIT};
     struct answer a = {LINT_PASS, ""};
+    crash_plainly();
     plugins_set_log(task->subject->plugins, NULL, NULL);
     if (!SANITIZED)
         setrlimit(RLIMIT_AS, &memory);
@@ -106,6 +116,7 @@ struct run {
     struct subject subject;
     enum lint_result results[COUNT];
     unsigned char wanted[COUNT], told[COUNT];
+    unsigned char closed[COUNT]; /* failed, or not made because what it needs failed */
 };
 
 static size_t row_of(const char *name)
@@ -160,12 +171,14 @@ static int one_check(struct run *r, size_t i)
     size_t needs = rows[i].check.needs ? row_of(rows[i].check.needs) : COUNT;
     double began = clock_seconds();
     s->text[0] = s->note->text[0] = 0;
-    if (needs < COUNT && (r->results[needs] >= LINT_FAIL || r->results[needs] == LINT_SKIP)) {
+    if (needs < COUNT && r->closed[needs]) {
+        r->closed[i] = 1;
         r->results[i] = verdict(s, LINT_SKIP, "it needs the check %s to pass", rows[needs].check.name);
     } else {
         s->until = began + r->job->seconds;
         TRY(child_run(&end, make_check, &task, r->job->seconds));
         r->results[i] = judge(s, &end);
+        r->closed[i] = r->results[i] >= LINT_FAIL;
         mem_free(end.answer);
     }
     const struct lint_finding finding = {&rows[i].check, r->results[i], s->text, clock_seconds() - began};

@@ -14,28 +14,28 @@
     X(version, "its version, its sizes and its mandatory slots are ones this host reads", "load")          \
     X(card, "id, version, summary and paper are there", "version")                                         \
     X(options, "each option has a name, a help, a sane range, and a default and a grid within", "version") \
-    X(declare, "it declares against models of several shapes", "options")                                  \
+    X(declare, "it declares against models of several widths", "options")                                  \
     X(trace, "its forward, backward, penalty and merge can be recorded", "declare")                        \
+    X(quiet, "it prints nothing", "trace")                                                                 \
     X(memory, "it writes into its own instance only", "trace")                                             \
     X(repeat, "it declares and records the same every time", "memory")                                     \
-    X(sets, "whatever its options are set to, it works or refuses with a sentence", "memory")              \
-    X(count, "the parameters it declares are as many as param_count says", "memory")                       \
-    X(finish, "an instance can end at any stage", "memory")                                                \
-    X(leaks, "an instance that ends leaves nothing behind", "finish")                                      \
     X(instances, "two instances do not know of each other, and globals stay as they are", "repeat")        \
-    X(quiet, "it prints nothing", "trace")                                                                 \
-    X(shapes, "it works for one image, for odd token counts, and with prompts in front", "memory")         \
-    X(faults, "when an operation fails it goes on calmly, whichever that is", "memory")                    \
-    X(batch, "the logits of an image do not depend on its batch", "memory")                                \
-    X(start, "how far from the backbone training starts (no requirement)", "memory")                       \
-    X(training, "what it does around training is finite, and the same from the same seed", "memory")       \
-    X(differences, "the derivatives that follow from its forward are central differences", "memory")       \
-    X(backward, "its own backward is the derivative of its forward", "memory")                             \
-    X(merge, "merged weights give the logits of the hooked network", "memory")                             \
-    X(interpolate, "alpha 0 is the backbone and alpha 1 the tuned model", "memory")                        \
+    X(sets, "whatever its options are set to, it works or refuses with a sentence", "repeat")              \
+    X(count, "the parameters it declares are as many as param_count says", "repeat")                       \
+    X(finish, "an instance can end at any stage", "repeat")                                                \
+    X(leaks, "an instance that ends leaves nothing behind", "finish")                                      \
+    X(shapes, "it works for one image, for odd token counts, and with prompts in front", "repeat")         \
+    X(faults, "when an operation fails it goes on calmly, whichever that is", "repeat")                    \
+    X(batch, "the logits of an image do not depend on its batch", "repeat")                                \
+    X(training, "what it does around training is finite, and the same from the same seed", "repeat")       \
+    X(start, "how far from the backbone training starts (no requirement)", "training")                     \
+    X(differences, "the derivatives that follow from its forward are central differences", "repeat")       \
+    X(backward, "its own backward is the derivative of its forward", "repeat")                             \
+    X(merge, "merged weights give the logits of the hooked network", "repeat")                             \
+    X(interpolate, "alpha 0 is the backbone and alpha 1 the tuned model", "repeat")                        \
     X(save, "what is saved and read back gives the same logits", "repeat")                                 \
-    X(copy, "it is no copy of another method that is installed", "repeat")                                 \
-    X(kernels, "the kernels it ships are valid SPIR-V", "version")
+    X(kernels, "the kernels it ships are valid SPIR-V", "repeat")                                         \
+    X(copy, "it is no copy of another method that is installed", "repeat")
 
 enum { PATH_SIZE_MAX = 4096, SPEC_SIZE = 4096, TEXT_SIZE = 640, NOTE_SIZE = 256 };
 

@@ -32,6 +32,13 @@ static size_t mapped_pages(void)
     return pages;
 }
 
+void resources_keep_plain(void)
+{
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
+    mallopt(M_ARENA_MAX, 1);
+#endif
+}
+
 void resources_count(struct resources *r)
 {
     *r = (struct resources){.files = entries("/proc/self/fd"), .threads = entries("/proc/self/task")};

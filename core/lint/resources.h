@@ -10,5 +10,7 @@ struct resources {
     int files, threads;
 };
 void resources_count(struct resources *r);
+/* From here on all threads share one heap, so that it is counted as a whole. */
+void resources_keep_plain(void);
 
 #endif

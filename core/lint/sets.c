@@ -109,6 +109,16 @@ static int vary(struct maker *m, const struct subject *s, const vitro_option *o)
     return 0;
 }
 
+/* Everything unlike the default at once. */
+static int vary_all(struct maker *m, const struct subject *s)
+{
+    TRY(parse_own(m, s));
+    for (const vitro_option *o = m->plugin->options; o->name; o++)
+        store(m, o, !is_choice(o) ? beside(o) : o->init == most(o) ? 0 : most(o));
+    keep(m);
+    return 0;
+}
+
 static int go_to_an_end(struct maker *m, const struct subject *s, const vitro_option *only, int high)
 {
     TRY(parse_own(m, s));
@@ -159,6 +169,8 @@ int sets_make(struct sets *sets, struct subject *s, enum sets_kind kind)
         keep(&m);
     for (const vitro_option *o = rc == 0 ? m.plugin->options : NULL; o && o->name && rc == 0; o++)
         rc = kind == SETS_USUAL || (kind == SETS_CHOICES && is_choice(o)) ? vary(&m, s, o) : 0;
+    if (rc == 0 && kind == SETS_USUAL)
+        rc = vary_all(&m, s);
     if (rc == 0 && kind == SETS_EXTREME)
         rc = go_to_extremes(&m, s);
     mem_free(m.self);

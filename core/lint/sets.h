@@ -11,7 +11,7 @@ struct sets {
 };
 
 /* The subject's own options first. USUAL: then, one option at a time, the values of its grid, every name of
- * a choice, both booleans, and a number beside the default. CHOICES: then only the names and booleans.
+ * a choice, both booleans, and a number beside the default; last, all options beside theirs. CHOICES: then only the names and booleans.
  * EXTREME: then all at their least, all at their most, each alone at either, and random ones. */
 enum sets_kind { SETS_USUAL, SETS_CHOICES, SETS_EXTREME };
 int sets_make(struct sets *sets, struct subject *s, enum sets_kind kind);
