@@ -98,7 +98,7 @@ static int set_sites(struct json *row, const char *key, uint32_t sites)
 static int describe_declared(struct json *row, const struct method *m, const struct settings *s)
 {
     struct method_part part;
-    char text[320], claim[64] = "";
+    char text[400], claim[64] = "";
     TRY(method_part(m, 0, &part));
     TRY(json_set_string(row, "text", part.text));
     TRY(set_sites(row, "hooks", part.hooks));
