@@ -89,7 +89,7 @@ static void print_statuses(void)
         int status;
         const char *text;
     } own[] = {{0, "done"},
-               {-ERR_CHECK, "a check failed (selftest)"},
+               {-ERR_CHECK, "a check failed (selftest, lint)"},
                {-ERR_USAGE, "wrong usage of the command line"}};
     printf("\nExit status:\n");
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
