@@ -44,9 +44,9 @@ int trace_begin(struct trace *tr)
     tr->leaves = arena_alloc(&tr->arena, m->tensor_count, sizeof *tr->leaves);
     tr->backbone = arena_alloc(&tr->arena, m->vit->count, sizeof *tr->backbone);
     tr->seen = arena_alloc(&tr->arena, sites, sizeof *tr->seen);
-    tr->on_top = arena_alloc(&tr->arena, m->count * ((size_t)m->model.depth + 1), sizeof *tr->on_top);
-    if (!tr->leaves || !tr->backbone || !tr->seen || !tr->on_top)
+    if (!tr->leaves || !tr->backbone || !tr->seen)
         return ERR_MEMORY;
+    TRY(fronts_begin(tr));
     for (size_t i = 0; i < m->tensor_count; i++) {
         const struct tensor *t = &m->tensors[i];
         int changes = t->kept || (tr->unfrozen && tr->unfrozen[i]);
@@ -83,55 +83,6 @@ static int run_backward(void *context, struct tape *t, value y, value d_y)
     return tape_why(t) ? ERR_PLUGIN : 0;
 }
 
-/* --- what a hook may do to a shape */
-
-static int put_on_top(struct trace *tr, int32_t owner, int32_t tokens)
-{
-    size_t limit = tr->method->count * ((size_t)tr->method->model.depth + 1);
-    if (tr->on_top_count == limit)
-        return 0;
-    tr->on_top[tr->on_top_count].owner = owner;
-    tr->on_top[tr->on_top_count++].tokens = tokens;
-    return 1;
-}
-
-/* Last on, first off: a plugin may take off only what it put on, when nobody's tokens are before. */
-static void take_off_top(struct trace *tr, const struct instance *in, int32_t tokens)
-{
-    size_t n = tr->on_top_count;
-    if (!n || tr->on_top[n - 1].owner != in->owner) {
-        tape_fail(tr->tape, "it takes off %d tokens, but those in front are %s%s", tokens,
-                  n ? "put there by " : "the model's own",
-                  n ? tr->method->instances[tr->on_top[n - 1].owner].name : "");
-        return;
-    }
-    if (tr->on_top[n - 1].tokens != tokens) {
-        tape_fail(tr->tape, "it put on %d tokens and takes off %d", tr->on_top[n - 1].tokens, tokens);
-        return;
-    }
-    tr->on_top_count--;
-}
-
-static void check_hook_shape(struct trace *tr, const struct record *r, value y)
-{
-    struct shape before = tape_shape(tr->tape, r->x), after = tape_shape(tr->tape, y), rows = after;
-    char before_text[SHAPE_TEXT], after_text[SHAPE_TEXT];
-    int32_t gained = after.dim[1] - before.dim[1];
-    rows.dim[1] = before.dim[1];
-    if (shape_equal(before, after))
-        return;
-    if (r->site.kind == VITRO_AT_BLOCK_IN && shape_equal(before, rows) && gained > 0 &&
-        put_on_top(tr, r->in->owner, gained))
-        return;
-    if (r->site.kind == VITRO_AT_BLOCK_OUT && shape_equal(before, rows) && gained < 0)
-        take_off_top(tr, r->in, -gained);
-    else
-        tape_fail(tr->tape,
-                  "it was given %s and returned %s; a hook keeps the shape, only BLOCK_IN may add tokens and "
-                  "BLOCK_OUT take them off",
-                  shape_text(before, before_text), shape_text(after, after_text));
-}
-
 /* --- hooks */
 
 static vitro_site site_here(const struct trace *tr, int32_t kind, int32_t block, value x)
@@ -163,7 +114,7 @@ static value run_hook(struct trace *tr, const struct instance *in, int32_t kind,
     if (!tape_why(tr->tape) && !tape_node(tr->tape, y))
         tape_fail(tr->tape, "it returned no value");
     if (!tape_why(tr->tape))
-        check_hook_shape(tr, r, y);
+        fronts_check(tr, r, y);
     tr->refused = tape_why(tr->tape) != NULL;
     if (!tr->refused && tr->training && !tr->derive && in->plugin->info.backward)
         y = tape_hooked(tr->tape, y, run_backward, r);
@@ -172,29 +123,19 @@ static value run_hook(struct trace *tr, const struct instance *in, int32_t kind,
     return tr->refused ? 0 : y;
 }
 
-/* At the last norm everything put on top must be off again. */
-static void check_tokens_left(struct trace *tr)
-{
-    if (!tr->on_top_count || tape_why(tr->tape))
-        return;
-    const struct instance *in = &tr->method->instances[tr->on_top[tr->on_top_count - 1].owner];
-    tape_fail(tr->tape, "%s put on %d tokens and never takes them off", in->name,
-              tr->on_top[tr->on_top_count - 1].tokens);
-    tr->refused = 1;
-}
-
 /* vit_trace's stop: each plugin that hooked the site, in stack order, in reverse at BLOCK_OUT. */
 static value stop_at_site(void *context, int32_t kind, int32_t block, value x)
 {
     struct trace *tr = context;
     const struct method *m = tr->method;
-    if (kind == VITRO_AT_NORM)
-        check_tokens_left(tr);
+    fronts_arrive(tr, kind);
     for (size_t k = 0; k < m->count && x && !tape_why(tr->tape); k++) {
         const struct instance *in = &m->instances[kind == VITRO_AT_BLOCK_OUT ? m->count - 1 - k : k];
         if (in->hooked[block + 1] >> kind & 1)
             x = run_hook(tr, in, kind, block, x);
     }
+    if (kind == VITRO_AT_V)
+        fronts_compare(tr, block, x);
     tr->seen[(size_t)(block + 1) * VITRO_SITE_COUNT + (size_t)kind] = x;
     return x;
 }

@@ -20,6 +20,14 @@ struct record { /* one call of a forward, kept for its backward */
     uint32_t drop_count;
 };
 
+enum { STREAM, KEYS, VALUES, FRONTS };
+struct front { /* the tokens in front of the class token, outermost last: who put how many there */
+    struct {
+        int32_t owner, tokens;
+    } *put;
+    size_t count;
+};
+
 struct trace {               /* behind a struct method_trace */
     struct method_trace pub; /* first: method_trace_destroy's pointer leads back here */
     struct method *method;
@@ -30,10 +38,7 @@ struct trace {               /* behind a struct method_trace */
     value *leaves;   /* of the tensors */
     value *backbone; /* of the backbone's: its leaf, or in a merge what has become of it */
     value *seen;     /* [depth + 1][sites]: values after all hooks; 0: not there yet */
-    struct {
-        int32_t owner, tokens;
-    } * on_top; /* tokens in front of the class token, outermost last */
-    size_t on_top_count;
+    struct front front[FRONTS];
     int in_equivalent; /* of a kernel, just now */
     int refused; /* it was a plugin that failed */
 };
@@ -57,5 +62,13 @@ void trace_place(struct trace *tr, const char *what, int32_t site, int32_t block
 void trace_complaint(struct trace *tr, const struct instance *in);
 /* Leaves for all tensors and room for sites; negative: out of memory. */
 int trace_begin(struct trace *tr);
+
+/* fronts.c: room for them; on the way to a site, where keys and values start with the stream's tokens and
+ * the last norm must find none; what a hook made of its value's shape; and whether as many tokens are keys
+ * as are values, `v` being these. Refusals go to the tape. */
+int fronts_begin(struct trace *tr);
+void fronts_arrive(struct trace *tr, int32_t kind);
+void fronts_check(struct trace *tr, const struct record *r, value y);
+void fronts_compare(struct trace *tr, int32_t block, value v);
 
 #endif

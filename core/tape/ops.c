@@ -77,8 +77,8 @@ value tape_add(struct tape *t, value a, value b)
     value same = drop_constant(t, a, b, s, 0);
     if (!same)
         same = drop_constant(t, b, a, s, 0);
-    if (!same && zeros_alike(t, a, b))
-        same = zeros_around(t, tape_add(t, zeros_inside(t, a), zeros_inside(t, b)), a);
+    if (!same)
+        same = zeros_add(t, a, b);
     return same ? same : record2(t, OP_ADD, s, attr_zero(), a, b);
 }
 

@@ -61,6 +61,16 @@ value tape_expand(struct tape *t, value x, struct shape to)
     return record1(t, OP_EXPAND, to, attr_zero(), x);
 }
 
+/* Neighbouring slices of one value, put together again; else 0. */
+static value rows_in_a_row(struct tape *t, value a, value b, int32_t axis)
+{
+    const struct node *na = at(t, a), *nb = at(t, b);
+    if (na->op != OP_SLICE || nb->op != OP_SLICE || na->in[0] != nb->in[0] || na->attr.slice.axis != axis ||
+        nb->attr.slice.axis != axis || na->attr.slice.to != nb->attr.slice.from)
+        return 0;
+    return tape_slice(t, na->in[0], axis, na->attr.slice.from, nb->attr.slice.to);
+}
+
 value tape_concat(struct tape *t, value a, value b, int32_t axis)
 {
     if (!a || !b)
@@ -77,6 +87,9 @@ value tape_concat(struct tape *t, value a, value b, int32_t axis)
         return tape_pad(t, b, axis, s.dim[axis] - sb.dim[axis], s.dim[axis]);
     if (zeros_all(t, b))
         return tape_pad(t, a, axis, 0, s.dim[axis]);
+    value whole = rows_in_a_row(t, a, b, axis);
+    if (whole)
+        return whole;
     union attr attr = attr_zero();
     attr.concat.axis = axis;
     return record2(t, OP_CONCAT, s, attr, a, b);
@@ -98,6 +111,8 @@ value tape_pad(struct tape *t, value x, int32_t axis, int32_t before, int32_t to
         return tape_fill(t, s, 0);
     if (zeros_inside(t, x) && at(t, x)->attr.pad.axis == axis)
         return tape_pad(t, zeros_inside(t, x), axis, before + at(t, x)->attr.pad.before, total);
+    if (zeros_cut_off(t, x, axis, before, total))
+        return at(t, x)->in[0];
     union attr attr = attr_zero();
     attr.pad.axis = axis;
     attr.pad.before = before;

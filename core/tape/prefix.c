@@ -82,7 +82,7 @@ static enum form form_of_leaf(const struct search *s, value v, const struct node
 
 static enum form form_of(const struct search *s, value v, const struct node *n)
 {
-    enum form f[OP_INPUTS] = {FIXED, FIXED, FIXED, FIXED}, worst = FIXED;
+    enum form f[OP_INPUTS] = {FIXED}, worst = FIXED;
     for (int i = 0; i < op_arity[n->op]; i++) {
         f[i] = (enum form)s->form[n->in[i]];
         worst = f[i] > worst ? f[i] : worst;
@@ -118,14 +118,16 @@ static enum form form_of(const struct search *s, value v, const struct node *n)
     case OP_CONCAT: return n->attr.concat.axis > 0 ? joined(f[0], f[1]) : torn(worst);
     case OP_PATCHES:
     case OP_GATHER: return torn(f[0]) == FIXED && f[1] == ROWS ? ROWS : torn(worst);
+    case OP_CUSTOM: return worst == MIXED ? MIXED : f[0]; /* the same function as its first operand */
     case OP_DROPOUT: return MIXED;
     default: return torn(worst);
     }
 }
 
+/* A kernel from outside is priced as its equivalent is. */
 static int renames(enum op op)
 {
-    return op == OP_RESHAPE || op == OP_HOOKED || op == OP_DETACH;
+    return op == OP_RESHAPE || op == OP_HOOKED || op == OP_DETACH || op == OP_CUSTOM;
 }
 
 /* Floating-point operations. */
@@ -163,6 +165,18 @@ static uint64_t bytes_of(const struct search *s, value v)
     return (uint64_t)(shape_count(tape_shape(s->tape, v)) / s->batch) * sizeof(float);
 }
 
+/* As tape_live, for kernels from outside with both what they read and their equivalents. */
+static void mark_live(struct search *s)
+{
+    for (size_t i = 0; i < s->spec->root_count; i++)
+        s->live[s->spec->roots[i]] = s->wanted[s->spec->roots[i]] = 1;
+    for (value v = tape_size(s->tape) - 1; v > 0; v--) {
+        const struct node *n = tape_node(s->tape, v);
+        for (int i = 0; s->live[v] && i < op_arity[n->op]; i++)
+            s->live[n->in[i]] = 1;
+    }
+}
+
 static int survey(struct search *s)
 {
     uint32_t size = tape_size(s->tape);
@@ -173,7 +187,7 @@ static int survey(struct search *s)
     s->near = arena_alloc(&s->arena, 2 * (size_t)size + 2, 1);
     if (!s->live || !s->form || !s->wanted || !s->node || !s->near)
         return ERR_MEMORY;
-    tape_live(s->tape, s->spec->roots, s->spec->root_count, s->live);
+    mark_live(s);
     s->node_count = 2; /* source and sink */
     for (value v = 1; v < size; v++) {
         const struct node *n = tape_node(s->tape, v);
@@ -188,8 +202,6 @@ static int survey(struct search *s)
             s->node_count += 2;
         }
     }
-    for (size_t i = 0; i < s->spec->root_count; i++)
-        s->wanted[s->spec->roots[i]] = 1;
     return 0;
 }
 

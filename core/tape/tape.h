@@ -156,6 +156,11 @@ value tape_layernorm(struct tape *t, value x, value w, value b, float eps);
 value tape_layernorm_back(struct tape *t, value x, value w, value d_y, float eps);
 value tape_attention(struct tape *t, value qkv, int32_t heads); /* all tokens ask all */
 value tape_attention_part(struct tape *t, value qkv, struct attention part);
+/* Queries, keys and values of a fused qkv, as slices that stay slices. */
+void tape_attention_split(struct tape *t, value qkv, value three[3]);
+/* Queries q [b n D] of keys k and values v [b m D], aligned at their last tokens. qkv [b t 3D] is what
+ * they were once slices of: where they still are, they need not be joined again. */
+value tape_attention_joined(struct tape *t, value qkv, value q, value k, value v, int32_t heads);
 value tape_attention_lse(struct tape *t, value qkv, struct attention part);
 value tape_attention_back(struct tape *t, value qkv, value out, value lse, value d_out,
                           struct attention part);

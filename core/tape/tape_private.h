@@ -69,8 +69,11 @@ value zeros_inside(const struct tape *t, value v);
 value zeros_around(struct tape *t, value part, value like);
 value zeros_rows(struct tape *t, value x, value like);
 int zeros_all(const struct tape *t, value v);               /* a constant 0 */
-int zeros_alike(const struct tape *t, value a, value b);    /* both padded, and alike */
 int zeros_whole_rows(const struct tape *t, value v);        /* padded along another axis than the last */
+/* The sum of two padded values that are zero in the same rows, or one where the other is not; or 0. */
+value zeros_add(struct tape *t, value a, value b);
+/* Whether padding x only puts back zeros that a slice took off. */
+int zeros_cut_off(const struct tape *t, value x, int32_t axis, int32_t before, int32_t total);
 /* A padded value in another shape that keeps its zeros together, or 0. */
 value zeros_reshape(struct tape *t, value v, struct shape to);
 /* Of matrices whose rows are summed over: leaves away the rows that are zero in one. b may be NULL. */

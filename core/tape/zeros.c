@@ -33,12 +33,51 @@ value zeros_rows(struct tape *t, value x, value like)
     return axis < 0 || s.dim[axis] == 1 ? x : tape_slice(t, x, axis, from, from + rows);
 }
 
-int zeros_alike(const struct tape *t, value a, value b)
+value zeros_add(struct tape *t, value a, value b)
 {
+    value x = zeros_inside(t, a), y = zeros_inside(t, b);
     const struct node *na = tape_node(t, a), *nb = tape_node(t, b);
-    return zeros_inside(t, a) && zeros_inside(t, b) && shape_equal(na->shape, nb->shape) &&
-           na->attr.pad.axis == nb->attr.pad.axis && na->attr.pad.before == nb->attr.pad.before &&
-           shape_equal(tape_shape(t, na->in[0]), tape_shape(t, nb->in[0]));
+    if (!x || !y || !shape_equal(na->shape, nb->shape) || na->attr.pad.axis != nb->attr.pad.axis)
+        return 0;
+    int32_t axis = na->attr.pad.axis, from = na->attr.pad.before, other = nb->attr.pad.before;
+    int32_t to = from + tape_shape(t, x).dim[axis], other_to = other + tape_shape(t, y).dim[axis];
+    if (from == other && to == other_to)
+        return zeros_around(t, tape_add(t, x, y), a);
+    if (to == other)
+        return zeros_around(t, tape_concat(t, x, y, axis), a);
+    return from == other_to ? zeros_around(t, tape_concat(t, y, x, axis), b) : 0;
+}
+
+/* Whether rows from .. to - 1 of attention's gradient, or of its columns first .. last - 1, are of tokens that
+ * did not ask or were not asked. */
+static int zeros_of_attention(const struct node *n, int32_t first, int32_t last, int32_t from, int32_t to)
+{
+    struct attention a = n->attr.attention;
+    int32_t width = n->shape.dim[2] / 3;
+    int asks = first<width, asked = last> width;
+    return (!asks || from >= a.q_to || to <= a.q_from) && (!asked || to <= a.k_from);
+}
+
+static int zeros_known(const struct tape *t, value v, int32_t axis, int32_t from, int32_t to)
+{
+    const struct node *n = tape_node(t, v);
+    if (from == to)
+        return 1;
+    if (n->op == OP_ATTENTION_BACK && axis == 1)
+        return zeros_of_attention(n, 0, n->shape.dim[2], from, to);
+    if (n->op != OP_SLICE || n->attr.slice.axis != 2 || axis != 1)
+        return 0;
+    const struct node *whole = tape_node(t, n->in[0]);
+    return whole->op == OP_ATTENTION_BACK &&
+           zeros_of_attention(whole, n->attr.slice.from, n->attr.slice.to, from, to);
+}
+
+int zeros_cut_off(const struct tape *t, value x, int32_t axis, int32_t before, int32_t total)
+{
+    const struct node *n = tape_node(t, x);
+    return n->op == OP_SLICE && n->attr.slice.axis == axis && n->attr.slice.from == before &&
+           tape_shape(t, n->in[0]).dim[axis] == total && zeros_known(t, n->in[0], axis, 0, before) &&
+           zeros_known(t, n->in[0], axis, n->attr.slice.to, total);
 }
 
 int zeros_whole_rows(const struct tape *t, value v)

@@ -56,12 +56,22 @@ static value embed(const struct vit_trace *v)
     return stop(v, SITE(TOKENS), -1, x);
 }
 
+/* Queries, keys and values, each with its stop: slices of one tensor, which cost nothing if they stay so. */
+static value attend(const struct vit_trace *v, int i, value qkv)
+{
+    static const int sites[3] = {SITE(Q), SITE(K), SITE(V)};
+    value p[3];
+    tape_attention_split(v->tape, qkv, p);
+    for (int k = 0; k < 3; k++)
+        p[k] = stop(v, sites[k], i, p[k]);
+    return stop(v, SITE(ATTN), i, tape_attention_joined(v->tape, qkv, p[0], p[1], p[2], v->vit->shape.heads));
+}
+
 static value block(const struct vit_trace *v, int i, value x)
 {
     struct tape *t = v->tape;
     x = stop(v, SITE(BLOCK_IN), i, x);
-    value qkv = linear(v, SITE(QKV), i, norm(v, SITE(NORM1), i, x));
-    value branch = stop(v, SITE(ATTN), i, tape_attention(t, qkv, v->vit->shape.heads));
+    value branch = attend(v, i, linear(v, SITE(QKV), i, norm(v, SITE(NORM1), i, x)));
     branch = stop(v, SITE(ATTN_OUT), i, linear(v, SITE(PROJ), i, branch));
     x = stop(v, SITE(MID), i, tape_add(t, x, drop_path(v, SITE(ATTN_OUT), i, branch)));
     branch = linear(v, SITE(FC1), i, norm(v, SITE(NORM2), i, x));

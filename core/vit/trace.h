@@ -13,7 +13,8 @@ struct vit_trace { /* everything is lent for the call */
     const value *tensors;  /* the value that stands for each of vit->tensors, usually its leaf */
     float drop_path;       /* stochastic depth of the last block, see below; 0 outside training */
     /* Called at each site in order of execution; what it gives back replaces the value. `block` is
-     * -1 outside the blocks. Tokens may be added in front at BLOCK_IN and must be gone before NORM.
+     * -1 outside the blocks. Tokens may be added in front at BLOCK_IN and must be gone before NORM;
+     * at K and V they may be added or taken off in front, as many at both.
      * NULL: no hooks. */
     value (*hook)(void *context, int32_t site, int32_t block, value x);
     void *context;

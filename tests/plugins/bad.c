@@ -37,6 +37,9 @@ enum {
     KEEPS_TOKENS,
     TAKES_TOKENS,
     TAKES_MORE,
+    KEYS_ALONE,
+    TAKES_KEYS,
+    FEWER_QUERIES,
     WRONG_GRADIENT,
     NO_GRADIENT,
     GRADIENT_OF_LATER,
@@ -87,14 +90,18 @@ static int declare(void *self, vitro_decl *d)
     d->hook(d, VITRO_BIT(MLP_OUT), (vitro_blocks){0, 0});
     if (KIND == KEEPS_TOKENS || KIND == TAKES_MORE)
         d->hook(d, VITRO_BIT(BLOCK_IN), (vitro_blocks){0, 1});
+    if (KIND == KEYS_ALONE || KIND == TAKES_KEYS)
+        d->hook(d, VITRO_BIT(K), (vitro_blocks){0, 1});
+    if (KIND == FEWER_QUERIES)
+        d->hook(d, VITRO_BIT(Q), (vitro_blocks){0, 1});
     if (KIND == TAKES_TOKENS || KIND == TAKES_MORE)
         d->hook(d, VITRO_BIT(BLOCK_OUT), (vitro_blocks){0, 1});
     return 0;
 }
 
-static vitro_value at_block_edge(vitro_trace *t, const vitro_site *site, vitro_value x)
+static vitro_value other_tokens(vitro_trace *t, const vitro_site *site, vitro_value x)
 {
-    if (site->kind == VITRO_AT_BLOCK_IN)
+    if (site->kind == VITRO_AT_BLOCK_IN || KIND == KEYS_ALONE)
         return t->op->concat(t, t->op->slice(t, x, 1, 0, 2), x, 1);
     return t->op->slice(t, x, 1, 3, site->tokens);
 }
@@ -105,7 +112,7 @@ static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, v
     const vitro_ops *op = t->op;
     vitro_value good = vitro_mul(t, x, vitro_get(t, b->p));
     if (site->kind != VITRO_AT_MLP_OUT)
-        return at_block_edge(t, site, x);
+        return other_tokens(t, site, x);
     switch (KIND) {
     case WRONG_SHAPE: return op->slice(t, x, 1, 0, 3);
     case HALF_WAY: return site->block ? op->fail(t, "block 1 is too much") : good;

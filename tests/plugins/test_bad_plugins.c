@@ -54,6 +54,13 @@ static const struct bad {
     {"takes_tokens", TRACE,
      "takes_tokens at BLOCK_OUT of block 0: it takes off 3 tokens, but those in front are the model's"},
     {"takes_more", TRACE, "takes_more at BLOCK_OUT of block 0: it put on 2 tokens and takes off 3"},
+    {"keys_alone", TRACE,
+     "block 0 has keys of 19 tokens and values of 17; what adds tokens at K or takes them off does the same "
+     "at V"},
+    {"takes_keys", TRACE,
+     "takes_keys at K of block 0: it takes off 3 tokens, but those in front are the model's own"},
+    {"fewer_queries", TRACE,
+     "fewer_queries at Q of block 0: it was given [3 17 24] and returned [3 14 24]; a hook keeps the shape"},
     {"bad_penalty", TRACE, "bad_penalty's penalty at no site: it is not a single number"},
     {"wrong_gradient", DIFFERENTIATE,
      "wrong_gradient's backward at MLP_OUT of block 1: its gradient is [3 3 24], its input was [3 17 24]"},
@@ -110,6 +117,17 @@ static void each_bad_plugin_is_refused_with_one_sentence(void **state)
         assert_null(strchr(stage == NONE ? "" : error_text(), '\n'));
         tiny_close(&n);
     }
+}
+
+static void keys_that_another_put_on_are_not_taken_off(void **state)
+{
+    (void)state;
+    struct tiny n = {0};
+    const char *stack = PLUGIN_FOLDER "/vitro_vpt.so[prompts=3]+" BAD_FOLDER "/vitro_takes_keys.so";
+    assert_int_equal(live(&n, stack), TRACE);
+    assert_string_equal(error_text(), "takes_keys at K of block 0: it takes off 3 tokens, but those in front "
+                                      "are put there by vpt");
+    tiny_close(&n);
 }
 
 static void a_plugins_failure_is_a_plugin_error(void **state)
@@ -217,6 +235,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_bad_plugin_is_refused_with_one_sentence),
+        cmocka_unit_test(keys_that_another_put_on_are_not_taken_off),
         cmocka_unit_test(a_plugins_failure_is_a_plugin_error),
         cmocka_unit_test(a_descriptor_from_before_a_slot_has_that_slot_empty),
         cmocka_unit_test(a_file_named_otherwise_than_its_id_is_refused),

@@ -136,10 +136,50 @@ static value padded(struct net *n)
 }
 /* clang-format on */
 
-#define CASES(X)                                                                                    \
-    X(one_token)                                                                                    \
-    X(last_tokens) X(one_token_hooked) X(tokens_of_a_middle) X(halves) X(prompts) X(prompts_hooked) \
-        X(chunks) X(padded)
+/* Attention whose keys and values miss the first P tokens, or have P more. */
+static value keys(struct net *n, int more, int hooked)
+{
+    struct tape *t = n->t;
+    value qkv = linear(n, leaf(n, SHAPE(B, T, D)), 3 * D), p[3];
+    tape_attention_split(t, qkv, p);
+    for (int i = 1; i < 3; i++)
+        if (more)
+            p[i] = tape_concat(t, leaf(n, SHAPE(B, P, D)), hooked ? scaled(n, p[i]) : p[i], 1);
+        else
+            p[i] = hooked ? taken_off(n, p[i], P) : rows(n, p[i], P, T);
+    return rows(n, linear(n, tape_attention_joined(t, qkv, p[0], p[1], p[2], 2), D), 1, 4);
+}
+static value fewer_keys(struct net *n)
+{
+    return keys(n, 0, 0);
+}
+static value fewer_keys_hooked(struct net *n)
+{
+    return keys(n, 0, 1);
+}
+static value more_keys(struct net *n)
+{
+    return keys(n, 1, 0);
+}
+static value more_keys_hooked(struct net *n)
+{
+    return keys(n, 1, 1);
+}
+/* which look as if they had not been hooked, but for a factor */
+static value fewer_keys_scaled(struct net *n)
+{
+    struct tape *t = n->t;
+    value qkv = linear(n, leaf(n, SHAPE(B, T, D)), 3 * D), p[3];
+    tape_attention_split(t, qkv, p);
+    p[0] = scaled(n, p[0]);
+    return tape_attention_joined(t, qkv, p[0], taken_off(n, p[1], P), rows(n, p[2], P, T), 2);
+}
+
+#define CASES(X)                                                                                         \
+    X(one_token)                                                                                         \
+    X(last_tokens)                                                                                       \
+    X(one_token_hooked) X(tokens_of_a_middle) X(halves) X(prompts) X(prompts_hooked) X(chunks) X(padded) \
+        X(fewer_keys) X(fewer_keys_hooked) X(more_keys) X(more_keys_hooked) X(fewer_keys_scaled)
 
 struct done { /* a net with its loss and gradients, evaluated */
     struct net n;

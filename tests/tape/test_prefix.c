@@ -165,6 +165,13 @@ static void what_nobody_needs_is_not_kept(void **state)
 
 /* --- a kept row belongs to its image alone */
 
+/* y as a kernel from outside of x */
+static value by_kernel(struct net *n, value y, value x)
+{
+    static const struct custom call = {.name = "kernel", .inputs = 1};
+    return tape_custom(n->t, y, &x, &call, NULL, NULL);
+}
+
 /* Each case makes a value from x; `rows` says whether it may be kept. */
 /* clang-format off */
 #define T n->t
@@ -204,6 +211,8 @@ static value stretched_in_front(struct net *n) { return tape_expand(T, tape_resh
 static value detached(struct net *n) { return tape_detach(T, tape_unary(T, X, UNARY_TANH)); }
 static value gathered(struct net *n) { return tape_add(T, tape_gather(T, F(IMAGES, GRID, D), n->index), X); }
 static value times_draws(struct net *n) { return tape_mul(T, X, tape_dropout(T, F(D), 0.5f, 3, 1)); }
+static value with_a_kernel_of_its_own(struct net *n) { return by_kernel(n, tape_matmul(T, X, F(D, 7), 0, 0), X); }
+static value a_kernel_of_what_is_drawn(struct net *n) { return by_kernel(n, tape_affine(T, X, 2, 0), tape_dropout(T, X, 0.5f, 3, 1)); }
 #undef T
 #undef X
 #undef F
@@ -217,7 +226,7 @@ static const struct { const char *name; value (*make)(struct net *); int rows; }
     NOT_KEPT(softmax_over_batch), KEPT(attention), KEPT(layernorm), KEPT(turned), NOT_KEPT(batch_turned), KEPT(sliced),
     NOT_KEPT(batch_sliced), KEPT(padded), NOT_KEPT(batch_padded), KEPT(unfolded), NOT_KEPT(across),
     NOT_KEPT(across_and_back), KEPT(stretched), NOT_KEPT(stretched_in_front), KEPT(detached), KEPT(gathered),
-    NOT_KEPT(times_draws),
+    NOT_KEPT(times_draws), KEPT(with_a_kernel_of_its_own), NOT_KEPT(a_kernel_of_what_is_drawn),
 };
 /* clang-format on */
 
