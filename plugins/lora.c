@@ -4,15 +4,14 @@
 #include <math.h>
 #include <vitro/sdk.h>
 
-#define X(site, a, b) {VITRO_AT_##site, a, b},
-static const struct layer { /* QKV first: the layers of a target lie side by side */
+static const struct layer {
     int32_t site;
     const char *a, *b;
-} layers[] = {X(QKV, "a", "b") X(PROJ, "a.PROJ", "b.PROJ") X(FC1, "a.FC1", "b.FC1") X(FC2, "a.FC2", "b.FC2")};
-#undef X
-
-static const char *const targets[] = {"qkv", "attention", "mlp", "all", NULL};
-static const int first[] = {0, 0, 2, 0}, end[] = {1, 2, 4, 4}; /* of layers, by target */
+} layers[] = {{VITRO_AT_Q, "a.Q", "b.Q"},       {VITRO_AT_V, "a.V", "b.V"},
+              {VITRO_AT_QKV, "a", "b"},         {VITRO_AT_PROJ, "a.PROJ", "b.PROJ"},
+              {VITRO_AT_FC1, "a.FC1", "b.FC1"}, {VITRO_AT_FC2, "a.FC2", "b.FC2"}};
+static const char *const targets[] = {"qkv", "qv", "attention", "mlp", "all", NULL};
+static const int first[] = {2, 0, 2, 4, 2}, end[] = {3, 2, 4, 6, 6}; /* of layers, by target */
 
 enum { KAIMING, OSU_RELEASE };
 static const char *const inits[] = {"kaiming", "osu_release", NULL};
@@ -30,7 +29,7 @@ static const vitro_option options[] = {
     VITRO_OPT_BOOL(struct lora, rslora, 0, NULL, "scale by alpha / sqrt(r) instead"),
     VITRO_OPT_FLOAT(struct lora, dropout, 0.1, 0, 0.99, NULL, "dropout of the update's input"),
     VITRO_OPT_ENUM(struct lora, targets, 0, targets, NULL,
-                   "layers: qkv; qkv and proj; fc1 and fc2; all four"),
+                   "layers: qkv as one; q and v apart; qkv and proj; fc1 and fc2; all four"),
     VITRO_OPT_ENUM(struct lora, init, KAIMING, inits, NULL,
                    "a uniform, b zero; or both normal of 0.02, as the study's code in fact starts them"),
     VITRO_OPT_END,
@@ -61,7 +60,7 @@ static int declare(void *self, vitro_decl *d)
 static int64_t param_count(const void *self, const vitro_model *m)
 {
     const struct lora *l = self;
-    const int64_t D = m->dim, F = m->hidden, widths[] = {4 * D, 6 * D, 2 * (D + F), 8 * D + 2 * F};
+    const int64_t D = m->dim, F = m->hidden, widths[] = {4 * D, 4 * D, 6 * D, 2 * (D + F), 8 * D + 2 * F};
     return m->depth * l->r * widths[l->targets];
 }
 
@@ -86,15 +85,20 @@ static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, 
     return dy;
 }
 
-/* W += s b a */
+/* W += s b a, for q and v in their rows of qkv's */
 static int merge(void *self, vitro_trace *t, int32_t block)
 {
     struct lora *l = self;
     for (int i = first[l->targets]; i < end[l->targets] && block >= 0; i++) {
-        const int32_t s = layers[i].site;
+        const int32_t s = layers[i].site, part = s == VITRO_AT_Q || s == VITRO_AT_V;
         vitro_value ba = vitro_matmul(t, vitro_get(t, l->b[s]), vitro_get(t, l->a[s]));
-        vitro_value w = t->op->weight(t, s, VITRO_WEIGHT);
-        t->op->replace(t, s, VITRO_WEIGHT, vitro_add(t, w, vitro_scale(t, ba, strength(l))));
+        vitro_value none = part ? t->op->fill(t, t->op->shape(t, ba), 0) : 0, whole = ba;
+        if (part)
+            whole = t->op->concat(t, t->op->concat(t, s == VITRO_AT_Q ? ba : none, none, 0),
+                                  s == VITRO_AT_V ? ba : none, 0);
+        vitro_value w = t->op->weight(t, part ? VITRO_AT_QKV : s, VITRO_WEIGHT);
+        w = vitro_add(t, w, vitro_scale(t, whole, strength(l)));
+        t->op->replace(t, part ? VITRO_AT_QKV : s, VITRO_WEIGHT, w);
     }
     return 0;
 }

@@ -27,6 +27,7 @@ static const struct count {
     {"lora[r=8]", 294912},
     {"lora[r=32]", 1179648},
     {"lora[r=8,targets=attention]", 442368},
+    {"lora[r=8,targets=qv]", 294912},
     {"lora[r=8,targets=mlp]", 737280},
     {"lora[r=8,targets=all]", 1179648},
     {"pissa[r=8]", 294912},
@@ -77,7 +78,9 @@ static const struct count {
     {"dora[r=8]", 322560},
     {"vera", 30720},
     {"loha[r=8]", 589824},
+    {"loha[r=8,target=qv]", 589824},
     {"lokr[r=8]", 21504},
+    {"lokr[r=8,target=qv]", 26112},
     {"oft[block=8,cayley=exact]", 32256},
     {"boft[block=4,factors=2]", 101376},
 };
@@ -164,6 +167,7 @@ static void merged_weights_give_the_hooked_logits(void **state)
     check_merge("fact_tk[r=4]+lora[r=2]+fact_tt[r=2]+difffit");
     check_merge("lora[r=4,alpha=6]");
     check_merge("lora[r=4,rslora=true,targets=all]");
+    check_merge("lora[r=4,targets=qv]");
     check_merge("pissa[r=4,alpha=6,targets=all]");
     check_merge("gps[k=3]");
     check_merge("adalora[r=5,target_r=3,alpha=7]");
@@ -175,8 +179,10 @@ static void merged_weights_give_the_hooked_logits(void **state)
     check_merge("dora[r=3]+lora[r=4]");
     check_merge("vera[r=10]");
     check_merge("loha[r=5,alpha=8]");
+    check_merge("loha[r=3,target=qv]+lora[r=2]");
     check_merge("lokr[r=3,alpha=5]");
     check_merge("lokr[r=6]+ssf");
+    check_merge("lokr[r=2,alpha=3,target=qv]");
     check_merge("oft[block=8]");
     check_merge("lora[r=3]+oft[block=6,cayley=exact]");
     check_merge("boft[block=4,factors=2]");

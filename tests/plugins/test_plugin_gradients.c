@@ -13,6 +13,7 @@ enum { ENTRIES = 1 }; /* single entries looked at per tensor, besides one random
 /* Besides every method of goldens.h, without dropout: with it, stacks, plugins of the tests. */
 static const char *const stacks[] = {
     "lora[r=4,alpha=6,dropout=0.3]",
+    "lora[r=4,targets=qv,dropout=0.3]",
     "lora[r=3,targets=all,dropout=0.3]+pissa[r=2,targets=all,dropout=0.3]",
     "vpt[prompts=5,dropout=0.3]",
     "vpt[prompts=5,mode=shallow,dropout=0.3]",

@@ -92,6 +92,9 @@ CASES = [
     Case("lora", "lora_all", lambda p: p.LoraConfig(r=3, lora_alpha=5, use_rslora=True,
                                                     target_modules=["qkv", "attn.proj", "fc1", "fc2"]),
          lora_everywhere()),
+    Case("lora", "lora_qv", lambda p: p.LoraConfig(r=5, lora_alpha=5, target_modules=["q", "v"]),
+         {f"{ours}.{part.upper()}": Link(f"{QKV}.{part}", f"lora_{ours.upper()}.default.weight")
+          for part in "qv" for ours in "ab"}),
     Case("dora", "dora", lambda p: p.LoraConfig(r=4, lora_alpha=6, use_dora=True, target_modules=["qkv"]),
          lora_links(m=Link(QKV, "lora_magnitude_vector.default.weight",
                            lambda v, layer: v + layer.base_layer.weight.norm(dim=1)))),
