@@ -43,7 +43,7 @@ struct verb {
     const char *name, *summary;                 /* the summary is a row of `vitro --help` */
     const char *synopsis;                       /* what follows "vitro NAME" */
     const char *about;                          /* one paragraph */
-    const char *examples[3];                    /* ended by NULL */
+    const char *examples[4];                    /* ended by NULL */
     const struct argument_group *const *groups; /* ended by NULL */
     int rest_least, rest_most;          /* how many arguments that are no options; most -1: any number */
     const char *rest_name;              /* what they are: "IMAGE" */

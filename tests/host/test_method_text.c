@@ -30,6 +30,9 @@ static int close_plugins(void **state)
     return 0;
 }
 
+#define LORA(r, alpha, dropout) \
+    "lora[r=" r ",alpha=" alpha ",rslora=false,dropout=" dropout ",targets=qkv,init=kaiming]"
+
 static void a_stack_is_spelt_out_and_reads_back_the_same(void **state)
 {
     (void)state;
@@ -37,15 +40,15 @@ static void a_stack_is_spelt_out_and_reads_back_the_same(void **state)
         const char *text, *canonical;
     } stacks[] = {
         {"bitfit", "bitfit"},
-        {"lora", "lora[r=8,alpha=0,dropout=0.1]"},
-        {"lora[r=8,alpha=16]", "lora[r=8,alpha=16,dropout=0.1]"},
-        {"lora[r=4]+bitfit", "lora[r=4,alpha=0,dropout=0.1]+bitfit"},
+        {"lora", LORA("8", "0", "0.1")},
+        {"lora[r=8,alpha=16]", LORA("8", "16", "0.1")},
+        {"lora[r=4]+bitfit", LORA("4", "0", "0.1") "+bitfit"},
         {"vpt[dropout=1e-3+0]", NULL},
         {"adaptformer[scale=1e+1]+ssf+lora[]",
-         "adaptformer[r=32,scale=10,dropout=0.1,init=lora_kaiming]+ssf+lora[r=8,alpha=0,dropout=0.1]"},
+         "adaptformer[r=32,scale=10,dropout=0.1,init=lora_kaiming]+ssf+" LORA("8", "0", "0.1")},
         {"vpt[mode=first_block]", "vpt[prompts=10,mode=first_block,dropout=0.1]"},
         {PLUGIN_FOLDER "/vitro_linear.so+lora[r=1,dropout=0]",
-         PLUGIN_FOLDER "/vitro_linear.so+lora[r=1,alpha=0,dropout=0]"},
+         PLUGIN_FOLDER "/vitro_linear.so+" LORA("1", "0", "0")},
     };
     for (size_t i = 0; i < sizeof stacks / sizeof *stacks; i++) {
         struct method *m = NULL, *again = NULL;
@@ -78,7 +81,7 @@ static void each_bad_text_is_refused_with_its_sentence(void **state)
         {"lora[r=8][r=9]", "the options need the form"},
         {"lora]", "a bracket is closed that was not opened"},
         {"lora[r=0]", "lora: option r is 0; it must be between 1 and 1024"},
-        {"lora[rank=8]", "lora: unknown option rank; did you mean r? (options: r, alpha, dropout)"},
+        {"lora[rank=8]", "lora: unknown option rank; did you mean r? (options: r, alpha, "},
         {"bitfit[r=8]", "bitfit: unknown option r; it has none"},
         {"lora[r=8]+bitfti", "no plugin bitfti in " PLUGIN_FOLDER "; did you mean bitfit?"},
         {"./lora", "./lora: there is no such plugin file"},
