@@ -36,31 +36,18 @@ enum lint_result check_declare(struct subject *s)
     return verdict(s, LINT_PASS, "it declares against models 32 to 768 wide");
 }
 
-static int merge_all(struct lab *l)
-{
-    value *merged = mem_alloc(l->vit->count, sizeof *merged);
-    struct method_part part;
-    int rc = merged ? method_part(l->method, 0, &part) : ERR_MEMORY;
-    if (rc == 0 && part.mergeable)
-        rc = method_merge(l->method, l->tape, merged);
-    mem_free(merged);
-    return rc;
-}
-
 /* Everything that a plugin can be asked to record, once. */
 static int live(struct subject *s, struct lab *l)
 {
     static const struct lab_run runs[] = {
         {.training = 0}, {.training = 1, .drop_path = 0.1f}, {.training = 1, .derive = 1}};
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
-        note(s, "while %s was recorded",
-             i == 0   ? "a forward"
-             : i == 1 ? "forward and backward"
-                      : "a forward");
+        note(s, "while its forward%s recorded",
+             runs[i].training && !runs[i].derive ? " and backward were" : " was");
         TRY(lab_record(l, &runs[i]));
     }
     note(s, "while its merge was recorded");
-    return merge_all(l);
+    return lab_try_merge(l);
 }
 
 /* The first of its parameters that trains and that the loss does not depend on, or NULL. */

@@ -126,17 +126,6 @@ static enum lint_result say_where(struct subject *s)
                    offset, z->size, when);
 }
 
-static int merge_all(struct lab *l)
-{
-    value *merged = mem_alloc(l->vit->count, sizeof *merged);
-    struct method_part part;
-    int rc = merged ? method_part(l->method, 0, &part) : ERR_MEMORY;
-    if (rc == 0 && part.mergeable)
-        rc = method_merge(l->method, l->tape, merged);
-    mem_free(merged);
-    return rc;
-}
-
 static int live_guarded(struct subject *s, const char *text, const struct vit_shape *shape, enum guarded side)
 {
     const struct method_memory memory = {NULL, guard_self, guard_lend};
@@ -147,7 +136,7 @@ static int live_guarded(struct subject *s, const char *text, const struct vit_sh
     note(s, "while it was recorded");
     TRY(lab_record(&l, &(struct lab_run){.training = 1}));
     note(s, "while it was merged or counted");
-    TRY(merge_all(&l));
+    TRY(lab_try_merge(&l));
     note(s, "in finish");
     lab_close(&l);
     return 0;

@@ -7,7 +7,7 @@
 #include "lint_private.h"
 #include "ref.h"
 
-enum { LAB_BATCH = 3, LAB_TEXT = 6 * 1024 };
+enum { LAB_BATCH = 3, LAB_IMAGES = 4, LAB_TEXT = 6 * 1024, LAB_LOGITS = 64 };
 
 /* The shape on which a method is judged: the first that its declare accepts at these options. */
 int lab_shape(struct subject *s, const char *text, struct vit_shape *out);
@@ -57,6 +57,12 @@ char *lab_text(const struct subject *s, char out[LAB_TEXT], const char *before, 
  * leaves). */
 value lab_plain(const struct lab *l, const value *tensors);
 
+/* Folds the methods in, if they can be; for what it is worth, the values are dropped. */
+int lab_try_merge(struct lab *l);
+
+/* A backbone whose every number matters: vit_random's has zeros for biases and nearly so for branches. */
+void lab_ripen(struct vit *vit, uint64_t seed);
+
 /* Contents of leaves. TUNED: as if trained, nothing at its neutral value. */
 enum lab_fill { LAB_INITIAL, LAB_TUNED };
 /* Tensor `id` as float32 numbers. */
@@ -68,6 +74,12 @@ int lab_fill_from(const struct lab *l, struct ref *r, float *const *data, uint64
 /* An interpreter of these roots on the lab's tape, filled. */
 int lab_ref(struct ref **out, const struct lab *l, const value *roots, size_t count, enum lab_fill fill,
             uint64_t seed);
+
+/* The logits that `root` is, as so filled: lab_logit_count numbers, at most LAB_LOGITS. */
+int64_t lab_logit_count(const struct lab *l);
+int lab_logits(const struct lab *l, value root, enum lab_fill fill, uint64_t seed, double out[LAB_LOGITS]);
+/* Room for the contents of a tensor, or NULL; the caller frees it. */
+float *lab_floats(const struct lab *l, size_t id);
 
 /* |a - b| over |b|, Euclidean; infinite where something is no number. */
 double lab_distance(const double *a, const double *b, int64_t count);

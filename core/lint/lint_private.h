@@ -34,7 +34,7 @@
     X(merge, "merged weights give the logits of the hooked network", "repeat")                             \
     X(interpolate, "alpha 0 is the backbone and alpha 1 the tuned model", "repeat")                        \
     X(save, "what is saved and read back gives the same logits", "repeat")                                 \
-    X(kernels, "the kernels it ships are valid SPIR-V", "repeat")                                         \
+    X(kernels, "the kernels it ships are valid SPIR-V", "repeat")                                          \
     X(copy, "it is no copy of another method that is installed", "repeat")
 
 enum { PATH_SIZE_MAX = 4096, SPEC_SIZE = 4096, TEXT_SIZE = 640, NOTE_SIZE = 256 };

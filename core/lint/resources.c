@@ -21,6 +21,7 @@ static int entries(const char *folder)
     return n;
 }
 
+#if !defined(__SANITIZE_ADDRESS__)
 static size_t mapped_pages(void)
 {
     unsigned long pages = 0;
@@ -31,6 +32,7 @@ static size_t mapped_pages(void)
         fclose(f);
     return pages;
 }
+#endif
 
 void resources_keep_plain(void)
 {
