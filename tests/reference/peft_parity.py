@@ -52,12 +52,13 @@ class TorchBlockDiag:
 
 
 # One parameter of ours and where peft keeps it. `module` and `tensor` name it within a block; peft's value is
-# there(ours, the layer it adapts), the gradient of ours is back(peft's).
-Link = collections.namedtuple("Link", "module tensor there back", defaults=(lambda v, layer: v, lambda g: g))
+# there(ours, the layer it adapts, p), the gradient of ours is back(peft's, p); p(name) is any of ours in that block.
+Link = collections.namedtuple("Link", "module tensor there back", defaults=(lambda v, layer, p: v, lambda g, p: g))
 # `config` makes peft's configuration; `links` is by our parameter's name, without the block.
 Case = collections.namedtuple("Case", "file key config links")
 
 QKV = "attn.qkv"
+COLUMN = (lambda v, layer, p: v[:, None]), (lambda g, p: g[:, 0])
 
 
 def lora_links(**more):
@@ -82,8 +83,8 @@ def kron(module, prefix="", full=False):
 
 def boft_links(factors):
     return {
-        "m": Link(QKV, "boft_R.default", lambda v, layer: v.unflatten(0, (factors, -1)), lambda g: g.flatten(0, 1)),
-        "scale": Link(QKV, "boft_s.default", lambda v, layer: v[:, None], lambda g: g[:, 0]),
+        "m": Link(QKV, "boft_R.default", lambda v, layer, p: v.unflatten(0, (factors, -1)), lambda g, p: g.flatten(0, 1)),
+        "scale": Link(QKV, "boft_s.default", *COLUMN),
     }
 
 
@@ -97,7 +98,16 @@ CASES = [
           for part in "qv" for ours in "ab"}),
     Case("dora", "dora", lambda p: p.LoraConfig(r=4, lora_alpha=6, use_dora=True, target_modules=["qkv"]),
          lora_links(m=Link(QKV, "lora_magnitude_vector.default.weight",
-                           lambda v, layer: v + layer.base_layer.weight.norm(dim=1)))),
+                           lambda v, layer, p: v + layer.base_layer.weight.norm(dim=1)))),
+    Case("ia3", "ia3", lambda p: p.IA3Config(target_modules=["k", "v", "fc2"], feedforward_modules=["fc2"]), {
+        "scale.k": Link(f"{QKV}.k", "ia3_l.default", *COLUMN),
+        "scale.v": Link(f"{QKV}.v", "ia3_l.default", *COLUMN),
+        "scale.act": Link("mlp.fc2", "ia3_l.default", lambda v, layer, p: v[None], lambda g, p: g[0])}),
+    Case("adalora", "adalora",
+         lambda p: p.AdaLoraConfig(init_r=5, target_r=3, lora_alpha=7, total_step=100, target_modules=["qkv"]),
+         {"a": Link(QKV, "lora_A.default"), "b": Link(QKV, "lora_B.default"),
+          "e": Link(QKV, "lora_E.default", lambda v, layer, p: (v * p("kept"))[:, None],
+                    lambda g, p: g[:, 0] * p("kept"))}),
     Case("vera", "vera", lambda p: p.VeraConfig(r=10, target_modules=["qkv"]), {
         "a0": Link(QKV, "vera_A.default"), "b0": Link(QKV, "vera_B.default"),
         "d": Link(QKV, "vera_lambda_d.default"), "b": Link(QKV, "vera_lambda_b.default")}),
@@ -139,25 +149,26 @@ def by_equations(case, shared, golden, images, labels):
 
 
 def adapted(peft, case, shared, golden):
-    """peft's model, and for each of our parameters with a block: (peft's tensor, link)."""
+    """peft's model, and for each of our parameters that has a block a function that gives its gradient there."""
     model = backbone(shared)
     if any("qkv." in link.module for link in case.links.values()):
         for block in model.blocks:
             block.attn.qkv = SplitQkv(block.attn.qkv)
     model = peft.get_peft_model(model, case.config(peft)).double()
-    places = {}
+    gradients = {}
     for i, block in enumerate(model.base_model.model.blocks):
+        def ours(name, i=i):
+            return golden[f"param/{name}" if f"param/{name}" in golden else f"param/{name}/{i}"].double()
+
         for name, link in case.links.items():
             layer = block.get_submodule(link.module)
             owner, _, leaf = link.tensor.rpartition(".")
             tensor = getattr(layer.get_submodule(owner), leaf)
-            shared_by_blocks = f"param/{name}" in golden
-            ours = golden[f"param/{name}" if shared_by_blocks else f"param/{name}/{i}"].double()
             with torch.no_grad():
-                tensor.copy_(link.there(ours, layer))
-            if not shared_by_blocks:
-                places[f"{name}/{i}"] = tensor, link
-    return model, places
+                tensor.copy_(link.there(ours(name), layer, ours))
+            if f"param/{name}" not in golden:
+                gradients[f"{name}/{i}"] = lambda t=tensor, link=link, ours=ours: link.back(t.grad, ours)
+    return model, gradients
 
 
 def compare(peft, case, shared, images, labels):
@@ -165,13 +176,13 @@ def compare(peft, case, shared, images, labels):
     golden = load_file(GOLDEN / f"{case.key}.safetensors")
     ours = by_equations(case, shared, golden, images, labels)
     assert distance(backbone(shared)(images), ours["logits"]) > EFFECT, f"{case.key} changes nothing"
-    model, places = adapted(peft, case, shared, golden)
+    model, gradients = adapted(peft, case, shared, golden)
     logits = model(images)
     F.cross_entropy(logits, labels).backward()
     trained = [name[6:] for name in ours if name.startswith("param/") and f"grad/{name[6:]}" in ours]
-    missing = set(trained) - set(places)
+    missing = set(trained) - set(gradients)
     assert trained and not missing, f"{case.key}: no place in peft for {sorted(missing)}"
-    worst = max(distance(link.back(tensor.grad), ours[f"grad/{name}"]) for name, (tensor, link) in places.items())
+    worst = max(distance(gradient(), ours[f"grad/{name}"]) for name, gradient in gradients.items())
     return distance(logits, ours["logits"]), worst, max(distance(golden[name].double(), ours[name]) for name in ours)
 
 

@@ -40,7 +40,7 @@ class LoRA(vit.WithParams):
         if site == "QKV" and "Q" in self.layers:
             q, k, v = x.chunk(3, -1)
             return torch.cat([q + self.update("Q", block, seen), k, v + self.update("V", block, seen)], -1)
-        return x + self.update(site, block, seen) if site in self.layers else x
+        return x + self.update(site, block, seen) if site in self.layers and site in LAYERS else x
 
 
 GOLDENS = {"lora": lambda model: LoRA(model, rank=4, scale=6 / 4),
