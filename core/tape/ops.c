@@ -371,15 +371,9 @@ value tape_detach(struct tape *t, value x)
 
 value record_hooked(struct tape *t, value x, struct rule rule)
 {
-    if (!x)
-        return 0;
-    struct rule *rules = mem_grow(t->rules, t->rule_count, t->rule_count + 1, sizeof *rules);
-    if (!rules)
-        return tape_fail(t, "%s", error_text());
-    t->rules = rules;
-    rules[t->rule_count] = rule;
     union attr attr = attr_zero();
-    attr.hooked.rule = t->rule_count++;
+    if (!x || keep_rule(t, rule, &attr.hooked.rule) < 0)
+        return 0;
     return record1(t, OP_HOOKED, tape_shape(t, x), attr, x);
 }
 

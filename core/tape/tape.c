@@ -162,6 +162,19 @@ value record(struct tape *t, enum op op, struct shape shape, const value in[OP_I
     return t->count++;
 }
 
+int keep_rule(struct tape *t, struct rule rule, uint32_t *at)
+{
+    struct rule *rules = mem_grow(t->rules, t->rule_count, t->rule_count + 1, sizeof *rules);
+    if (!rules) {
+        tape_fail(t, "%s", error_text());
+        return ERR_MEMORY;
+    }
+    t->rules = rules;
+    rules[t->rule_count] = rule;
+    *at = t->rule_count++;
+    return 0;
+}
+
 void tape_live_with(const struct tape *t, const value *roots, size_t count, const unsigned char *kernels,
                     unsigned char *live)
 {

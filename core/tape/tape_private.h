@@ -43,6 +43,9 @@ struct tape {
 value record(struct tape *t, enum op op, struct shape shape, const value in[OP_INPUTS], union attr attr,
              const char *name);
 
+/* Keeps a rule; *at is its number. Negative: the tape is poisoned. */
+int keep_rule(struct tape *t, struct rule rule, uint32_t *at);
+
 union attr attr_zero(void); /* all bytes of an attribute take part in comparisons */
 value record1(struct tape *t, enum op op, struct shape s, union attr attr, value x);
 value record2(struct tape *t, enum op op, struct shape s, union attr attr, value x, value y);
