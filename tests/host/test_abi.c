@@ -140,9 +140,10 @@ static void operations_stand_in_their_order(void **state)
     X(replace)                                                                                           \
     X(shape)                                                                                             \
     X(fill)                                                                                              \
-    X(matmul) X(add) X(mul) X(affine) X(unary) X(softmax) X(normalize) X(dropout) X(reshape) X(permute)  \
-        X(expand) X(concat) X(slice) X(sum) X(unfold) X(fold) X(detach) X(fail) X(save) X(saved) X(grad) \
-            X(redrop) X(unary_back)
+    X(matmul)                                                                                            \
+    X(add) X(mul) X(affine) X(unary) X(softmax) X(normalize) X(dropout) X(reshape) X(permute) X(expand)  \
+        X(concat) X(slice) X(sum) X(unfold) X(fold) X(detach) X(fail) X(save) X(saved) X(grad) X(redrop) \
+            X(unary_back)
     size_t at = 8;
 #define X(name)              \
     AT(vitro_ops, name, at); \

@@ -6,13 +6,14 @@
 
 #include "kernel_probe_spv.h"
 
-#define WAYS(X)                                                                                             \
-    X(good)                                                                                                 \
-    X(no_vjp)                                                                                               \
-    X(other)                                                                                                \
-    X(capability) X(bad_magic) X(cut_short) X(more_push) X(odd_push) X(no_push) X(no_groups) X(many_groups) \
-        X(wrong_shape) X(wild_shape) X(no_value) X(nested) X(many_inputs) X(bad_input) X(no_equivalent)     \
-            X(no_size) X(wrong_gradient) X(bad_gradient) X(in_penalty)
+#define WAYS(X)                                                                                              \
+    X(good)                                                                                                  \
+    X(no_vjp)                                                                                                \
+    X(other)                                                                                                 \
+    X(capability)                                                                                            \
+    X(bad_magic) X(cut_short) X(more_push) X(odd_push) X(no_push) X(no_groups) X(many_groups) X(wrong_shape) \
+        X(wild_shape) X(no_value) X(nested) X(many_inputs) X(bad_input) X(no_equivalent) X(no_size)          \
+            X(wrong_gradient) X(bad_gradient) X(in_penalty)
 #define X(way) WAY_##way,
 enum { WAYS(X) };
 #undef X
