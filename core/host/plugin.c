@@ -3,11 +3,11 @@
 #include "plugin.h"
 
 #include "error.h"
+#include "library.h"
 #include "memory.h"
 #include "nearest.h"
 #include "plugin_private.h"
 
-#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,13 +48,7 @@ static int open_library(const char *path, const void **symbol)
 {
     if (!is_file(path))
         return fail(ERR_INPUT, "%s: there is no such plugin file", path);
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!library)
-        return fail(ERR_PLUGIN, "%s: cannot be loaded: %.300s", path, dlerror());
-    *symbol = dlsym(library, "vitro_plugin"); /* the library stays open for good */
-    if (!*symbol)
-        return fail(ERR_PLUGIN, "%s: it exports no vitro_plugin, so it is not a plugin", path);
-    return 0;
+    return library_open(path, symbol);
 }
 
 /* `id`, when known from the file's name, must be the card's. */
