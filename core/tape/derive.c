@@ -7,8 +7,8 @@
 #include "error.h"
 
 struct backward {
-    value *gradient;      /* of each value that was on the tape when the walk began */
-    unsigned char *needs; /* the value bears a wrt */
+    value *gradient;    /* of each value that was on the tape when the walk began */
+    struct rows *needs; /* the value, or some of its rows, bear on a wrt */
     uint32_t count;
     value at; /* the value whose rule runs */
 };
@@ -18,6 +18,7 @@ struct backward {
 static void to_kept_slice(struct tape *t, value *v, value *d)
 {
     for (;;) {
+        *d = needs_rows(t, t->backward->needs[*v], *d);
         value inside = zeros_inside(t, *d);
         if (!inside)
             return;
@@ -45,8 +46,9 @@ void tape_add_gradient(struct tape *t, value v, value d)
                   shape_text(tape_shape(t, v), sv));
         return;
     }
-    to_kept_slice(t, &v, &d);
-    if (b->needs[v] && !zeros_all(t, d))
+    if (b->needs[v].to)
+        to_kept_slice(t, &v, &d);
+    if (b->needs[v].to && !zeros_all(t, d))
         b->gradient[v] = b->gradient[v] ? tape_add(t, b->gradient[v], d) : d;
 }
 
@@ -71,7 +73,7 @@ static void give(struct tape *t, value operand, value d)
 
 static int wanted(const struct tape *t, value operand)
 {
-    return t->backward->needs[operand];
+    return t->backward->needs[operand].to > 0;
 }
 
 /* One rule per op: n is the operation y = op(n->in), d the gradient of y. */
@@ -294,21 +296,11 @@ static void (*const rules[OP_COUNT])(struct tape *, const struct node *, value, 
 #undef OP
 };
 
-static void mark_needs(const struct tape *t, struct backward *b, const value *wrt, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (wrt[i] < b->count)
-            b->needs[wrt[i]] = 1;
-    for (value v = 1; v < b->count; v++)
-        for (int i = 0; i < op_arity[t->nodes[v].op]; i++)
-            b->needs[v] |= b->needs[t->nodes[v].in[i]];
-}
-
 static void walk(struct tape *t, value loss)
 {
     struct backward *b = t->backward;
     for (value v = loss; v > 0 && !tape_why(t); v--) {
-        if (!b->needs[v] || !b->gradient[v])
+        if (!b->needs[v].to || !b->gradient[v])
             continue;
         b->at = v;
         struct node n = t->nodes[v]; /* a copy: the rule's ops may move the array */
@@ -326,13 +318,13 @@ int tape_backward(struct tape *t, value loss, const value *wrt, size_t count, va
     if (!loss || shape_count(tape_shape(t, loss)) != 1)
         tape_fail(t, "the loss is not a single number");
     b.gradient = mem_alloc(t->count, sizeof *b.gradient);
-    b.needs = mem_alloc(t->count, 1);
+    b.needs = mem_alloc(t->count, sizeof *b.needs);
     if (!b.gradient || !b.needs) {
         rc = ERR_MEMORY;
         goto out;
     }
     t->backward = &b;
-    mark_needs(t, &b, wrt, count);
+    needs_mark(t, b.needs, b.count, wrt, count);
     if (!tape_why(t))
         b.gradient[loss] = tape_fill(t, tape_shape(t, loss), 1);
     walk(t, loss);

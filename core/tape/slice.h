@@ -4,10 +4,6 @@
 
 #include "tape_private.h"
 
-struct rows { /* from .. to - 1; to 0: none */
-    int32_t from, to;
-};
-
 struct cut { /* along an axis, and what is known of each value */
     struct tape *tape;
     int32_t axis;

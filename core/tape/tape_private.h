@@ -14,6 +14,10 @@ struct rule { /* of a hooked value */
     int32_t axis, from, total;  /* from `from` on, of `total` */
 };
 
+struct rows { /* from .. to - 1; to 0: none */
+    int32_t from, to;
+};
+
 struct kept_slice { /* the rows from .. to - 1 of a value, computed by themselves as `made` */
     value of, made;
     int32_t axis, from, to;
@@ -65,6 +69,12 @@ const struct kept_slice *slice_kept(const struct tape *t, value v, int32_t axis,
 int reshape_rows(struct shape of, struct shape other, int32_t axis, int32_t *from, int32_t *to);
 /* Makes d, the dropout of a value of shape s, that of its rows from `from` on; 0 if there is no such. */
 int dropout_cut(struct dropout *d, struct shape s, int32_t axis, int32_t from);
+
+/* Which values below count bear on wrt, and of a tensor [b t n] which tokens: needs[v].to > 0. Zeroed. */
+enum { NEEDS_RANK = 3, NEEDS_AXIS = 1 };
+void needs_mark(const struct tape *t, struct rows *needs, uint32_t count, const value *wrt, size_t wrt_count);
+/* d without the rows that are not needed: zeros. */
+value needs_rows(struct tape *t, struct rows r, value d);
 
 /* zeros.c: what a padded value pads, or 0; padding of `part` like that of `like`; the rows of x, which
  * aligns with `like` as in broadcasting, where `like` is not zero. */

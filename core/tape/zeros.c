@@ -48,36 +48,35 @@ value zeros_add(struct tape *t, value a, value b)
     return from == other_to ? zeros_around(t, tape_concat(t, y, x, axis), b) : 0;
 }
 
-/* Whether rows from .. to - 1 of attention's gradient, or of its columns first .. last - 1, are of tokens that
- * did not ask or were not asked. */
-static int zeros_of_attention(const struct node *n, int32_t first, int32_t last, int32_t from, int32_t to)
-{
-    struct attention a = n->attr.attention;
-    int32_t width = n->shape.dim[2] / 3;
-    int asks = first<width, asked = last> width;
-    return (!asks || from >= a.q_to || to <= a.q_from) && (!asked || to <= a.k_from);
-}
-
-static int zeros_known(const struct tape *t, value v, int32_t axis, int32_t from, int32_t to)
+/* Whether rows from .. to - 1 of v, [b t n], are zero in the columns first .. last - 1: in attention's gradient
+ * those of tokens that did not ask or were not asked. */
+static int zeros_known(const struct tape *t, value v, int32_t first, int32_t last, int32_t from, int32_t to)
 {
     const struct node *n = tape_node(t, v);
+    struct attention a = n->attr.attention;
+    int32_t width = n->shape.dim[2] / 3;
     if (from == to)
         return 1;
-    if (n->op == OP_ATTENTION_BACK && axis == 1)
-        return zeros_of_attention(n, 0, n->shape.dim[2], from, to);
-    if (n->op != OP_SLICE || n->attr.slice.axis != 2 || axis != 1)
+    if (n->op == OP_SLICE && n->attr.slice.axis == 2)
+        return zeros_known(t, n->in[0], first + n->attr.slice.from, last + n->attr.slice.from, from, to);
+    if (n->op == OP_ADD && shape_equal(tape_shape(t, n->in[0]), tape_shape(t, n->in[1])))
+        return zeros_known(t, n->in[0], first, last, from, to) &&
+               zeros_known(t, n->in[1], first, last, from, to);
+    if (n->op != OP_ATTENTION_BACK)
         return 0;
-    const struct node *whole = tape_node(t, n->in[0]);
-    return whole->op == OP_ATTENTION_BACK &&
-           zeros_of_attention(whole, n->attr.slice.from, n->attr.slice.to, from, to);
+    int asks = first<width, asked = last> width;
+    return (!asks || from >= a.q_to || to <= a.q_from) && (!asked || to <= a.k_from);
 }
 
 int zeros_cut_off(const struct tape *t, value x, int32_t axis, int32_t before, int32_t total)
 {
     const struct node *n = tape_node(t, x);
-    return n->op == OP_SLICE && n->attr.slice.axis == axis && n->attr.slice.from == before &&
-           tape_shape(t, n->in[0]).dim[axis] == total && zeros_known(t, n->in[0], axis, 0, before) &&
-           zeros_known(t, n->in[0], axis, n->attr.slice.to, total);
+    if (n->op != OP_SLICE || n->attr.slice.axis != axis || n->attr.slice.from != before)
+        return 0;
+    struct shape s = tape_shape(t, n->in[0]);
+    return axis == 1 && s.rank == 3 && s.dim[1] == total &&
+           zeros_known(t, n->in[0], 0, s.dim[2], 0, before) &&
+           zeros_known(t, n->in[0], 0, s.dim[2], n->attr.slice.to, total);
 }
 
 int zeros_whole_rows(const struct tape *t, value v)

@@ -53,6 +53,8 @@ static const struct golden {
     {"oft_exact", "oft[block=6,cayley=exact]"},
     {"boft", "boft[block=4,factors=2]"},
     {"boft_small", "boft[block=2,factors=3]"},
+    {"ia3", "ia3"},
+    {"vqt", "vqt[queries=5,dropout=0]"},
 };
 
 /* The file of a key: what make_methods_golden.py wrote of that method; "model": backbone, images, labels. */

@@ -65,6 +65,9 @@ static const struct count {
     {"pfeiffer[r=4]", 82992},
     {"pfeiffer[r=8]", 156768},
     {"pfeiffer[r=64]", 1189632},
+    {"ia3", 55296},
+    {"vqt[queries=1]", 9229},
+    {"vqt[queries=10]", 92281},
     {"repadapter[r=8]", 239808},
     {"repadapter[r=16]", 461184},
     {"repadapter[r=32]", 903936},
@@ -172,6 +175,8 @@ static void merged_weights_give_the_hooked_logits(void **state)
     check_merge("gps[k=3]");
     check_merge("adalora[r=5,target_r=3,alpha=7]");
     check_merge("ssf");
+    check_merge("ia3");
+    check_merge("ia3+lora[r=4]+ssf");
     check_merge("repadapter[r=4,scale=0.7]");
     check_merge("repadapter[r=6,groups=3]");
     check_merge("arc[r=5]");
@@ -249,7 +254,7 @@ static void parameters_start_as_the_papers_say(void **state)
     (void)state;
     struct tiny n = {0};
     double kaiming = 1 / sqrt(24.0), prompt = sqrt(6.0 / (3 * 8 * 8 + 24)), found[3];
-    tiny_must(tiny_stack(&n, "lora+adaptformer+vpt[prompts=50]+ssf+lora", &tiny_shape));
+    tiny_must(tiny_stack(&n, "lora+adaptformer+vpt[prompts=50]+ssf+lora+vqt[queries=50]+ia3", &tiny_shape));
     check_start(&n, "lora/0/a", -kaiming, kaiming);
     check_start(&n, "lora-2/1/a", -kaiming, kaiming);
     check_start(&n, "lora/1/b", 0, 0);
@@ -258,6 +263,9 @@ static void parameters_start_as_the_papers_say(void **state)
     check_start(&n, "adaptformer/0/up", 0, 0);
     check_start(&n, "adaptformer/0/up_bias", 0, 0);
     check_start(&n, "vpt/1/prompt", -prompt, prompt);
+    check_start(&n, "vqt/0/prompt", -prompt, prompt);
+    check_start(&n, "vqt/1/combine", 1, 1);
+    check_start(&n, "ia3/1/scale.act", 1, 1);
     start_of(&n, "ssf/0/scale.FC1", found);
     assert_true(fabs(found[2] - 1) < 0.01 && found[1] - found[0] > 0.04 && found[1] - found[0] < 0.2);
     start_of(&n, "ssf/shift.NORM", found);

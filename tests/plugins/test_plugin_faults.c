@@ -18,6 +18,7 @@ static const char *const stacks[] = {
     "boft",
     "fact_tk+difffit",
     "fact_tt+houlsby+pfeiffer",
+    "vqt+ia3",
 };
 enum { STACKS = sizeof stacks / sizeof *stacks, TRIES = 20000 };
 

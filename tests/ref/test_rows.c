@@ -27,8 +27,8 @@ struct hook { /* y = x g, or x with the first `off` tokens taken off, differenti
 
 struct net {
     struct tape *t;
-    value leaf[LEAVES];
-    int count;
+    value leaf[LEAVES], given[LEAVES]; /* trainable and not */
+    int count, given_count;
     struct hook hooks[HOOKS];
     int hook_count;
     int late; /* every value that will be sliced has another user: it is computed whole */
@@ -38,6 +38,13 @@ static value leaf(struct net *n, struct shape s)
 {
     value v = tape_leaf(n->t, LEAF_TRAINABLE, s, (uint32_t)n->count, "x");
     n->leaf[n->count++] = v;
+    return v;
+}
+
+static value given(struct net *n, struct shape s)
+{
+    value v = tape_leaf(n->t, LEAF_INPUT, s, (uint32_t)(LEAVES + n->given_count), "given");
+    n->given[n->given_count++] = v;
     return v;
 }
 
@@ -175,17 +182,58 @@ static value fewer_keys_scaled(struct net *n)
     return tape_attention_joined(t, qkv, p[0], taken_off(n, p[1], P), rows(n, p[2], P, T), 2);
 }
 
-#define CASES(X)                                                                                         \
-    X(one_token)                                                                                         \
-    X(last_tokens)                                                                                       \
-    X(one_token_hooked) X(tokens_of_a_middle) X(halves) X(prompts) X(prompts_hooked) X(chunks) X(padded) \
-        X(fewer_keys) X(fewer_keys_hooked) X(more_keys) X(more_keys_hooked) X(fewer_keys_scaled)
+/* Learned tokens before given ones: first asking only, then also asked. */
+static value learned_tokens(struct net *n, int asked, int hooked)
+{
+    struct tape *t = n->t;
+    value x = tape_concat(t, leaf(n, SHAPE(B, P, D)), given(n, SHAPE(B, T, D)), 1), p[3];
+    value qkv = tape_matmul(t, tape_normalize(t, x, 1e-3f), given(n, SHAPE(3 * D, D)), 0, 1);
+    tape_attention_split(t, qkv, p);
+    for (int i = 1; i < 3 && !asked; i++)
+        p[i] = hooked ? taken_off(n, p[i], P) : rows(n, p[i], P, P + T);
+    value out = tape_attention_joined(t, qkv, p[0], p[1], p[2], 2);
+    x = tape_add(t, x, tape_matmul(t, out, given(n, SHAPE(D, D)), 0, 1));
+    value front = rows(n, x, 0, P), back = hooked ? taken_off(n, x, P) : rows(n, x, P, P + T);
+    back = tape_unary(t, tape_matmul(t, back, given(n, SHAPE(D, D)), 0, 1), UNARY_GELU);
+    return tape_concat(t, tape_pad(t, back, 1, 1, T + 2), front, 1);
+}
+static value queries(struct net *n)
+{
+    return learned_tokens(n, 0, 0);
+}
+static value queries_hooked(struct net *n)
+{
+    return learned_tokens(n, 0, 1);
+}
+static value asked_tokens(struct net *n)
+{
+    return learned_tokens(n, 1, 0);
+}
+static value asked_tokens_hooked(struct net *n)
+{
+    return learned_tokens(n, 1, 1);
+}
+
+#define CASES(X)                                                                                   \
+    X(one_token)                                                                                   \
+    X(last_tokens)                                                                                 \
+    X(one_token_hooked)                                                                            \
+    X(tokens_of_a_middle) X(halves) X(prompts) X(prompts_hooked) X(chunks) X(padded) X(fewer_keys) \
+        X(fewer_keys_hooked) X(more_keys) X(more_keys_hooked) X(fewer_keys_scaled) X(queries)      \
+            X(queries_hooked) X(asked_tokens) X(asked_tokens_hooked)
 
 struct done { /* a net with its loss and gradients, evaluated */
     struct net n;
     value loss, grads[LEAVES];
     struct ref *ref;
 };
+
+static void fill(struct done *d, value v, uint64_t stream)
+{
+    struct rng g = {.seed = SEED, .stream = stream};
+    for (int64_t k = 0; k < shape_count(tape_shape(d->n.t, v)); k++)
+        ref_leaf(d->ref, v)[k] = 0.7 * rng_normal(&g);
+}
 
 static void run(struct done *d, value (*make)(struct net *), int late)
 {
@@ -200,12 +248,11 @@ static void run(struct done *d, value (*make)(struct net *), int late)
     roots[d->n.count] = d->loss;
     assert_int_equal(ref_create(&d->ref, d->n.t, roots, (size_t)d->n.count + 1), 0);
     ref_seed(d->ref, SEED, 3);
-    for (int i = 0; i <= d->n.count; i++) {
-        value v = i < d->n.count ? d->n.leaf[i] : weights;
-        struct rng g = {.seed = SEED, .stream = (uint64_t)i};
-        for (int64_t k = 0; k < shape_count(tape_shape(d->n.t, v)); k++)
-            ref_leaf(d->ref, v)[k] = 0.7 * rng_normal(&g);
-    }
+    for (int i = 0; i < d->n.count; i++)
+        fill(d, d->n.leaf[i], (uint64_t)i);
+    for (int i = 0; i < d->n.given_count; i++)
+        fill(d, d->n.given[i], (uint64_t)(LEAVES + i));
+    fill(d, weights, 2 * LEAVES);
     assert_int_equal(ref_run(d->ref), 0);
 }
 

@@ -27,15 +27,15 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
 
-    def mix(self, qkv, fused):
-        """[B, N, 3D] to [B, N, D]; rows 0..D-1 of qkv are q, then k, then v; head h owns columns h*d..h*d+d-1."""
-        batch, tokens, width = qkv.shape
-        q, k, v = qkv.reshape(batch, tokens, 3, self.heads, width // 3 // self.heads).permute(2, 0, 3, 1, 4)
+    def mix(self, q, k, v, fused):
+        """q [B, N, D], k and v [B, M, D] to [B, N, D]; head h owns columns h*d..h*d+d-1."""
+        batch, tokens, width = q.shape
+        q, k, v = (x.reshape(batch, -1, self.heads, width // self.heads).transpose(1, 2) for x in (q, k, v))
         if fused:
             out = F.scaled_dot_product_attention(q, k, v)
         else:
             out = torch.softmax(q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1]), -1) @ v
-        return out.transpose(1, 2).reshape(batch, tokens, width // 3)
+        return out.transpose(1, 2).reshape(batch, tokens, width)
 
 
 class Mlp(nn.Module):
@@ -62,8 +62,8 @@ class Block(nn.Module):
 
         x = at("BLOCK_IN", x)
         u = at("NORM1", self.norm1(x))
-        qkv = at("QKV", self.attn.qkv(u))
-        mixed = at("ATTN", self.attn.mix(qkv, fused))
+        q, k, v = (at(site, x) for site, x in zip("QKV", at("QKV", self.attn.qkv(u)).chunk(3, -1)))
+        mixed = at("ATTN", self.attn.mix(q, k, v, fused))
         x = at("MID", x + at("ATTN_OUT", at("PROJ", self.attn.proj(mixed))))
         v = at("NORM2", self.norm2(x))
         act = at("ACT", F.gelu(at("FC1", self.mlp.fc1(v))))
