@@ -13,7 +13,8 @@ struct vqt {
     int32_t queries, init;
     float dropout;
     vitro_param query, combine, combine_class;
-    vitro_value features; /* f so far in the trace that runs */
+    vitro_value features; /* of the trace that runs: f so far, */
+    int32_t behind;       /* and this block's tokens behind the queries */
 };
 
 static const vitro_option options[] = {
@@ -57,9 +58,19 @@ static vitro_value inverse_norm(vitro_trace *t, vitro_value x)
 static vitro_value add_queries(struct vqt *v, vitro_trace *t, vitro_value x)
 {
     vitro_shape front = t->op->shape(t, x);
+    v->behind = front.dim[1];
     front.dim[1] = v->queries;
     vitro_value query = vitro_dropout(t, vitro_get(t, v->query), v->dropout);
     return t->op->concat(t, t->op->expand(t, query, front), x, 1);
+}
+
+/* Tokens that others put on later are in front. */
+static vitro_value take_queries(struct vqt *v, vitro_trace *t, const vitro_site *site, vitro_value x)
+{
+    int32_t front = site->tokens - v->behind - v->queries;
+    vitro_value back = t->op->slice(t, x, 1, front + v->queries, site->tokens);
+    t->op->save(t, 0, back);
+    return front > 0 ? t->op->concat(t, t->op->slice(t, x, 1, 0, front), back, 1) : back;
 }
 
 static void collect(struct vqt *v, vitro_trace *t, int32_t block, vitro_value x)
@@ -88,7 +99,7 @@ static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, v
         return add_queries(v, t, x);
     if (site->kind == VITRO_AT_BLOCK_OUT)
         collect(v, t, site->block, x);
-    return t->op->slice(t, x, 1, v->queries, site->tokens);
+    return take_queries(v, t, site, x);
 }
 
 /* With u = unit(c) and d the class token's gradient:  df = d, dcombine_class = sum d u,
@@ -105,16 +116,25 @@ static vitro_value answer_back(struct vqt *v, vitro_trace *t, vitro_value dy)
     return op->concat(t, vitro_mul(t, across, op->saved(t, 2)), rest, 1);
 }
 
-/* Off again: zeros for the rows cut off. On: the queries' rows summed over the batch, the rest to x. */
+/* Zeros for the rows cut out. */
+static vitro_value take_back(const struct vqt *v, vitro_trace *t, vitro_value dy)
+{
+    vitro_shape zeros = t->op->shape(t, dy);
+    int32_t rows = zeros.dim[1], front = rows - t->op->shape(t, t->op->saved(t, 0)).dim[1];
+    zeros.dim[1] = v->queries;
+    vitro_value dx = t->op->concat(t, t->op->fill(t, zeros, 0), t->op->slice(t, dy, 1, front, rows), 1);
+    return front > 0 ? t->op->concat(t, t->op->slice(t, dy, 1, 0, front), dx, 1) : dx;
+}
+
+/* On: the queries' rows summed over the batch, the rest to x. */
 static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, vitro_value dy)
 {
     struct vqt *v = self;
-    vitro_shape s = t->op->shape(t, dy), front = s;
-    front.dim[1] = v->queries;
+    vitro_shape s = t->op->shape(t, dy);
     if (site->kind == VITRO_AT_NORM)
         return answer_back(v, t, dy);
     if (site->kind != VITRO_AT_BLOCK_IN)
-        return t->op->concat(t, t->op->fill(t, front, 0), dy, 1);
+        return take_back(v, t, dy);
     vitro_value d = t->op->sum(t, t->op->slice(t, dy, 1, 0, v->queries), 1u << 0);
     d = t->op->reshape(t, d, VITRO_SHAPE(v->queries, s.dim[2]));
     t->op->grad(t, vitro_get(t, v->query), t->op->redrop(t, 0, d));

@@ -31,20 +31,24 @@ static void put_in_front(struct trace *tr, struct front *f, int32_t owner, int32
     f->put[f->count++].tokens = tokens;
 }
 
-/* Last on, first off: a plugin may take off only what it put on, when nobody's tokens are before. */
+/* Last on, first off: a plugin may take off only what it put on, in the stream when nobody's tokens are
+ * before; those who ask are asked in any order, so of keys and values also from between. */
 static void take_off_front(struct trace *tr, struct front *f, const struct instance *in, int32_t tokens)
 {
-    size_t n = f->count;
-    if (!n || f->put[n - 1].owner != in->owner) {
+    size_t n = f->count, at = n;
+    while (at > 0 && f->put[at - 1].owner != in->owner && f != &tr->front[STREAM])
+        at--;
+    if (!at || f->put[at - 1].owner != in->owner) {
         tape_fail(tr->tape, "it takes off %d tokens, but those in front are %s%s", tokens,
                   n ? "put there by " : "the model's own",
                   n ? tr->method->instances[f->put[n - 1].owner].name : "");
         return;
     }
-    if (f->put[n - 1].tokens != tokens) {
-        tape_fail(tr->tape, "it put on %d tokens and takes off %d", f->put[n - 1].tokens, tokens);
+    if (f->put[at - 1].tokens != tokens) {
+        tape_fail(tr->tape, "it put on %d tokens and takes off %d", f->put[at - 1].tokens, tokens);
         return;
     }
+    memmove(&f->put[at - 1], &f->put[at], (n - at) * sizeof *f->put);
     f->count--;
 }
 

@@ -20,6 +20,7 @@ static const char *const stacks[] = {
     "vpt[prompts=5,mode=first_block,dropout=0.3]",
     "vqt[queries=4,dropout=0.3]",
     "vpt[prompts=3]+vqt[queries=2]+ia3+lora[r=2]+adaptformer[r=3]",
+    "vqt[queries=4,dropout=0.3]+vpt[prompts=2]",
     "adaptformer[r=5,scale=0.4,dropout=0.3]",
     "fact_tt[r=3,scale=0.7,dropout=0.3]",
     "fact_tk[r=5,scale=0.7,dropout=0.3]",
