@@ -27,7 +27,7 @@ enum {
     BATCH = 16,
     PADDED = 48
 };
-enum { EPOCHS = 3, STEPS = 9 };
+enum { EPOCHS = 2, STEPS = 6 };
 
 static struct device *device;
 static struct plugins *plugins;
@@ -153,25 +153,26 @@ static void one_epoch_keeps_nothing(void **state)
 
 static void check_bits(enum engine_style style)
 {
-    static const char *const methods[] = {"linear", "selective[part=block]", "linear+selective[part=fc2]",
-                                          "adaptformer[r=4]"};
+    static const struct {
+        const char *method;
+        float drop_path;
+    } rows[] = {{"linear", 0}, {"linear", 0.3f}, {"selective[part=block]", 0}, {"adaptformer[r=4]", 0.3f}};
     struct engine *engine;
     must(engine_create(&engine, device, style));
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
-        for (int draws = 0; draws < 2; draws++) {
-            struct outcome o[2];
-            for (int k = 0; k < 2; k++) {
-                struct train_spec spec = short_training(k ? FEATURES_AUTO : 0);
-                spec.recipe.drop_path = draws ? 0.3f : 0;
-                o[k] = train_on(engine, methods[i], spec);
-                must(o[k].rc);
-            }
-            assert_int_equal(o[0].result.features.bytes, 0);
-            assert_true(o[1].result.features.bytes > 0);
-            same_bits(&o[0], &o[1]);
-            mem_free(o[0].weights);
-            mem_free(o[1].weights);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct outcome o[2];
+        for (int k = 0; k < 2; k++) {
+            struct train_spec spec = short_training(k ? FEATURES_AUTO : 0);
+            spec.recipe.drop_path = rows[i].drop_path;
+            o[k] = train_on(engine, rows[i].method, spec);
+            must(o[k].rc);
         }
+        assert_int_equal(o[0].result.features.bytes, 0);
+        assert_true(o[1].result.features.bytes > 0);
+        same_bits(&o[0], &o[1]);
+        mem_free(o[0].weights);
+        mem_free(o[1].weights);
+    }
     engine_destroy(engine);
 }
 
@@ -246,12 +247,14 @@ static void it_can_be_stopped_before_the_first_step(void **state)
     mem_free(o.weights);
 }
 
-/* The device runs out at each of the buffers in turn: one sentence, nothing leaks (ASan). */
+/* The device runs out at each buffer in turn, those before the features' excepted: one sentence, nothing
+ * leaks (ASan). */
 static void a_device_out_of_memory_is_reported(void **state)
 {
     (void)state;
-    int refused = 0;
-    for (size_t k = 9; k < 32; k++) {
+    enum { FIRST = 12, LEAST = 20, MOST = 40 };
+    size_t k = FIRST;
+    for (int rc = -1; rc < 0; k++) {
         struct device *small, *whole = device;
         must(device_open(&small, &(struct device_spec){.index = -1, .fail_allocation_after = k}));
         struct train_spec spec = short_training(FEATURES_AUTO);
@@ -259,12 +262,12 @@ static void a_device_out_of_memory_is_reported(void **state)
         device = small;
         struct outcome o = train("linear", spec);
         device = whole;
-        assert_true(o.rc == 0 || (o.rc == ERR_DEVICE && strstr(error_text(), "does not fit")));
-        refused += o.rc < 0;
+        rc = o.rc;
+        assert_true(rc == 0 || (rc == ERR_DEVICE && strstr(error_text(), "does not fit")));
         mem_free(o.weights);
         device_close(small);
     }
-    assert_true(refused > 8);
+    assert_in_range(k, LEAST, MOST);
 }
 
 static void draw_images(void)
