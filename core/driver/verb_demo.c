@@ -1,5 +1,7 @@
 /* verb_demo.c - `vitro demo`: every plugin fine-tunes the bundled model on built-in tasks; one table. */
 #include "driver.h"
+
+#include "builtin.h"
 #include "machine.h"
 #include "memory.h"
 #include "model_source.h"
@@ -251,6 +253,9 @@ static int run_demo(struct demo *d)
     struct pack *packs[TASK_LIMIT] = {0};
     struct json *document = json_object();
     int rc, stopped = 0;
+    const struct builtin_task *task;
+    for (int k = 0; k < d->task_count; k++) /* a mistyped name is told before anything else is */
+        TRY_OUT(builtin_find(&task, d->tasks[k]));
     TRY_OUT(open_plugins(&d->machine.plugins, d->s));
     TRY_OUT(find_methods(d));
     TRY_OUT(count_parameters(d));
