@@ -25,10 +25,11 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 LORA, PROBE = "lora", "linear"
 # The study tries 1e-3 and 1e-2 and keeps what is better on val. In few epochs 1e-2 is, by 4 to 14 points on
-# EuroSAT, for what trains vectors or few numbers (vera, arc, layernorm, lokr, boft, ssf); so it is for their like.
+# EuroSAT, for what trains vectors or few numbers (vera, arc, layernorm, lokr, boft, ssf, gps) or starts from small
+# ones (adalora); so it is for their like.
 RATE = 1e-3
 RATES = {"full": 1e-4, **dict.fromkeys(["linear", "vpt", "vqt", "bitfit", "layernorm", "difffit", "ssf", "ia3", "vera",
-                                        "arc", "lokr", "boft"], 1e-2)}
+                                        "arc", "lokr", "boft", "adalora", "gps"], 1e-2)}
 # Beside every plugin with its defaults: forms that are methods of their own.
 VARIANTS = ["vpt[mode=shallow]", "vpt[mode=first_block]"]
 
