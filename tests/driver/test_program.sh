@@ -275,6 +275,21 @@ a_checkpoint_of_another_training_is_refused() {
     refuses 5 "long.ck" -- train "${long[@]}" --lr 0.5
 }
 
+# A probe of 30 images, 32 rows of 64 class features in whole batches of 8: not kept, kept, and killed on the way.
+what_is_computed_once_changes_no_byte() {
+    local long=(--data a.pack "${quick[@]}" --method linear --drop-path 0 --epochs 80 --checkpoint long.ck
+        --checkpoint-steps 1 --save long.safetensors --json)
+    rm -f long.ck
+    run 0 train "${long[@]}" --feature-cache 0 && [ -z "$(number features_bytes)" ] || return 1
+    mv long.safetensors whole.safetensors
+    rm -f long.ck
+    run 0 train "${long[@]}" && [ "$(number features_bytes)" = 8192 ] || { echo "not kept: $(cat out)" && return 1; }
+    same_bytes whole.safetensors long.safetensors || return 1
+    rm -f long.safetensors
+    interrupt KILL && [ "$status" = 137 ] && [ ! -e long.safetensors ] || { echo "it ended too early: $status" && return 1; }
+    run 0 train "${long[@]}" && [ "$(number resumed)" -gt 0 ] && same_bytes whole.safetensors long.safetensors
+}
+
 a_diverged_training_is_one_sentence() {
     refuses 8 "diverged" "learning rate" -- train --data a.pack "${quick[@]}" --method full --lr 1000 --lr-start 1000 \
         --epochs 20 --save diverged.safetensors && [ ! -e diverged.safetensors ]
@@ -318,7 +333,8 @@ work=(a_small_model_is_made truncated_weights_are_refused
     training_saving_evaluating_and_predicting_agree the_same_seed_gives_the_same_bytes
     what_does_not_belong_together_is_refused a_damaged_image_is_named a_killed_training_goes_on_to_the_same_bytes
     a_stopped_training_says_so_and_goes_on a_checkpoint_of_another_training_is_refused
-    a_diverged_training_is_one_sentence a_full_disk_leaves_no_half_file a_wrong_device_is_refused
+    what_is_computed_once_changes_no_byte a_diverged_training_is_one_sentence a_full_disk_leaves_no_half_file
+    a_wrong_device_is_refused
     the_demo_ends_with_a_table the_kernels_that_are_asked_for_agree)
 
 failed=0
