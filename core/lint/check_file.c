@@ -32,29 +32,38 @@ enum lint_result check_symbols(struct subject *s)
     return verdict(s, LINT_PASS, "vitro_plugin is the only symbol");
 }
 
-/* The C library cannot be avoided everywhere, and a sanitizer's comes with what it instruments. */
-static int may_need(const char *library)
+/* The first of the libraries whose name begins with one of `words` (ended by NULL), or, with `other`, with
+ * none of them; or NULL. */
+static const char *first_library(const struct elf_names *needs, const char *const *words, int other)
 {
-    static const char *const fine[] = {"libc.",     "ld-linux", "ld-musl",  "ld64.",       "libasan.",
-                                       "libubsan.", "libtsan.", "liblsan.", "libclang_rt."};
-    for (size_t i = 0; i < sizeof fine / sizeof *fine; i++)
-        if (!strncmp(library, fine[i], strlen(fine[i])))
-            return 1;
-    return 0;
+    for (size_t i = 0; i < needs->count && i < ELF_NAMES; i++) {
+        int found = 0;
+        for (const char *const *w = words; *w; w++)
+            found |= !strncmp(needs->name[i], *w, strlen(*w));
+        if (found != other)
+            return needs->name[i];
+    }
+    return NULL;
 }
 
 enum lint_result check_links(struct subject *s)
 {
-    struct elf_file f;
+    static const char *const unavoidable[] = {"libc.", "ld-linux", "ld-musl", "ld64.", NULL};
+    static const char *const sanitizers[] = {"libasan.", "libubsan.",    "libtsan.",
+                                             "liblsan.", "libclang_rt.", NULL};
+    struct elf_file f; /* until this process ends */
     if (elf_file_open(&f, s->path) < 0)
         return verdict(s, LINT_SKIP, "%s", error_text());
-    for (size_t i = 0; i < f.needs.count && i < ELF_NAMES; i++)
-        if (!may_need(f.needs.name[i]))
-            return verdict(
-                s, LINT_FAIL,
-                "it needs the library %.80s; a plugin is handed all it needs and links nothing, so "
-                "that it loads everywhere",
-                f.needs.name[i]);
+    const char *other = first_library(&f.needs, unavoidable, 1);
+    const char *sanitizer = first_library(&f.needs, sanitizers, 0);
+    if (sanitizer)
+        return verdict(s, LINT_PASS, "it is built with %.40s, which brings other libraries along", sanitizer);
+    if (other)
+        return verdict(
+            s, LINT_FAIL,
+            "it needs the library %.80s; a plugin is handed all it needs and links nothing, so that "
+            "it loads everywhere",
+            other);
     return verdict(s, LINT_PASS, f.needs.count ? "it needs %s only" : "it needs no library",
                    f.needs.count ? f.needs.name[0] : "");
 }
