@@ -22,6 +22,9 @@ import torch.nn.functional as F
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "reference"))
 import vit  # noqa: E402
+from methods.full import Full  # noqa: E402
+from methods.linear import Linear  # noqa: E402
+from methods.lora import LoRA  # noqa: E402
 
 MODELS = {"tiny": (192, 3, 12), "small": (384, 6, 12), "base": (768, 12, 12), "large": (1024, 16, 24)}
 CLASSES = 10
@@ -77,16 +80,16 @@ def training(args, method_of, compiled=False):
 
 
 def lora(model):
-    return vit.LoRA(model, RANK, RANK)
+    return LoRA(model, RANK, RANK)
 
 
 ITEMS = {
     "inference": inference,
     "inference_compiled": lambda args: inference(args, compiled=True),
-    "linear_step": lambda args: training(args, lambda model: vit.Linear()),
+    "linear_step": lambda args: training(args, lambda model: Linear()),
     "lora_step": lambda args: training(args, lora),
     "lora_step_compiled": lambda args: training(args, lora, compiled=True),
-    "full_step": lambda args: training(args, lambda model: vit.Full()),
+    "full_step": lambda args: training(args, lambda model: Full()),
 }
 
 
