@@ -80,7 +80,7 @@ def training(args, method_of, compiled=False):
 
 
 def lora(model):
-    return LoRA(model, RANK, RANK)
+    return LoRA(model, RANK, 1)
 
 
 ITEMS = {

@@ -31,7 +31,7 @@ from methods.lora import LoRA
 SIDE, BATCH, EPOCHS, WARMUP, DECAY, RANK = 96, 64, 10, 1, 1e-4, 8
 LR = {"linear": 1e-2, "lora": 1e-3, "full": 1e-4}
 LR_MIN, LR_START = 1e-5, 1e-6
-METHODS = {"linear": lambda m: Linear(), "lora": lambda m: LoRA(m, RANK, RANK), "full": lambda m: Full()}
+METHODS = {"linear": lambda m: Linear(), "lora": lambda m: LoRA(m, RANK, 1), "full": lambda m: Full()}
 
 
 def load_images(folder, *lists):
