@@ -132,6 +132,7 @@ static void judge(struct child_end *end, struct reading *r, int in_time, int sta
         snprintf(end->text, sizeof end->text, "it was not done after %g s and was ended", seconds);
     } else if (WIFSIGNALED(status)) {
         end->fate = CHILD_CRASHED;
+        end->signal = WTERMSIG(status);
         snprintf(end->text, sizeof end->text, "it crashed: %s (signal %d)", strsignal(WTERMSIG(status)),
                  WTERMSIG(status));
     } else if (WEXITSTATUS(status) || r->said_size < sizeof r->said) {

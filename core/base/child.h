@@ -15,6 +15,7 @@ enum child_fate {
 struct child_end {
     enum child_fate fate;
     int code;     /* what the work returned; of CRASHED and HUNG ERR_PLUGIN */
+    int signal;   /* CRASHED: what ended it; 0: it exited */
     char *answer; /* DONE: what the work wrote, with a final 0; the caller frees it (mem_free) */
     size_t size;
     char text[512];

@@ -1,4 +1,4 @@
-/* verb_demo.c - `vitro demo`: every plugin fine-tunes the bundled model on built-in tasks; one table. */
+/* verb_demo.c - `vitro demo`: methods fine-tune the bundled model on built-in tasks; one table. */
 #include "driver.h"
 
 #include "builtin.h"
@@ -62,6 +62,11 @@ static int split(const char *text, char *out, size_t size, int room)
     }
 }
 
+static int every_plugin(const struct settings *s)
+{
+    return strcmp(s->methods, "all") == 0;
+}
+
 static int find_methods(struct demo *d)
 {
     const struct plugin_card *cards;
@@ -70,7 +75,7 @@ static int find_methods(struct demo *d)
     if (!texts)
         return ERR_MEMORY;
     int rc = 0;
-    if (d->s->methods) {
+    if (!every_plugin(d->s)) {
         d->entry_count = split(d->s->methods, texts[0], ENTRY_TEXT, ENTRY_LIMIT);
     } else {
         rc = plugins_list(d->machine.plugins, &cards, &count);
@@ -116,7 +121,7 @@ static int count_parameters(struct demo *d)
     int rc = 0, kept = 0;
     for (int i = 0; i < d->entry_count && rc == 0; i++) {
         rc = count_entry(d, model, &d->entries[i]);
-        if (rc == ERR_PLUGIN && !d->s->methods) {
+        if (rc == ERR_PLUGIN && every_plugin(d->s)) {
             say("left out, as the model does not suit it: %s", error_text());
             rc = 0;
             continue;
@@ -281,6 +286,7 @@ out:
 static void preset(struct settings *s)
 {
     s->tasks = "textures,cells,count";
+    s->methods = "linear,vpt,bitfit,ssf,lora,adaptformer,full";
     s->images = 500;
     s->recipe.batch = 32;
     s->recipe.lr = 5e-3f;
@@ -312,7 +318,7 @@ static const struct argument rows[] = {
     {"tasks", 't', ARGUMENT_TEXT, FIELD(tasks), 0, 0, NULL, "NAMES",
      "built-in tasks (`vitro tasks`), separated by commas"},
     {"methods", 'M', ARGUMENT_TEXT, FIELD(methods), 0, 0, NULL, "METHODS",
-     "methods, separated by commas, as in linear,lora[r=4]; else every plugin with its defaults"},
+     "methods, separated by commas, as in linear,lora[r=4]; all is every plugin with its defaults"},
     {"images", 0, ARGUMENT_WHOLE, FIELD(images), 10, 1e6, NULL, "N",
      "images of each task to train on: train and val together"},
     {"epochs", 'e', ARGUMENT_WHOLE, FIELD(recipe.epochs), 1, 100000, NULL, "N", "passes over the images"},
@@ -326,12 +332,12 @@ static const struct argument_group *const groups[] = {
     &group, &group_model, &group_machine, &group_plugins, &group_json, &group_general, NULL};
 const struct verb verb_demo = {
     .name = "demo",
-    .summary = "fine-tune the bundled model with every plugin, in minutes",
+    .summary = "fine-tune the bundled model with seven methods, in minutes",
     .synopsis = "[--tasks NAMES] [--methods METHODS] [--epochs N]",
     .about =
-        "Fine-tunes the bundled model with every plugin on tasks that the program draws itself, and ends "
-        "with "
-        "a table. Model and tasks are stand-ins that need no download: they show that everything works and "
+        "Fine-tunes the bundled model with seven methods, or others by --methods, on tasks that the program "
+        "draws itself, and ends with a table. Model and tasks are stand-ins that need no download: they show "
+        "that everything works and "
         "that pre-training helps (compare --random), not which method is better on photographs.",
     .examples = {"vitro demo", "vitro demo --tasks distance,cells --methods linear,lora[r=4] --epochs 10"},
     .groups = groups,

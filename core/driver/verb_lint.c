@@ -150,7 +150,7 @@ static const struct argument rows[] = {
     {"list", 'l', ARGUMENT_FLAG, offsetof(struct settings, list), 0, 0, NULL, NULL,
      "print the checks and what each proves, and do nothing else"},
     {"timeout", 't', ARGUMENT_REAL, offsetof(struct settings, timeout), 0.1, 3600, NULL, "SECONDS",
-     "a check that takes longer is ended and has failed"},
+     "a check that computes longer has failed, as has one that waits six times as long"},
     {"seed", 's', ARGUMENT_SEED, offsetof(struct settings, recipe.seed), 0, 0, NULL, "N",
      "of random options, weights and images: the same seed, the same findings"},
     {0}};

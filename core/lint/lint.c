@@ -7,6 +7,7 @@
 #include "nearest.h"
 
 #include <limits.h>
+#include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -90,9 +91,17 @@ struct task {
 /* Whoever judges may have handlers of its own, which say nothing about the plugin. */
 static void crash_plainly(void)
 {
-    static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGTERM, SIGINT};
+    static const int signals[] = {SIGSEGV, SIGBUS,  SIGFPE, SIGILL, SIGABRT,
+                                  SIGTRAP, SIGTERM, SIGINT, SIGXCPU};
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         signal(signals[i], SIG_DFL);
+}
+
+/* Whole seconds, at least one; then a signal that nothing catches. */
+static void limit_computing(double seconds)
+{
+    const struct rlimit time = {(rlim_t)ceil(seconds), (rlim_t)ceil(seconds) + 1};
+    setrlimit(RLIMIT_CPU, &time);
 }
 
 static int make_check(void *context, int answer)
@@ -101,6 +110,7 @@ static int make_check(void *context, int answer)
     const struct rlimit memory = {MEMORY_LIMIT, MEMORY_LIMIT};
     struct answer a = {LINT_PASS, ""};
     crash_plainly();
+    limit_computing(task->subject->seconds);
     plugins_set_log(task->subject->plugins, NULL, NULL);
     if (!SANITIZED)
         setrlimit(RLIMIT_AS, &memory);
@@ -159,6 +169,9 @@ static enum lint_result judge(struct subject *s, const struct child_end *end)
         s->text[sizeof s->text - 1] = 0;
         return (unsigned)a.result < LINT_RESULTS ? a.result : LINT_CRASH;
     }
+    if (end->fate == CHILD_CRASHED && end->signal == SIGXCPU)
+        return verdict(s, LINT_FAIL, "it computed for %.0f s without an end and was ended%s%s",
+                       ceil(s->seconds), noted ? ", " : "", s->note->text);
     return verdict(s, end->fate == CHILD_CRASHED ? LINT_CRASH : LINT_FAIL, "%s%s%s", end->text,
                    noted ? ", " : "", s->note->text);
 }
@@ -175,8 +188,8 @@ static int one_check(struct run *r, size_t i)
         r->closed[i] = 1;
         r->results[i] = verdict(s, LINT_SKIP, "it needs the check %s to pass", rows[needs].check.name);
     } else {
-        s->until = began + r->job->seconds;
-        TRY(child_run(&end, make_check, &task, r->job->seconds));
+        s->until = began + LINT_PATIENCE * s->seconds;
+        TRY(child_run(&end, make_check, &task, LINT_PATIENCE * s->seconds));
         r->results[i] = judge(s, &end);
         r->closed[i] = r->results[i] >= LINT_FAIL;
         mem_free(end.answer);
@@ -247,7 +260,8 @@ static int make_all(struct run *r)
 
 int lint_run(const struct lint_job *job, char *path)
 {
-    struct run r = {.job = job, .subject = {.plugins = job->plugins, .seed = job->seed}};
+    struct run r = {.job = job,
+                    .subject = {.plugins = job->plugins, .seed = job->seed, .seconds = job->seconds}};
     char spec[SPEC_SIZE];
     if (strlen(job->plugin) >= sizeof spec)
         return fail(ERR_INPUT, "a plugin's text is longer than %d letters", SPEC_SIZE - 1);

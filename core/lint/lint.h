@@ -37,13 +37,14 @@ struct lint_finding { /* lent for the call */
     double seconds;
 };
 
+enum { LINT_PATIENCE = 6 };  /* a busy machine is no hang */
 struct lint_job {            /* everything is lent for the call */
     struct plugins *plugins; /* where ids, and the methods to compare with, are looked for */
     const char *plugin;      /* an id or a path, with or without [options] */
     const char *const *only; /* names of the checks wanted; the checks that these need are made, not told */
     size_t only_count;       /* 0: all */
     uint64_t seed;
-    double seconds;                                                   /* that a check may take */
+    double seconds; /* that a check may compute; by the clock it has LINT_PATIENCE times as many */
     void (*found)(void *context, const struct lint_finding *finding); /* called in the order of the checks */
     void *context;
 };

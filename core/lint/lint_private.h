@@ -49,7 +49,8 @@ struct subject { /* what a check judges */
     const char *options; /* "r=8" or "" */
     const char *path;    /* of the file, without links */
     uint64_t seed;
-    double until; /* by clock_seconds: when the check must be done */
+    double until;   /* by clock_seconds: when the check must be done */
+    double seconds; /* that it may compute */
     struct note *note;
     char text[TEXT_SIZE]; /* the sentence */
 };
