@@ -34,7 +34,7 @@ const char *float_text(float number, char text[NUMBER_TEXT])
 {
     for (int digits = 1; digits <= 9; digits++) {
         snprintf(text, NUMBER_TEXT, "%.*g", digits, (double)number);
-        if (strtof(text, NULL) == number)
+        if (strtof(text, NULL) == number && (digits > 6 || !strchr(text, 'e'))) /* 10, not 1e+01 */
             break;
     }
     return text;
