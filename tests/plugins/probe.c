@@ -2,9 +2,10 @@
  * that each is differentiated, merged and checked once. It is no method. */
 #include <vitro/sdk.h>
 
+enum { KEYS = 2 };
 struct probe {
     int32_t dim, grid;
-    vitro_param gain, conv, fixed, shift;
+    vitro_param gain, conv, fixed, shift, keys;
 };
 
 static int init(void *self, const vitro_host *host)
@@ -27,6 +28,8 @@ static int declare(void *self, vitro_decl *d)
                            .init_arg = 0.5f, .flags = VITRO_FROZEN);
     p->shift = VITRO_PARAM(d, .name = "shift", .shape = VITRO_SHAPE(m->dim), .init = VITRO_NORMAL,
                            .init_mean = 3, .init_arg = 0.1f, .blocks = {m->depth - 1, 0});
+    p->keys = VITRO_PARAM(d, .name = "keys", .shape = VITRO_SHAPE(KEYS, m->dim), .init = VITRO_NORMAL,
+                          .init_arg = 0.5f, .blocks = {0, 1});
     d->hook(d, ~0u, (vitro_blocks){0, 0});
     d->unfreeze(d, VITRO_BIT(FC2), (vitro_blocks){1, 1}, VITRO_WEIGHT);
     return 0;
@@ -56,6 +59,13 @@ static vitro_value mix(vitro_trace *t, vitro_value x)
     return vitro_mul(t, op->expand(t, score, op->shape(t, x)), op->unary(t, norm, VITRO_RECIP));
 }
 
+/* Learned keys in front, which are values, too. */
+static vitro_value more_keys(struct probe *p, vitro_trace *t, const vitro_site *s, vitro_value x)
+{
+    vitro_value keys = t->op->expand(t, vitro_get(t, p->keys), VITRO_SHAPE(s->batch, KEYS, p->dim));
+    return t->op->concat(t, keys, x, 1);
+}
+
 static vitro_value forward(void *self, vitro_trace *t, const vitro_site *s, vitro_value x)
 {
     struct probe *p = self;
@@ -64,6 +74,10 @@ static vitro_value forward(void *self, vitro_trace *t, const vitro_site *s, vitr
         (shape.rank == 3 && s->prefix != s->tokens - p->grid * p->grid))
         return t->op->fail(t, "the site does not describe its value");
     x = vitro_mul(t, x, vitro_get(t, p->gain));
+    if (s->block == 0 && (s->kind == VITRO_AT_K || s->kind == VITRO_AT_V))
+        return more_keys(p, t, s, x);
+    if (s->kind == VITRO_AT_ATTN)
+        return vitro_add(t, x, vitro_scale(t, vitro_at(t, VITRO_AT_Q), 0.1f));
     if (s->kind == VITRO_AT_ATTN_OUT)
         return vitro_add(t, x, convolve(p, t, s, vitro_at(t, VITRO_AT_NORM1)));
     if (s->kind == VITRO_AT_MLP_OUT)

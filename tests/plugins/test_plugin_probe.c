@@ -34,7 +34,7 @@ static void declarations_become_tensors(void **state)
     assert_non_null(find(&n, "probe/1/shift", &id));
     assert_int_equal(find(&n, "blocks.1.mlp.fc2.weight", &id)->kind, LEAF_TRAINABLE);
     assert_int_equal(find(&n, "blocks.0.mlp.fc2.weight", &id)->kind, LEAF_FROZEN);
-    assert_int_equal(method_trainable(n.method), 1 + 2 * 4 * 36 + 24 + 24 * 96);
+    assert_int_equal(method_trainable(n.method), 1 + 2 * 4 * 36 + 24 + 2 * 24 + 24 * 96);
     tiny_close(&n);
 }
 
