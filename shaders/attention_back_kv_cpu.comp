@@ -62,6 +62,8 @@ void main()
             dv[i] = x;
             dk[i] = y;
         }
+        if (j + STEP >= end) // lib/lanes.glsl: WHILE
+            break;
     }
     const float inside = t < keys ? 1.0 : 0.0;
     RF to = d_qkv + ((z * T + wrapped(k_from + t, T)) * row + h * D);

@@ -60,6 +60,8 @@ void main()
             FOR_STEP x = fma(ds[u], key_again[u][i].v, x);
             dq[i] = x;
         }
+        if (j + STEP >= end) // lib/lanes.glsl: WHILE
+            break;
     }
     if (t < queries)
         delta[at_row].v = rest;

@@ -55,6 +55,8 @@ void main()
             FOR_STEP x = fma(p[u], value[u * row + i].v, x);
             sum[i] = x;
         }
+        if (j + STEP >= T) // lib/lanes.glsl: WHILE
+            break;
     }
     if (t < queries) {
         float factor = 1.0 / total;

@@ -33,11 +33,12 @@ void main()
     float sum[4];
     FOR_VECTORS sum[j] = 0.0;
     uint r = first;
-    for (; r + 4u <= end; r += 4u)
+    WHILE(r + 4u <= end,
         [[unroll]] for (uint u = 0u; u < 4u; u++)
             add_row(sum, px + (r + u) * x_row, py + (r + u) * x_row);
-    for (; r < end; r++)
-        add_row(sum, px + r * x_row, py + r * x_row);
+        r += 4u;
+    )
+    WHILE(r < end, add_row(sum, px + r * x_row, py + r * x_row); r++;)
     RF to = out_sums + (gl_WorkGroupID.z * out_batch + gl_WorkGroupID.y * N + column);
     FOR_VECTORS {
         if (column + j * LANES + lane < N)

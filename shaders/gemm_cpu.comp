@@ -79,10 +79,11 @@ void main()
     }
 
     uint k = 0u;
-    for (; k + KU <= K; k += KU)
-        STEPS(KU)
-    for (; k < K; k++)
-        STEPS(1u)
+    WHILE(k + KU <= K, STEPS(KU) k += KU;)
+    if (KNOWN && A_ROW % KU != 0u)
+        STEPS(A_ROW % KU)
+    if (!KNOWN)
+        WHILE(k < K, STEPS(1u) k++;)
 
     if (A_UNIT == 1u) // A was read past row M - 1: those rows become copies of it after all
         [[unroll]] for (uint i = 1u; i < MR; i++)

@@ -1,10 +1,15 @@
 // patches.comp - images [n][H][W][3] uint8, rows `index` of them, to normalised patches
 // out[b][grid][e] = (pixel / 255 - mean) / std, e counting channel, y, x as a convolution's weight does.
 //
+// Where the images' rows are whole words and a patch's rows whole vectors, PATCH says how long they are: a
+// vector then is a piece of a row, and its words lie apart by what is known when compiling.
+//
 // Grid: (1, grid, batch).
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "lanes.glsl"
+
+layout(constant_id = 1) const uint PATCH = 0; // as patch_, or 0
 
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer Words { uint v; };
 
@@ -29,6 +34,21 @@ void main()
     uint y0 = gl_WorkGroupID.y / across * p, x0 = gl_WorkGroupID.y % across * p;
     uint64_t image = uint64_t(index[gl_WorkGroupID.z].v) * uint64_t(height * width * 3u);
     RF row = out_ + (gl_WorkGroupID.z * gl_NumWorkGroups.y + gl_WorkGroupID.y) * count;
+    if (PATCH != 0u) {
+        uint y = 0u;
+        WHILE(y < PATCH,
+            Words words = images + uint((image + uint64_t(((y0 + y) * width + x0) * 3u)) >> 2);
+            [[unroll]] for (uint channel = 0u; channel < 3u; channel++)
+                [[unroll]] for (uint x = 0u; x < PATCH; x += LANES) {
+                    const uint at = (x + lane) * 3u + channel;
+                    uint pixel = words[at / 4u].v >> (8u * (at % 4u)) & 255u;
+                    lane_store(row + ((channel * PATCH + y) * PATCH + x),
+                               fma(float(pixel), scale[channel], shift[channel]));
+                }
+            y++;
+        )
+        return;
+    }
     for (uint i = 0u; i < count; i += LANES) {
         uint e = min(i + lane, count - 1u);
         uint channel = quotient(e, one_pp), inside = e - channel * p * p, row_in = quotient(inside, one_p);

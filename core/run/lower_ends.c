@@ -16,6 +16,8 @@ void lower_patches(struct program *p, value v, const struct node *n)
     const struct ref refs[] = {program_value(p, v), program_value(p, n->in[0]), program_value(p, n->in[1])};
     const uint32_t groups[3] = {1, (uint32_t)n->shape.dim[1], (uint32_t)n->shape.dim[0]};
     struct work *w = program_emit(p, SHADER_PATCHES, &push, sizeof push, refs, 3, 1, groups);
+    w->constants[0] = push.width % 4 || push.patch % engine_lanes(p->engine) ? 0 : push.patch;
+    w->constant_count = 1;
     w->bytes = (double)shape_count(n->shape) * 5;
 }
 

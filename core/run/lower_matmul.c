@@ -110,12 +110,14 @@ struct tile { /* of C in registers, and steps of k in a turn of the loop */
 
 /* Measured on lavapipe, 512-bit vectors (tests/bench). Compiled-in strides are 7 to 12 % faster; below
  * some 16 MFLOP a program for each width would take longer to compile than it can save. A turn of the
- * loop costs a blend per row, so it should be long; code beyond some 20 KiB stalls. */
+ * loop costs a blend per row, so it should be long; code beyond some 20 KiB stalls. 16 rows leave registers
+ * for what a blend needs: with 24 it goes through memory. */
 static struct tile tile_of(const struct product *r)
 {
     const uint64_t worthwhile = 1 << 23;
-    if (!r->a_t && r->m >= 24 && r->k >= 64 && (uint64_t)r->batches * r->m * r->n * r->k >= worthwhile)
-        return (struct tile){.rows = 24, .vectors = 1, .steps = 24, .known = 1};
+    const uint32_t longest = 64, turns = (r->k + longest - 1) / longest;
+    if (!r->a_t && r->m >= 16 && r->k >= 64 && (uint64_t)r->batches * r->m * r->n * r->k >= worthwhile)
+        return (struct tile){.rows = 16, .vectors = 1, .steps = r->k / turns, .known = 1};
     return (struct tile){.rows = r->m <= 8 ? 8 : 16, .vectors = 1, .steps = r->k < 16 ? 8 : 16};
 }
 

@@ -22,6 +22,15 @@ layout(buffer_reference, std430, buffer_reference_align = 4) buffer R4 { vec4 v;
 
 #define lane gl_SubgroupInvocationID
 
+// A loop whose condition is asked behind its body, too: lavapipe leaves a loop at its end only, so a
+// condition that fails at the top costs one more turn, with all lanes off.
+#define WHILE(condition, BODY)               \
+    for (; condition;) {                     \
+        BODY                                 \
+        if (!(condition))                    \
+            break;                           \
+    }
+
 float lane_pick4(float x, vec4 y, uint first)
 {
     x = mix(x, y.x, lane == first);

@@ -8,18 +8,20 @@
 #define EACH_COLUMN(N, BODY)                                    \
     {                                                           \
         uint column = 0u;                                       \
-        for (; column + 4u * LANES <= N; column += 4u * LANES) { \
+        WHILE(column + 4u * LANES <= N,                         \
             [[unroll]] for (uint u = 0u; u < 4u; u++) {         \
                 const uint at = column + u * LANES;             \
                 const bool inside = true;                       \
                 BODY                                            \
             }                                                   \
-        }                                                       \
-        for (; column < N; column += LANES) {                   \
+            column += 4u * LANES;                               \
+        )                                                       \
+        WHILE(column < N,                                       \
             const uint at = column;                             \
             const bool inside = at + lane < N;                  \
             BODY                                                \
-        }                                                       \
+            column += LANES;                                    \
+        )                                                       \
     }
 
 // x where the column exists, else 0 (a select: garbage, even NaN, is dropped)

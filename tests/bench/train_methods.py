@@ -62,7 +62,8 @@ def train(args, method):
     rate = RATES.get(plugin_of(method), RATE)
     done = call(args, "vitro", "train", "--data", args.data, "--model", args.model, "--image", args.image,
                 "--method", method, "--epochs", args.epochs, "--warmup", 1, "--schedule", "plain", "--batch", args.batch,
-                "--lr", rate, "--drop-path", 0, "--seed", args.seed, "--verbose", "--json")
+                "--lr", rate, "--drop-path", 0, "--seed", args.seed, "--split", "trainval",
+                "--final", "--again", "a benchmark", "--store", args.store, "--verbose", "--json")
     result = json.loads(done.stdout)
     losses = [float(x) for x in re.findall(r"^vitro: epoch \d+ of \d+: loss ([0-9.]+)", done.stderr, re.M)]
     return {"lr": rate, "parameters": result["parameters"], "losses": losses, "last": result["loss"],
@@ -135,6 +136,7 @@ def main():
                         help="a command that runs the programs, as for another Vulkan driver")
     for name, value in (("image", 96), ("epochs", 5), ("batch", 32), ("rounds", 5), ("seed", 0)):
         parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--store", default="vitro-store", help="whose ledger keeps that the test split was opened")
     parser.add_argument("--json", type=pathlib.Path)
     args = parser.parse_args()
     store = json.loads(args.json.read_text()) if args.json and args.json.exists() else {}
