@@ -4,7 +4,7 @@
  * e starts at zero, so at first nothing changes. From the end of the warm-up on, the least important of all
  * blocks' entries of e become 0, ever more of them, until target_r a block are left (vitro/trainer.h). As HF
  * peft, whose deltaT is `every`; but here gradients are looked at only then, too. */
-#include <vitro/sdk.h>
+#include <vitro/merge.h>
 #include <vitro/trainer.h>
 
 struct adalora {
@@ -29,24 +29,14 @@ static const vitro_option options[] = {
 static int declare(void *self, vitro_decl *d)
 {
     struct adalora *l = self;
-    const int32_t r = l->r, in = d->model->dim, out = 3 * in;
-    const uint32_t fixed = VITRO_FROZEN;
-    struct vitro_ranks k = {.depth = d->model->depth, .in = in, .out = out, .r = r, .target_r = l->target_r};
-    if (l->target_r > r)
-        return d->host->fail(d->host, "option target_r is larger than r; ranks only fall");
-    k.every = l->every;
-    k.warmup = l->warmup;
-    k.settle = l->settle;
-    k.beta = 0.85f;
-    k.a = VITRO_PARAM(d, .name = "a", .shape = VITRO_SHAPE(r, in), .init = VITRO_NORMAL, .init_arg = 0.02f);
-    k.b = VITRO_PARAM(d, .name = "b", .shape = VITRO_SHAPE(out, r), .init = VITRO_NORMAL, .init_arg = 0.02f);
-    k.e = VITRO_PARAM(d, .name = "e", .shape = VITRO_SHAPE(r), .wise = VITRO_TO_ZERO);
-    k.kept = VITRO_PARAM(d, .name = "kept", .shape = VITRO_SHAPE(r), .init = VITRO_ONES, .flags = fixed);
-    k.seen = VITRO_PARAM(d, .name = "seen", .shape = VITRO_SHAPE(2, r * (in + out + 1)), .flags = fixed);
-    l->eye = VITRO_PARAM(d, .name = "eye", .shape = VITRO_SHAPE(r, r), .init = VITRO_EYE,
-                         .flags = fixed | VITRO_SHARED);
-    l->k = k;
-    d->hook(d, VITRO_BIT(QKV), (vitro_blocks){0, 0});
+    l->k = (struct vitro_ranks){.r = l->r, .target_r = l->target_r, .every = l->every, .beta = 0.85f};
+    l->k.warmup = l->warmup;
+    l->k.settle = l->settle;
+    if (vitro_ranks_declare(&l->k, d, VITRO_AT_QKV, 0.02f) < 0)
+        return -1;
+    l->eye = VITRO_PARAM(d, VITRO_MATRIX("eye", l->r, l->r), .init = VITRO_EYE,
+                         .flags = VITRO_FROZEN | VITRO_SHARED);
+    vitro_hook(d, VITRO_BIT(QKV));
     return 0;
 }
 
@@ -65,13 +55,9 @@ static vitro_value scale(const struct adalora *l, vitro_trace *t)
 static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, vitro_value x)
 {
     struct adalora *l = self;
-    (void)site;
-    vitro_value u = vitro_dropout(t, vitro_at(t, VITRO_AT_NORM1), l->dropout), s = scale(l, t);
-    vitro_value z = vitro_linear(t, u, l->k.a, 0), v = vitro_mul(t, s, vitro_get(t, l->k.e)),
-                h = vitro_mul(t, z, v);
-    const vitro_value saved[] = {u, s, z, v, h};
-    for (uint32_t i = 0; i < sizeof saved / sizeof *saved; i++)
-        t->op->save(t, i, saved[i]);
+    vitro_value u = vitro_dropped_input(t, site, l->dropout), z = vitro_linear(t, u, l->k.a, 0);
+    vitro_value s = scale(l, t), v = vitro_gain(t, s, l->k.e), h = vitro_mul(t, z, v);
+    VITRO_SAVE(t, u, s, z, v, h);
     return vitro_add(t, x, vitro_linear(t, h, l->k.b, 0));
 }
 
@@ -79,13 +65,10 @@ static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, v
 static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, vitro_value dy)
 {
     struct adalora *l = self;
-    (void)site;
-    vitro_value dh = vitro_linear_back(t, t->op->saved(t, 4), dy, l->k.b, 0);
-    vitro_value de = vitro_sum_rows(t, vitro_mul(t, dh, t->op->saved(t, 2)));
-    vitro_value dz = vitro_mul(t, dh, t->op->saved(t, 3));
-    t->op->grad(t, vitro_get(t, l->k.e), vitro_mul(t, de, t->op->saved(t, 1)));
-    vitro_value du = vitro_linear_back(t, t->op->saved(t, 0), dz, l->k.a, 0);
-    t->op->grad(t, vitro_at(t, VITRO_AT_NORM1), t->op->redrop(t, 0, du));
+    vitro_value u = vitro_saved(t, 0), s = vitro_saved(t, 1), z = vitro_saved(t, 2), v = vitro_saved(t, 3);
+    vitro_value dh = vitro_linear_back(t, vitro_saved(t, 4), dy, l->k.b, 0);
+    vitro_grad(t, l->k.e, vitro_mul(t, vitro_sum_rows(t, vitro_mul(t, dh, z)), s));
+    vitro_dropped_input_back(t, site, vitro_linear_back(t, u, vitro_mul(t, dh, v), l->k.a, 0));
     return dy;
 }
 
@@ -93,10 +76,11 @@ static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, 
 static vitro_value penalty(void *self, vitro_trace *t, int32_t block)
 {
     struct adalora *l = self;
-    vitro_value sum = 0, x[] = {block < 0 ? 0 : vitro_get(t, l->k.a), block < 0 ? 0 : vitro_get(t, l->k.b)};
-    for (int i = 0; i < 2 && block >= 0; i++) {
-        vitro_value off = t->op->matmul(t, x[i], x[i], i, !i);
-        off = vitro_add(t, off, vitro_scale(t, vitro_get(t, l->eye), -1));
+    if (block < 0)
+        return 0;
+    vitro_value sum = 0, x[] = {vitro_get(t, l->k.a), vitro_get(t, l->k.b)};
+    for (int i = 0; i < 2; i++) {
+        vitro_value off = vitro_sub(t, t->op->matmul(t, x[i], x[i], i, !i), vitro_get(t, l->eye));
         off = t->op->affine(t, t->op->sum(t, vitro_mul(t, off, off), 1 | 2), 1, 1e-12f);
         off = vitro_scale(t, t->op->unary(t, off, VITRO_SQRT), l->orthogonality / (2 * (float)l->k.depth));
         sum = sum ? vitro_add(t, sum, off) : off;
@@ -110,10 +94,8 @@ static int merge(void *self, vitro_trace *t, int32_t block)
     struct adalora *l = self;
     if (block < 0)
         return 0;
-    vitro_value v = vitro_mul(t, scale(l, t), vitro_get(t, l->k.e)),
-                w = t->op->weight(t, VITRO_AT_QKV, VITRO_WEIGHT);
-    vitro_value update = vitro_matmul(t, vitro_mul(t, vitro_get(t, l->k.b), v), vitro_get(t, l->k.a));
-    t->op->replace(t, VITRO_AT_QKV, VITRO_WEIGHT, vitro_add(t, w, update));
+    vitro_value bv = vitro_mul(t, vitro_get(t, l->k.b), vitro_gain(t, scale(l, t), l->k.e));
+    vitro_add_weight(t, VITRO_AT_QKV, vitro_matmul(t, bv, vitro_get(t, l->k.a)));
     return 0;
 }
 
@@ -129,19 +111,6 @@ static int step(void *self, vitro_trainer *t)
 
 VITRO_TRAINER(.next = next, .step = step)
 
-const vitro_plugin_info vitro_plugin = {
-    VITRO_HEAD,
-    .id = "adalora",
-    .version = "1.0",
-    .summary = "low-rank update whose rank is shared out between blocks",
-    .paper = "arXiv:2303.10512",
-    .options = options,
-    .self_size = sizeof(struct adalora),
-    .declare = declare,
-    .param_count = param_count,
-    .forward = forward,
-    .backward = backward,
-    .penalty = penalty,
-    .merge = merge,
-    .extension = extension,
-};
+VITRO_METHOD(struct adalora, "adalora", "1.0", "arXiv:2303.10512",
+             "low-rank update whose rank is shared out between blocks", .options = options,
+             .penalty = penalty, .merge = merge, .extension = extension);

@@ -20,17 +20,16 @@ static const vitro_option options[] = {
 /* Houlsby's start: normal with deviation 0.01, cut at two deviations. Only matrices decay. */
 static int declare(void *self, vitro_decl *d)
 {
-    struct adapter_plus *a = self;
-    int32_t dim = d->model->dim, r = a->r;
-    a->down = VITRO_PARAM(d, .name = "down", .shape = VITRO_SHAPE(r, dim), .init = VITRO_TRUNCATED,
-                          .init_arg = 0.01f);
-    a->down_bias = VITRO_PARAM(d, .name = "down_bias", .shape = VITRO_SHAPE(r), .flags = VITRO_NO_DECAY);
-    a->up = VITRO_PARAM(d, .name = "up", .shape = VITRO_SHAPE(dim, r), .init = VITRO_TRUNCATED,
-                        .init_arg = 0.01f);
-    a->up_bias = VITRO_PARAM(d, .name = "up_bias", .shape = VITRO_SHAPE(dim), .flags = VITRO_NO_DECAY);
-    a->scale = VITRO_PARAM(d, .name = "scale", .shape = VITRO_SHAPE(dim), .init = VITRO_ONES,
-                           .wise = VITRO_TO_ZERO, .flags = VITRO_NO_DECAY);
-    d->hook(d, VITRO_BIT(BLOCK_OUT), (vitro_blocks){0, 0});
+    struct adapter_plus *p = self;
+    const int32_t dim = d->model->dim, r = p->r;
+    const vitro_start houlsby = {VITRO_TRUNCATED, 0.01f};
+    p->down = VITRO_PARAM(d, VITRO_MATRIX("down", r, dim), VITRO_START(houlsby));
+    p->down_bias = VITRO_PARAM(d, VITRO_VECTOR("down_bias", r), .flags = VITRO_NO_DECAY);
+    p->up = VITRO_PARAM(d, VITRO_MATRIX("up", dim, r), VITRO_START(houlsby));
+    p->up_bias = VITRO_PARAM(d, VITRO_VECTOR("up_bias", dim), .flags = VITRO_NO_DECAY);
+    p->scale = VITRO_PARAM(d, VITRO_VECTOR("scale", dim), .init = VITRO_ONES, .wise = VITRO_TO_ZERO,
+                           .flags = VITRO_NO_DECAY);
+    vitro_hook(d, VITRO_BIT(BLOCK_OUT));
     return 0;
 }
 
@@ -46,11 +45,8 @@ static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, v
     (void)site;
     vitro_value a = vitro_linear(t, x, p->down, p->down_bias), h = t->op->unary(t, a, VITRO_GELU);
     vitro_value z = t->op->dropout(t, vitro_linear(t, h, p->up, p->up_bias), p->drop_path, 1u << 0);
-    t->op->save(t, 0, x);
-    t->op->save(t, 1, a);
-    t->op->save(t, 2, h);
-    t->op->save(t, 3, z);
-    return vitro_add(t, x, vitro_mul(t, z, vitro_get(t, p->scale)));
+    VITRO_SAVE(t, x, a, h, z);
+    return vitro_add(t, x, vitro_gain(t, z, p->scale));
 }
 
 /* dscale = sum dy z;  dz = the mask of z on dy scale;  dup = dzT h, dup_bias = sum dz;
@@ -59,24 +55,12 @@ static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, 
 {
     struct adapter_plus *p = self;
     (void)site;
-    vitro_value scale = vitro_get(t, p->scale);
-    t->op->grad(t, scale, vitro_sum_rows(t, vitro_mul(t, dy, t->op->saved(t, 3))));
-    vitro_value dz = t->op->redrop(t, 0, vitro_mul(t, dy, scale));
-    vitro_value dh = vitro_linear_back(t, t->op->saved(t, 2), dz, p->up, p->up_bias);
-    vitro_value da = t->op->unary_back(t, t->op->saved(t, 1), dh, VITRO_GELU);
-    return vitro_add(t, dy, vitro_linear_back(t, t->op->saved(t, 0), da, p->down, p->down_bias));
+    vitro_value x = vitro_saved(t, 0), a = vitro_saved(t, 1), h = vitro_saved(t, 2), z = vitro_saved(t, 3);
+    vitro_value dz = t->op->redrop(t, 0, vitro_gain_back(t, z, dy, p->scale));
+    vitro_value dh = vitro_linear_back(t, h, dz, p->up, p->up_bias);
+    vitro_value da = t->op->unary_back(t, a, dh, VITRO_GELU);
+    return vitro_add(t, dy, vitro_linear_back(t, x, da, p->down, p->down_bias));
 }
 
-const vitro_plugin_info vitro_plugin = {
-    VITRO_HEAD,
-    .id = "adapter_plus",
-    .version = "1.0",
-    .summary = "a bottleneck after each block, scaled per channel",
-    .paper = "arXiv:2406.06820",
-    .options = options,
-    .self_size = sizeof(struct adapter_plus),
-    .declare = declare,
-    .param_count = param_count,
-    .forward = forward,
-    .backward = backward,
-};
+VITRO_METHOD(struct adapter_plus, "adapter_plus", "1.0", "arXiv:2406.06820",
+             "a bottleneck after each block, scaled per channel", .options = options);

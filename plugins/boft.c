@@ -3,7 +3,9 @@
  * u = norm1, which only qkv reads. P_i swaps the first two axes of runs of channels [2, 2^i, block / 2];
  * R_ik = (I - Q)(I + Q)^-1, Q = (M - MT) / 2, all of M a parameter, as in HF peft. M starts at zero, s at
  * one, so at first nothing changes. R is made as one matrix: cheaper than rotating tokens block by block. */
+#include <vitro/blocks.h>
 #include <vitro/cayley.h>
+#include <vitro/merge.h>
 
 struct boft {
     int32_t block, factors;
@@ -24,8 +26,8 @@ static int declare(void *self, vitro_decl *d)
         return d->host->fail(d->host,
                              "block 2^(factors - 1) must divide the model's channels, block be even");
     o->m = VITRO_PARAM(d, .name = "m", .shape = VITRO_SHAPE(dim / b * o->factors, b, b));
-    o->scale = VITRO_PARAM(d, .name = "scale", .shape = VITRO_SHAPE(3 * dim), .init = VITRO_ONES);
-    d->hook(d, VITRO_BIT(NORM1) | VITRO_BIT(QKV), (vitro_blocks){0, 0});
+    o->scale = VITRO_PARAM(d, VITRO_VECTOR("scale", 3 * dim), .init = VITRO_ONES);
+    vitro_hook(d, VITRO_BIT(NORM1) | VITRO_BIT(QKV));
     return 0;
 }
 
@@ -38,7 +40,7 @@ static int64_t param_count(const void *self, const vitro_model *m)
 /* (M - MT) / 2, of a gradient too */
 static vitro_value skew(vitro_trace *t, vitro_value m)
 {
-    return vitro_scale(t, vitro_add(t, m, vitro_scale(t, vitro_transpose(t, m), -1)), 0.5f);
+    return vitro_scale(t, vitro_sub(t, m, vitro_transpose(t, m)), 0.5f);
 }
 
 /* X [rows, dim] to X P_i (apart), or to X P_iT */
@@ -52,19 +54,15 @@ static vitro_value shuffle(const struct boft *o, vitro_trace *t, vitro_value x, 
     return t->op->reshape(t, t->op->permute(t, x, (const int32_t[4]){0, 2, 1, 3}), s);
 }
 
-/* X [rows, dim] as factor i sees it, [blocks, rows, block], and back */
+/* X [dim, dim] as factor i sees it, [blocks, dim, block], and back */
 static vitro_value opened(const struct boft *o, vitro_trace *t, vitro_value x, int i)
 {
-    vitro_shape s = t->op->shape(t, x);
-    x = t->op->reshape(t, shuffle(o, t, x, i, 1), VITRO_SHAPE(s.dim[0], s.dim[1] / o->block, o->block));
-    return t->op->permute(t, x, (const int32_t[4]){1, 0, 2});
+    return vitro_apart(t, shuffle(o, t, x, i, 1), o->block);
 }
 
-static vitro_value closed(const struct boft *o, vitro_trace *t, vitro_value x, int i)
+static vitro_value closed(const struct boft *o, vitro_trace *t, vitro_value x, vitro_value like, int i)
 {
-    vitro_shape s = t->op->shape(t, x);
-    x = t->op->permute(t, x, (const int32_t[4]){1, 0, 2});
-    return shuffle(o, t, t->op->reshape(t, x, VITRO_SHAPE(s.dim[1], s.dim[0] * s.dim[2])), i, 0);
+    return shuffle(o, t, vitro_together(t, x, like), i, 0);
 }
 
 struct rotation { /* Q and R of all factors, [m blocks, block, block]; F_{m-1} .. F_i [dim, dim] */
@@ -84,8 +82,8 @@ static struct rotation rotate(const struct boft *o, vitro_trace *t)
     r.small = vitro_cayley(t, r.q);
     r.partial[o->factors] = vitro_eye(t, t->op->shape(t, r.small).dim[0] / o->factors * o->block);
     for (int i = o->factors - 1; i >= 0; i--) {
-        vitro_value x = opened(o, t, r.partial[i + 1], i);
-        r.partial[i] = closed(o, t, vitro_matmul(t, x, factor(o, t, &r, i)), i);
+        vitro_value so_far = r.partial[i + 1], x = opened(o, t, so_far, i);
+        r.partial[i] = closed(o, t, vitro_matmul(t, x, factor(o, t, &r, i)), so_far, i);
     }
     return r;
 }
@@ -93,12 +91,10 @@ static struct rotation rotate(const struct boft *o, vitro_trace *t)
 static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, vitro_value x)
 {
     struct boft *o = self;
-    t->op->save(t, 0, x);
+    VITRO_SAVE(t, x);
     if (site->kind == VITRO_AT_NORM1)
         return vitro_matmul(t, x, rotate(o, t).partial[0]);
-    vitro_value scale = vitro_get(t, o->scale), bias = t->op->weight(t, VITRO_AT_QKV, VITRO_BIAS);
-    vitro_value rest = vitro_mul(t, t->op->affine(t, scale, -1, 1), bias); /* of s (qkv - bias) + bias */
-    return vitro_add(t, vitro_mul(t, x, scale), rest);
+    return vitro_row_gain(t, site, x, vitro_get(t, o->scale));
 }
 
 /* dR = uT dy through the product: block by block of factor i, with X = partial[i + 1],
@@ -110,25 +106,23 @@ static void rotate_back(const struct boft *o, vitro_trace *t, const struct rotat
         vitro_value x = opened(o, t, r->partial[i + 1], i), g = opened(o, t, d, i);
         vitro_value small = t->op->matmul(t, x, g, 1, 0);
         all = i ? t->op->concat(t, all, small, 0) : small;
-        d = closed(o, t, t->op->matmul(t, g, factor(o, t, r, i), 0, 1), i);
+        d = closed(o, t, vitro_matmul_t(t, g, factor(o, t, r, i)), d, i);
     }
-    t->op->grad(t, vitro_get(t, o->m), skew(t, vitro_cayley_back(t, r->q, all)));
+    vitro_grad(t, o->m, skew(t, vitro_cayley_back(t, r->q, all)));
 }
 
 /* norm1: du = dy RT.  qkv: ds = sum dy (qkv - bias), dqkv = dy s */
 static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, vitro_value dy)
 {
     struct boft *o = self;
-    vitro_value x = t->op->saved(t, 0), scale = vitro_get(t, o->scale);
+    vitro_value x = vitro_saved(t, 0);
     if (site->kind == VITRO_AT_NORM1) {
         struct rotation r = rotate(o, t);
-        rotate_back(o, t, &r, t->op->matmul(t, vitro_rows(t, x), vitro_rows(t, dy), 1, 0));
-        return t->op->matmul(t, dy, r.partial[0], 0, 1);
+        rotate_back(o, t, &r, vitro_outer(t, x, dy));
+        return vitro_matmul_t(t, dy, r.partial[0]);
     }
-    vitro_value ds = vitro_sum_rows(t, vitro_mul(t, dy, x));
-    vitro_value bias = vitro_mul(t, vitro_sum_rows(t, dy), t->op->weight(t, VITRO_AT_QKV, VITRO_BIAS));
-    t->op->grad(t, scale, vitro_add(t, ds, vitro_scale(t, bias, -1)));
-    return vitro_mul(t, dy, scale);
+    vitro_grad(t, o->scale, vitro_row_gain_back(t, site, x, dy));
+    return vitro_gain(t, dy, o->scale);
 }
 
 /* W = diag(s) W RT */
@@ -138,23 +132,11 @@ static int merge(void *self, vitro_trace *t, int32_t block)
     if (block < 0)
         return 0;
     vitro_value w = t->op->weight(t, VITRO_AT_QKV, VITRO_WEIGHT);
-    vitro_value s = t->op->reshape(t, vitro_get(t, o->scale), VITRO_SHAPE(t->op->shape(t, w).dim[0], 1));
-    w = t->op->matmul(t, w, rotate(o, t).partial[0], 0, 1);
-    t->op->replace(t, VITRO_AT_QKV, VITRO_WEIGHT, vitro_mul(t, w, s));
+    t->op->replace(t, VITRO_AT_QKV, VITRO_WEIGHT, vitro_matmul_t(t, w, rotate(o, t).partial[0]));
+    vitro_scale_weight(t, VITRO_AT_QKV, vitro_get(t, o->scale));
     return 0;
 }
 
-const vitro_plugin_info vitro_plugin = {
-    VITRO_HEAD,
-    .id = "boft",
-    .version = "1.0",
-    .summary = "butterfly rotation of the input of the qkv projection, and a scale of its rows",
-    .paper = "arXiv:2311.06243",
-    .options = options,
-    .self_size = sizeof(struct boft),
-    .declare = declare,
-    .param_count = param_count,
-    .forward = forward,
-    .backward = backward,
-    .merge = merge,
-};
+VITRO_METHOD(struct boft, "boft", "1.0", "arXiv:2311.06243",
+             "butterfly rotation of the input of the qkv projection, and a scale of its rows",
+             .options = options, .merge = merge);

@@ -6,155 +6,106 @@
  * so in fc1 and fc2 a chunk, r entries in a row, mixes all j, as it does in the authors' code.
  *     u = x UT,  z = s dropout(u ST),  y += z VT
  * V starts at zero, so at first nothing changes. */
-#include <vitro/sdk.h>
+#include <vitro/chunks.h>
 
-static const struct unit {
-    int32_t input, outs, ins, order[4], back[4]; /* outs, ins: chunks of dim; order of p 0, b 1, j 2 in S */
-    const char *name;
-} units[VITRO_SITE_COUNT] = {
-    [VITRO_AT_QKV] = {VITRO_AT_NORM1, 3, 1, {2, 1, 0}, {2, 1, 0}, "P.QKV"},
-    [VITRO_AT_PROJ] = {VITRO_AT_ATTN, 1, 1, {2, 1, 0}, {2, 1, 0}, "P.PROJ"},
-    [VITRO_AT_FC1] = {VITRO_AT_NORM2, 4, 1, {1, 2, 0}, {2, 0, 1}, "P.FC1"},
-    [VITRO_AT_FC2] = {VITRO_AT_ACT, 1, 4, {0, 1, 2}, {0, 1, 2}, "P.FC2"},
+static const struct order {
+    int32_t of[4], back[4]; /* of p 0, b 1, j 2 in S, and of S's axes in G */
+} orders[VITRO_SITE_COUNT] = {
+    [VITRO_AT_QKV] = {{2, 1, 0}, {2, 1, 0}},
+    [VITRO_AT_PROJ] = {{2, 1, 0}, {2, 1, 0}},
+    [VITRO_AT_FC1] = {{1, 2, 0}, {2, 0, 1}},
+    [VITRO_AT_FC2] = {{0, 1, 2}, {0, 1, 2}},
 };
 enum { PAPER, OSU_RELEASE };
 static const char *const inits[] = {"paper", "osu_release", NULL};
+static const struct vitro_chunks_start starts[] = {
+    [PAPER] = {{VITRO_KAIMING, 0}, {VITRO_ZEROS, 0}},
+    [OSU_RELEASE] = {{VITRO_NORMAL, 0.02f}, {VITRO_NORMAL, 0.02f}},
+};
 
 struct fact {
-    int32_t r, init, dim;
-    float scale, dropout;
-    vitro_param U, V, C, P[VITRO_SITE_COUNT];
+    struct vitro_chunks shared; /* first, as r, scale and dropout are options; U and V */
+    int32_t init;
+    vitro_param C, P[VITRO_SITE_COUNT];
 };
 
 static const vitro_option options[] = {
-    VITRO_OPT_INT(struct fact, r, 32, 1, 256, "16 32 64", "rank: width of the update"),
-    VITRO_OPT_FLOAT(struct fact, scale, 0.1, 0, 1000, "0.01 0.1 1 10 100", "strength of the update"),
-    VITRO_OPT_FLOAT(struct fact, dropout, 0.1, 0, 0.99, NULL, "dropout of the cores' outputs"),
+    VITRO_OPT_INT(struct vitro_chunks, r, 32, 1, 256, "16 32 64", "rank: width of the update"),
+    VITRO_OPT_FLOAT(struct vitro_chunks, scale, 0.1, 0, 1000, "0.01 0.1 1 10 100", "strength of the update"),
+    VITRO_OPT_FLOAT(struct vitro_chunks, dropout, 0.1, 0, 0.99, NULL, "dropout of the cores' outputs"),
     VITRO_OPT_ENUM(struct fact, init, PAPER, inits, NULL,
                    "V zero, U uniform; or both normal of 0.02, as the study's code in fact starts them"),
     VITRO_OPT_END,
 };
 
+static int32_t chunks_of(int32_t site)
+{
+    return vitro_chunk_outs(site) * vitro_chunk_ins(site);
+}
+
+/* Xavier's bound of P is that of the paper's one P [r, 12 depth]. */
 static int declare(void *self, vitro_decl *d)
 {
     struct fact *f = self;
-    const int osu = f->init == OSU_RELEASE;
-    const int32_t r = f->r, dim = f->dim = d->model->dim;
-    if (d->model->hidden != 4 * dim)
-        return d->host->fail(d->host, "it needs a model whose MLP is 4 times as wide as its tokens");
-    f->U = VITRO_PARAM(d, .name = "U", .shape = VITRO_SHAPE(r, dim), .flags = VITRO_SHARED,
-                       .init = osu ? VITRO_NORMAL : VITRO_KAIMING, .init_arg = osu ? 0.02f : 0);
-    f->V = VITRO_PARAM(d, .name = "V", .shape = VITRO_SHAPE(dim, r), .flags = VITRO_SHARED,
-                       .init = osu ? VITRO_NORMAL : VITRO_ZEROS, .init_arg = 0.02f, .wise = VITRO_TO_ZERO);
+    const int32_t r = f->shared.r;
+    if (vitro_chunks_declare(&f->shared, d, &starts[f->init]) < 0)
+        return -1;
     f->C = VITRO_PARAM(d, .name = "C", .shape = VITRO_SHAPE(r, r, r), .flags = VITRO_SHARED,
                        .init = VITRO_XAVIER);
-    for (int32_t i = 0; i < VITRO_SITE_COUNT; i++) {
-        const struct unit *u = &units[i];
-        if (!u->name)
-            continue;
-        /* Xavier's bound is that of the paper's one P [r, 12 depth]. */
-        f->P[i] = VITRO_PARAM(d, .name = u->name, .shape = VITRO_SHAPE(r, u->outs * u->ins),
-                              .init = VITRO_XAVIER, .init_arg = (float)(r + 12 * d->model->depth));
-        d->hook(d, 1u << i, (vitro_blocks){0, 0});
-    }
+    for (int32_t s = -1; (s = vitro_next(VITRO_LAYERS, s)) >= 0;)
+        f->P[s] = VITRO_PARAM_AT(d, s, VITRO_MATRIX("P", r, chunks_of(s)), .init = VITRO_XAVIER,
+                                 .init_arg = (float)(r + VITRO_CHUNKS * d->model->depth));
     return 0;
 }
 
 static int64_t param_count(const void *self, const vitro_model *m)
 {
-    const int64_t r = ((const struct fact *)self)->r;
-    return 2 * m->dim * r + r * r * r + m->depth * 12 * r;
+    const int64_t r = ((const struct fact *)self)->shared.r;
+    return 2 * m->dim * r + r * r * r + m->depth * VITRO_CHUNKS * r;
 }
 
-static vitro_value core(const struct fact *f, vitro_trace *t, int32_t i)
+/* S of G = C P */
+static vitro_value core(const struct fact *f, vitro_trace *t, int32_t s)
 {
-    const struct unit *u = &units[i];
-    const int32_t r = f->r;
-    vitro_value C = t->op->reshape(t, vitro_get(t, f->C), VITRO_SHAPE(r * r, r));
-    vitro_value G = vitro_matmul(t, C, vitro_get(t, f->P[i]));
-    vitro_value S = t->op->permute(t, t->op->reshape(t, G, VITRO_SHAPE(r, r, u->outs * u->ins)), u->order);
-    return t->op->reshape(t, S, VITRO_SHAPE(u->outs * r, u->ins * r));
+    const int32_t r = f->shared.r;
+    vitro_value G = vitro_matmul(t, vitro_rows(t, vitro_get(t, f->C)), vitro_get(t, f->P[s]));
+    G = t->op->reshape(t, G, VITRO_SHAPE(r, r, chunks_of(s)));
+    vitro_value S = t->op->permute(t, G, orders[s].of);
+    return t->op->reshape(t, S, vitro_chunk_shape(s, r));
 }
 
 /* dG is dS with the axes back in the order p b j;  dC = dG PT,  dP = CT dG */
-static void core_back(const struct fact *f, vitro_trace *t, int32_t i, vitro_value dS)
+static void core_back(const struct fact *f, vitro_trace *t, int32_t s, vitro_value dS)
 {
-    const struct unit *u = &units[i];
-    const int32_t r = f->r, G[] = {r, r, u->outs * u->ins}, *to = u->order;
-    vitro_value C = vitro_get(t, f->C), P = vitro_get(t, f->P[i]);
-    dS = t->op->reshape(t, dS, VITRO_SHAPE(G[to[0]], G[to[1]], G[to[2]]));
-    vitro_value dG = t->op->reshape(t, t->op->permute(t, dS, u->back), VITRO_SHAPE(r * r, G[2]));
-    t->op->grad(t, C, t->op->reshape(t, t->op->matmul(t, dG, P, 0, 1), VITRO_SHAPE(r, r, r)));
-    t->op->grad(t, P, t->op->matmul(t, t->op->reshape(t, C, VITRO_SHAPE(r * r, r)), dG, 1, 0));
-}
-
-/* The same numbers in rows of n: each token's chunks of n side by side become rows of their own, or back. */
-static vitro_value cut(vitro_trace *t, vitro_value x, int32_t n)
-{
-    vitro_shape s = t->op->shape(t, x);
-    return t->op->reshape(t, x, VITRO_SHAPE(s.dim[0], s.dim[1] * s.dim[2] / n, n));
+    const int32_t G[] = {f->shared.r, f->shared.r, chunks_of(s)}, *of = orders[s].of;
+    vitro_value C = vitro_get(t, f->C), P = vitro_get(t, f->P[s]);
+    dS = t->op->reshape(t, dS, VITRO_SHAPE(G[of[0]], G[of[1]], G[of[2]]));
+    vitro_value dG = vitro_rows(t, t->op->permute(t, dS, orders[s].back));
+    t->op->grad(t, C, vitro_like(t, vitro_matmul_t(t, dG, P), C));
+    t->op->grad(t, P, vitro_outer(t, C, dG));
 }
 
 static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, vitro_value y)
 {
     struct fact *f = self;
-    const struct unit *unit = &units[site->kind];
-    vitro_value x = cut(t, vitro_at(t, unit->input), f->dim), S = core(f, t, site->kind);
-    vitro_value u = cut(t, vitro_linear(t, x, f->U, 0), unit->ins * f->r);
-    vitro_value z = vitro_dropout(t, t->op->matmul(t, u, S, 0, 1), f->dropout);
-    z = cut(t, vitro_scale(t, z, f->scale), f->r);
-    t->op->save(t, 0, S);
-    t->op->save(t, 1, u);
-    t->op->save(t, 2, z);
-    vitro_value update = cut(t, vitro_linear(t, z, f->V, 0), unit->outs * f->dim);
-    return vitro_add(t, y, update);
+    return vitro_chunks_apply(t, &f->shared, site->kind, core(f, t, site->kind), y);
 }
 
-/* dV = dyT z, dz = s the mask of z on dy V;  dS = dzT u, du = dz S;  dU = duT x, dx = du U */
+/* dS, and from there dC and dP; dU and dV are added on the way */
 static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, vitro_value dy)
 {
     struct fact *f = self;
-    const struct unit *unit = &units[site->kind];
-    vitro_value x = vitro_at(t, unit->input), S = t->op->saved(t, 0), u = t->op->saved(t, 1);
-    vitro_value dz = vitro_linear_back(t, t->op->saved(t, 2), cut(t, dy, f->dim), f->V, 0);
-    dz = cut(t, dz, unit->outs * f->r);
-    dz = t->op->redrop(t, 0, vitro_scale(t, dz, f->scale));
-    core_back(f, t, site->kind, t->op->matmul(t, vitro_rows(t, dz), vitro_rows(t, u), 1, 0));
-    vitro_value du = cut(t, vitro_matmul(t, dz, S), f->r);
-    vitro_value dx = vitro_linear_back(t, cut(t, x, f->dim), du, f->U, 0);
-    t->op->grad(t, x, cut(t, dx, unit->ins * f->dim));
+    core_back(f, t, site->kind, vitro_chunks_back(t, &f->shared, site->kind, dy));
     return dy;
 }
 
-/* S's chunks [outs r ins, r] times U; V times each chunk of outputs [r, ins dim] */
 static int merge(void *self, vitro_trace *t, int32_t block)
 {
     struct fact *f = self;
-    for (int32_t i = 0; block >= 0 && i < VITRO_SITE_COUNT; i++) {
-        const struct unit *u = &units[i];
-        if (!u->name)
-            continue;
-        vitro_value w = t->op->weight(t, i, VITRO_WEIGHT);
-        vitro_value S = t->op->reshape(t, core(f, t, i), VITRO_SHAPE(u->outs * f->r * u->ins, f->r));
-        vitro_value SU = vitro_matmul(t, S, vitro_get(t, f->U));
-        SU = t->op->reshape(t, SU, VITRO_SHAPE(u->outs, f->r, u->ins * f->dim));
-        vitro_value dw = vitro_scale(t, vitro_matmul(t, vitro_get(t, f->V), SU), f->scale);
-        t->op->replace(t, i, VITRO_WEIGHT, vitro_add(t, w, t->op->reshape(t, dw, t->op->shape(t, w))));
-    }
+    for (int32_t s = -1; (s = vitro_next(vitro_sites_of(block, VITRO_LAYERS), s)) >= 0;)
+        vitro_chunks_merge(t, &f->shared, s, core(f, t, s));
     return 0;
 }
 
-const vitro_plugin_info vitro_plugin = {
-    VITRO_HEAD,
-    .id = "fact_tk",
-    .version = "1.0",
-    .summary = "one Tucker update of all weights",
-    .paper = "arXiv:2212.03145",
-    .options = options,
-    .self_size = sizeof(struct fact),
-    .declare = declare,
-    .param_count = param_count,
-    .forward = forward,
-    .backward = backward,
-    .merge = merge,
-};
+VITRO_METHOD(struct fact, "fact_tk", "1.0", "arXiv:2212.03145", "one Tucker update of all weights",
+             .options = options, .merge = merge);

@@ -4,16 +4,17 @@
  * each pair as near to a square as its product divides; w2 = w2a w2b of rank r where r < max(b, d) / 2, else
  * w2a. dW is never made: with a token's u as a matrix U [c, d] and y as Y [a, b], Y += s w1 U w2T.
  * w1 starts at zero, so at first nothing changes. */
-#include <vitro/sdk.h>
+#include <vitro/merge.h>
 
 enum { W1, W2A, W2B, FACTORS };
 static const char *const names[][FACTORS] = {{"w1", "w2a", "w2b"}, {"v.w1", "v.w2a", "v.w2b"}};
 static const char *const targets[] = {"qkv", "qv", NULL};
+static const uint32_t sites[] = {VITRO_BIT(QKV), VITRO_BIT(Q) | VITRO_BIT(V)};
 
 struct lokr {
     int32_t r, target, a, b, c, d;
     float alpha;
-    vitro_param factor[2][FACTORS]; /* of qkv or q; of v */
+    vitro_param factor[VITRO_SITE_COUNT][FACTORS];
 };
 
 static const vitro_option options[] = {
@@ -25,10 +26,10 @@ static const vitro_option options[] = {
     VITRO_OPT_END,
 };
 
-/* s x; of w1, which is less work than scaling what it gives */
+/* s x; of narrow matrices, which is less work than scaling what they give */
 static vitro_value strengthened(const struct lokr *l, vitro_trace *t, vitro_value x)
 {
-    return vitro_scale(t, x, l->alpha > 0 ? l->alpha / (float)l->r : 1);
+    return vitro_scale(t, x, vitro_strength(l->alpha, l->r));
 }
 
 /* The largest divisor up to the square root. */
@@ -54,12 +55,12 @@ static int declare(void *self, vitro_decl *d)
     struct lokr *l = self;
     int low = shape_factors(l, d->model->dim);
     const vitro_shape shapes[] = {{2, {l->a, l->c}}, {2, {l->b, low ? l->r : l->d}}, {2, {l->r, l->d}}};
-    for (int part = 0; part <= l->target; part++)
+    for (int32_t s = -1; (s = vitro_next(sites[l->target], s)) >= 0;)
         for (int k = 0; k < (low ? FACTORS : W2B); k++)
-            l->factor[part][k] = VITRO_PARAM(d, .name = names[part][k], .shape = shapes[k],
-                                             .init = k == W1 ? VITRO_ZEROS : VITRO_KAIMING,
-                                             .wise = k == W1 ? VITRO_TO_ZERO : VITRO_KEEP);
-    d->hook(d, l->target ? VITRO_BIT(Q) | VITRO_BIT(V) : VITRO_BIT(QKV), (vitro_blocks){0, 0});
+            l->factor[s][k] = VITRO_PARAM(d, .name = names[s == VITRO_AT_V][k], .shape = shapes[k],
+                                          .init = k == W1 ? VITRO_ZEROS : VITRO_KAIMING,
+                                          .wise = k == W1 ? VITRO_TO_ZERO : VITRO_KEEP);
+    vitro_hook(d, sites[l->target]);
     return 0;
 }
 
@@ -87,18 +88,17 @@ static vitro_value turn(vitro_trace *t, const vitro_site *site, vitro_value x, i
 static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, vitro_value x)
 {
     struct lokr *l = self;
-    const vitro_param *f = l->factor[site->kind == VITRO_AT_V];
+    const vitro_param *f = l->factor[site->kind];
     vitro_value u =
         t->op->reshape(t, vitro_at(t, VITRO_AT_NORM1), VITRO_SHAPE(site->batch, site->tokens * l->c, l->d));
-    vitro_value z = turn(t, site, t->op->matmul(t, u, second(t, f), 0, 1), l->c, l->b);
-    t->op->save(t, 0, u);
-    t->op->save(t, 1, z);
-    vitro_value y = t->op->matmul(t, z, strengthened(l, t, vitro_get(t, f[W1])), 0, 1);
-    return vitro_add(t, x, t->op->reshape(t, turn(t, site, y, l->b, l->a), t->op->shape(t, x)));
+    vitro_value z = turn(t, site, vitro_matmul_t(t, u, second(t, f)), l->c, l->b);
+    VITRO_SAVE(t, u, z);
+    vitro_value y = vitro_matmul_t(t, z, strengthened(l, t, vitro_get(t, f[W1])));
+    return vitro_add(t, x, vitro_like(t, turn(t, site, y, l->b, l->a), x));
 }
 
 /* The sum over images of each one's aT b: a batch of products instead of one with a very long inner side. */
-static vitro_value outer(vitro_trace *t, vitro_value a, vitro_value b)
+static vitro_value outer_by_image(vitro_trace *t, vitro_value a, vitro_value b)
 {
     vitro_value d = t->op->sum(t, t->op->matmul(t, a, b, 1, 0), 1u << 0);
     vitro_shape s = t->op->shape(t, d);
@@ -110,16 +110,16 @@ static vitro_value outer(vitro_trace *t, vitro_value a, vitro_value b)
 static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, vitro_value dy)
 {
     struct lokr *l = self;
-    const vitro_param *f = l->factor[site->kind == VITRO_AT_V];
+    const vitro_param *f = l->factor[site->kind];
     vitro_value g = turn(t, site, dy, l->a, l->b), w1 = vitro_get(t, f[W1]);
     vitro_value w2a = vitro_get(t, f[W2A]), u = vitro_at(t, VITRO_AT_NORM1);
-    t->op->grad(t, w1, strengthened(l, t, outer(t, g, t->op->saved(t, 1))));
+    t->op->grad(t, w1, strengthened(l, t, outer_by_image(t, g, vitro_saved(t, 1))));
     vitro_value dz = turn(t, site, vitro_matmul(t, g, strengthened(l, t, w1)), l->b, l->c);
-    vitro_value dw2 = outer(t, dz, t->op->saved(t, 0));
-    t->op->grad(t, w2a, f[W2B] ? t->op->matmul(t, dw2, vitro_get(t, f[W2B]), 0, 1) : dw2);
+    vitro_value dw2 = outer_by_image(t, dz, vitro_saved(t, 0));
+    t->op->grad(t, w2a, f[W2B] ? vitro_matmul_t(t, dw2, vitro_get(t, f[W2B])) : dw2);
     if (f[W2B])
-        t->op->grad(t, vitro_get(t, f[W2B]), t->op->matmul(t, w2a, dw2, 1, 0));
-    t->op->grad(t, u, t->op->reshape(t, vitro_matmul(t, dz, second(t, f)), t->op->shape(t, u)));
+        vitro_grad(t, f[W2B], t->op->matmul(t, w2a, dw2, 1, 0));
+    t->op->grad(t, u, vitro_like(t, vitro_matmul(t, dz, second(t, f)), u));
     return dy;
 }
 
@@ -127,32 +127,15 @@ static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, 
 static int merge(void *self, vitro_trace *t, int32_t block)
 {
     struct lokr *l = self;
-    vitro_value dw[2] = {0};
-    if (block < 0)
-        return 0;
-    for (int part = 0; part <= l->target; part++) {
-        vitro_value w1 = t->op->reshape(t, vitro_get(t, l->factor[part][W1]), VITRO_SHAPE(l->a, 1, l->c, 1));
-        vitro_value w2 = t->op->reshape(t, second(t, l->factor[part]), VITRO_SHAPE(1, l->b, 1, l->d));
-        dw[part] = t->op->reshape(t, vitro_mul(t, w1, w2), VITRO_SHAPE(l->a * l->b, l->c * l->d));
+    for (int32_t s = -1; (s = vitro_next(vitro_sites_of(block, sites[l->target]), s)) >= 0;) {
+        const vitro_param *f = l->factor[s];
+        vitro_value w1 = t->op->reshape(t, vitro_get(t, f[W1]), VITRO_SHAPE(l->a, 1, l->c, 1));
+        vitro_value w2 = t->op->reshape(t, second(t, f), VITRO_SHAPE(1, l->b, 1, l->d));
+        vitro_value dw = t->op->reshape(t, vitro_mul(t, w1, w2), VITRO_SHAPE(l->a * l->b, l->c * l->d));
+        vitro_add_weight(t, s, strengthened(l, t, dw));
     }
-    vitro_value keys = t->op->fill(t, t->op->shape(t, dw[0]), 0);
-    vitro_value all = l->target ? t->op->concat(t, t->op->concat(t, dw[0], keys, 0), dw[1], 0) : dw[0];
-    vitro_value w = t->op->weight(t, VITRO_AT_QKV, VITRO_WEIGHT);
-    t->op->replace(t, VITRO_AT_QKV, VITRO_WEIGHT, vitro_add(t, w, strengthened(l, t, all)));
     return 0;
 }
 
-const vitro_plugin_info vitro_plugin = {
-    VITRO_HEAD,
-    .id = "lokr",
-    .version = "1.0",
-    .summary = "a Kronecker product added to the qkv projection",
-    .paper = "arXiv:2309.14859",
-    .options = options,
-    .self_size = sizeof(struct lokr),
-    .declare = declare,
-    .param_count = param_count,
-    .forward = forward,
-    .backward = backward,
-    .merge = merge,
-};
+VITRO_METHOD(struct lokr, "lokr", "1.0", "arXiv:2309.14859",
+             "a Kronecker product added to the qkv projection", .options = options, .merge = merge);

@@ -2,19 +2,20 @@
  *     s = alpha / r, or alpha / sqrt(r), which keeps a large r's update from fading (Kalajdzievski 2023)
  * a [r, in] is shared by query, key and value; b [out, r] starts at zero, so at first nothing changes. */
 #include <math.h>
-#include <vitro/sdk.h>
+#include <vitro/merge.h>
 
-static const struct layer {
-    int32_t site;
-    const char *a, *b;
-} layers[] = {{VITRO_AT_Q, "a.Q", "b.Q"},       {VITRO_AT_V, "a.V", "b.V"},
-              {VITRO_AT_QKV, "a", "b"},         {VITRO_AT_PROJ, "a.PROJ", "b.PROJ"},
-              {VITRO_AT_FC1, "a.FC1", "b.FC1"}, {VITRO_AT_FC2, "a.FC2", "b.FC2"}};
 static const char *const targets[] = {"qkv", "qv", "attention", "mlp", "all", NULL};
-static const int first[] = {2, 0, 2, 4, 2}, end[] = {3, 2, 4, 6, 6}; /* of layers, by target */
+static const uint32_t layers[] = {VITRO_BIT(QKV), VITRO_BIT(Q) | VITRO_BIT(V), VITRO_ATTENTION_LAYERS,
+                                  VITRO_MLP_LAYERS, VITRO_LAYERS};
 
 enum { KAIMING, OSU_RELEASE };
 static const char *const inits[] = {"kaiming", "osu_release", NULL};
+static const struct {
+    vitro_start a, b;
+} starts[] = {
+    [KAIMING] = {.a = {VITRO_KAIMING, 0}},
+    [OSU_RELEASE] = {.a = {VITRO_NORMAL, 0.02f}, .b = {VITRO_NORMAL, 0.02f}},
+};
 
 struct lora {
     int32_t r, rslora, targets, init;
@@ -43,17 +44,14 @@ static float strength(const struct lora *l)
 static int declare(void *self, vitro_decl *d)
 {
     struct lora *l = self;
-    const int osu = l->init == OSU_RELEASE;
-    const float arg = osu ? 0.02f : 0;
-    for (int i = first[l->targets]; i < end[l->targets]; i++) {
-        const struct layer *y = &layers[i];
-        const int32_t in = vitro_width(d->model, vitro_input(y->site)), out = vitro_width(d->model, y->site);
-        l->a[y->site] = VITRO_PARAM(d, .name = y->a, .shape = VITRO_SHAPE(l->r, in),
-                                    .init = osu ? VITRO_NORMAL : VITRO_KAIMING, .init_arg = arg);
-        l->b[y->site] = VITRO_PARAM(d, .name = y->b, .shape = VITRO_SHAPE(out, l->r), .wise = VITRO_TO_ZERO,
-                                    .init = osu ? VITRO_NORMAL : VITRO_ZEROS, .init_arg = arg);
-        d->hook(d, 1u << y->site, (vitro_blocks){0, 0});
+    for (int32_t s = -1; (s = vitro_next(layers[l->targets], s)) >= 0;) {
+        const int32_t in = vitro_fan_in(d->model, s), out = vitro_width(d->model, s);
+        const int32_t named = s == VITRO_AT_QKV ? -1 : s; /* a and b where LoRA mostly is, else a.SITE */
+        l->a[s] = VITRO_PARAM_AT(d, named, VITRO_MATRIX("a", l->r, in), VITRO_START(starts[l->init].a));
+        l->b[s] = VITRO_PARAM_AT(d, named, VITRO_MATRIX("b", out, l->r), VITRO_START(starts[l->init].b),
+                                 .wise = VITRO_TO_ZERO);
     }
+    vitro_hook(d, layers[l->targets]);
     return 0;
 }
 
@@ -67,10 +65,8 @@ static int64_t param_count(const void *self, const vitro_model *m)
 static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, vitro_value x)
 {
     struct lora *l = self;
-    vitro_value u = vitro_dropout(t, vitro_at(t, vitro_input(site->kind)), l->dropout);
-    vitro_value h = vitro_linear(t, u, l->a[site->kind], 0);
-    t->op->save(t, 0, u);
-    t->op->save(t, 1, h);
+    vitro_value u = vitro_dropped_input(t, site, l->dropout), h = vitro_linear(t, u, l->a[site->kind], 0);
+    VITRO_SAVE(t, u, h);
     return vitro_add(t, x, vitro_scale(t, vitro_linear(t, h, l->b[site->kind], 0), strength(l)));
 }
 
@@ -78,42 +74,23 @@ static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, v
 static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, vitro_value dy)
 {
     struct lora *l = self;
-    vitro_value g = vitro_scale(t, dy, strength(l));
-    vitro_value dh = vitro_linear_back(t, t->op->saved(t, 1), g, l->b[site->kind], 0);
-    vitro_value du = vitro_linear_back(t, t->op->saved(t, 0), dh, l->a[site->kind], 0);
-    t->op->grad(t, vitro_at(t, vitro_input(site->kind)), t->op->redrop(t, 0, du));
+    vitro_value u = vitro_saved(t, 0), h = vitro_saved(t, 1), g = vitro_scale(t, dy, strength(l));
+    vitro_value dh = vitro_linear_back(t, h, g, l->b[site->kind], 0);
+    vitro_dropped_input_back(t, site, vitro_linear_back(t, u, dh, l->a[site->kind], 0));
     return dy;
 }
 
-/* W += s b a, for q and v in their rows of qkv's */
+/* W += s b a, of q and v in their rows of qkv's */
 static int merge(void *self, vitro_trace *t, int32_t block)
 {
     struct lora *l = self;
-    for (int i = first[l->targets]; i < end[l->targets] && block >= 0; i++) {
-        const int32_t s = layers[i].site, part = s == VITRO_AT_Q || s == VITRO_AT_V;
+    for (int32_t s = -1; (s = vitro_next(vitro_sites_of(block, layers[l->targets]), s)) >= 0;) {
         vitro_value ba = vitro_matmul(t, vitro_get(t, l->b[s]), vitro_get(t, l->a[s]));
-        vitro_value none = part ? t->op->fill(t, t->op->shape(t, ba), 0) : 0, whole = ba;
-        if (part)
-            whole = t->op->concat(t, t->op->concat(t, s == VITRO_AT_Q ? ba : none, none, 0),
-                                  s == VITRO_AT_V ? ba : none, 0);
-        vitro_value w = t->op->weight(t, part ? VITRO_AT_QKV : s, VITRO_WEIGHT);
-        w = vitro_add(t, w, vitro_scale(t, whole, strength(l)));
-        t->op->replace(t, part ? VITRO_AT_QKV : s, VITRO_WEIGHT, w);
+        vitro_add_weight(t, s, vitro_scale(t, ba, strength(l)));
     }
     return 0;
 }
 
-const vitro_plugin_info vitro_plugin = {
-    VITRO_HEAD,
-    .id = "lora",
-    .version = "1.1",
-    .summary = "low-rank update of linear layers, usually query, key and value",
-    .paper = "arXiv:2106.09685",
-    .options = options,
-    .self_size = sizeof(struct lora),
-    .declare = declare,
-    .param_count = param_count,
-    .forward = forward,
-    .backward = backward,
-    .merge = merge,
-};
+VITRO_METHOD(struct lora, "lora", "1.1", "arXiv:2106.09685",
+             "low-rank update of linear layers, usually query, key and value", .options = options,
+             .merge = merge);

@@ -2,17 +2,21 @@
  *     y = x + h upT + s up_bias,  h = s dropout(relu(z)),  z = x downT + down_bias
  * x is the branch after its LayerScale and y goes to its drop-path: each acts once.  (The study's released
  * code applies both on either side of the adapter.)  up starts at zero, so at first nothing changes. */
-#include <vitro/sdk.h>
+#include <vitro/adapter.h>
 
 enum { LORA_XAVIER, LORA_KAIMING, XAVIER, OSU_RELEASE };
 static const char *const inits[] = {"lora_xavier", "lora_kaiming", "xavier", "osu_release", NULL};
-static const uint32_t downs[] = {VITRO_XAVIER, VITRO_KAIMING, VITRO_XAVIER, VITRO_NORMAL};
-static const uint32_t ups[] = {VITRO_ZEROS, VITRO_ZEROS, VITRO_XAVIER, VITRO_NORMAL};
+static const struct vitro_adapter_start starts[] = {
+    [LORA_XAVIER] = {.down = {VITRO_XAVIER, 0}},
+    [LORA_KAIMING] = {.down = {VITRO_KAIMING, 0}},
+    [XAVIER] = {.down = {VITRO_XAVIER, 0}, .up = {VITRO_XAVIER, 0}, .biases = {VITRO_NORMAL, 1e-6f}},
+    [OSU_RELEASE] = {.down = {VITRO_NORMAL, 0.02f}, .up = {VITRO_NORMAL, 0.02f}},
+};
 
 struct pfeiffer {
     int32_t r, init;
     float scale, dropout;
-    vitro_param down, down_bias, up, up_bias;
+    struct vitro_adapter adapter;
 };
 
 static const vitro_option options[] = {
@@ -26,64 +30,32 @@ static const vitro_option options[] = {
 
 static int declare(void *self, vitro_decl *d)
 {
-    struct pfeiffer *a = self;
-    const int32_t r = a->r, dim = d->model->dim;
-    const float arg = a->init == OSU_RELEASE ? 0.02f : 0;
-    const uint32_t bias = a->init == XAVIER ? VITRO_NORMAL : VITRO_ZEROS; /* of deviation 1e-6 */
-    a->down =
-        VITRO_PARAM(d, .name = "down", .shape = VITRO_SHAPE(r, dim), .init = downs[a->init], .init_arg = arg);
-    a->down_bias =
-        VITRO_PARAM(d, .name = "down_bias", .shape = VITRO_SHAPE(r), .init = bias, .init_arg = 1e-6f);
-    a->up = VITRO_PARAM(d, .name = "up", .shape = VITRO_SHAPE(dim, r), .init = ups[a->init], .init_arg = arg,
-                        .wise = VITRO_TO_ZERO);
-    a->up_bias = VITRO_PARAM(d, .name = "up_bias", .shape = VITRO_SHAPE(dim), .init = bias, .init_arg = 1e-6f,
-                             .wise = VITRO_TO_ZERO);
-    d->hook(d, VITRO_BIT(MLP_OUT), (vitro_blocks){0, 0});
+    struct pfeiffer *p = self;
+    p->adapter = vitro_adapter_declare(d, -1, p->r, &starts[p->init]);
+    vitro_hook(d, VITRO_BIT(MLP_OUT));
     return 0;
 }
 
 static int64_t param_count(const void *self, const vitro_model *m)
 {
-    const int64_t r = ((const struct pfeiffer *)self)->r;
-    return m->depth * (2 * m->dim * r + r + m->dim);
+    const int64_t D = m->dim, r = ((const struct pfeiffer *)self)->r;
+    return m->depth * (2 * D * r + r + D);
 }
 
 static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, vitro_value x)
 {
-    struct pfeiffer *a = self;
+    struct pfeiffer *p = self;
     (void)site;
-    vitro_value z = vitro_linear(t, x, a->down, a->down_bias);
-    vitro_value h = vitro_scale(t, vitro_dropout(t, vitro_relu(t, z), a->dropout), a->scale);
-    t->op->save(t, 0, x);
-    t->op->save(t, 1, z);
-    t->op->save(t, 2, h);
-    vitro_value bias = vitro_scale(t, vitro_get(t, a->up_bias), a->scale);
-    return vitro_add(t, x, vitro_add(t, vitro_linear(t, h, a->up, 0), bias));
+    return vitro_add(t, x, vitro_adapter_apply(t, &p->adapter, x, p->dropout, p->scale));
 }
 
-/* dup = dyT h, dup_bias = s sum dy, dh = s dy up;  dz = relu'(z) the mask of h on dh;
- * ddown = dzT x, ddown_bias = sum dz;  dx = dy + dz down */
+/* dx = dy + what comes through the adapter */
 static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, vitro_value dy)
 {
-    struct pfeiffer *a = self;
+    struct pfeiffer *p = self;
     (void)site;
-    vitro_value x = t->op->saved(t, 0), z = t->op->saved(t, 1), h = t->op->saved(t, 2);
-    t->op->grad(t, vitro_get(t, a->up_bias), vitro_scale(t, vitro_sum_rows(t, dy), a->scale));
-    vitro_value dh = vitro_scale(t, vitro_linear_back(t, h, dy, a->up, 0), a->scale);
-    vitro_value dz = t->op->unary_back(t, z, t->op->redrop(t, 0, dh), VITRO_RELU);
-    return vitro_add(t, dy, vitro_linear_back(t, x, dz, a->down, a->down_bias));
+    return vitro_add(t, dy, vitro_adapter_back(t, &p->adapter, dy, p->scale));
 }
 
-const vitro_plugin_info vitro_plugin = {
-    VITRO_HEAD,
-    .id = "pfeiffer",
-    .version = "1.0",
-    .summary = "a bottleneck behind each MLP",
-    .paper = "arXiv:2005.00247",
-    .options = options,
-    .self_size = sizeof(struct pfeiffer),
-    .declare = declare,
-    .param_count = param_count,
-    .forward = forward,
-    .backward = backward,
-};
+VITRO_METHOD(struct pfeiffer, "pfeiffer", "1.0", "arXiv:2005.00247", "a bottleneck behind each MLP",
+             .options = options);

@@ -3,19 +3,13 @@
  * a [r, in] and b [out, r] start as a0 and b0, which stay, so at first nothing changes: here s b0 a0 is taken
  * off the update, in the paper off W. Decomposed before the first step; until then all four are zero. */
 #include <math.h>
-#include <vitro/sdk.h>
+#include <vitro/merge.h>
 #include <vitro/trainer.h>
 
 enum { A, B, A0, B0, FACTORS };
-#define X(site, end) {VITRO_AT_##site, {"a" end, "b" end, "a0" end, "b0" end}},
-static const struct layer {
-    int32_t site;
-    const char *name[FACTORS];
-} layers[] = {X(QKV, "") X(PROJ, ".PROJ") X(FC1, ".FC1") X(FC2, ".FC2")};
-#undef X
-
+static const char *const names[FACTORS] = {"a", "b", "a0", "b0"};
 static const char *const targets[] = {"qkv", "attention", "mlp", "all", NULL};
-static const int first[] = {0, 0, 2, 0}, end[] = {1, 2, 4, 4}; /* of layers, by target */
+static const uint32_t layers[] = {VITRO_BIT(QKV), VITRO_ATTENTION_LAYERS, VITRO_MLP_LAYERS, VITRO_LAYERS};
 
 struct pissa {
     int32_t r, targets;
@@ -33,22 +27,17 @@ static const vitro_option options[] = {
     VITRO_OPT_END,
 };
 
-static float strength(const struct pissa *p)
-{
-    return p->alpha > 0 ? p->alpha / (float)p->r : 1;
-}
-
 static int declare(void *self, vitro_decl *d)
 {
     struct pissa *p = self;
-    for (int i = first[p->targets]; i < end[p->targets]; i++) {
-        const int32_t site = layers[i].site, in = vitro_width(d->model, vitro_input(site)),
-                      out = vitro_width(d->model, site);
+    for (int32_t s = -1; (s = vitro_next(layers[p->targets], s)) >= 0;) {
+        const int32_t in = vitro_fan_in(d->model, s), out = vitro_width(d->model, s);
+        const int32_t named = s == VITRO_AT_QKV ? -1 : s; /* a and b there, else a.SITE */
         for (int k = A; k < FACTORS; k++)
-            p->factor[site][k] = VITRO_PARAM(d, .name = layers[i].name[k], .flags = k < A0 ? 0 : VITRO_FROZEN,
+            p->factor[s][k] = VITRO_PARAM_AT(d, named, .name = names[k], .flags = k < A0 ? 0 : VITRO_FROZEN,
                                              .shape = k % 2 ? VITRO_SHAPE(out, p->r) : VITRO_SHAPE(p->r, in));
-        d->hook(d, 1u << site, (vitro_blocks){0, 0});
     }
+    vitro_hook(d, layers[p->targets]);
     return 0;
 }
 
@@ -69,26 +58,21 @@ static vitro_value both(const struct pissa *p, vitro_trace *t, int32_t site, int
 static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, vitro_value x)
 {
     struct pissa *p = self;
-    vitro_value u = vitro_dropout(t, vitro_at(t, vitro_input(site->kind)), p->dropout);
-    vitro_value a = both(p, t, site->kind, A), b = both(p, t, site->kind, B),
-                h = t->op->matmul(t, u, a, 0, 1);
-    const vitro_value kept[] = {a, b, u, h};
-    for (uint32_t i = 0; i < sizeof kept / sizeof *kept; i++)
-        t->op->save(t, i, kept[i]);
-    return vitro_add(t, x, vitro_scale(t, t->op->matmul(t, h, b, 0, 1), strength(p)));
+    vitro_value a = both(p, t, site->kind, A), b = both(p, t, site->kind, B);
+    vitro_value u = vitro_dropped_input(t, site, p->dropout), h = vitro_matmul_t(t, u, a);
+    VITRO_SAVE(t, a, b, u, h);
+    return vitro_add(t, x, vitro_scale(t, vitro_matmul_t(t, h, b), vitro_strength(p->alpha, p->r)));
 }
 
 /* g = s dy;  d(b, -b0) = gT h;  dh = g (b, -b0);  d(a; a0) = dhT u;  du = dh (a; a0); a0 and b0 stay */
 static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, vitro_value dy)
 {
     const struct pissa *p = self;
-    vitro_value a = t->op->saved(t, 0), b = t->op->saved(t, 1), u = t->op->saved(t, 2);
-    vitro_value g = vitro_scale(t, dy, strength(p)), dh = vitro_matmul(t, g, b);
-    vitro_value d_b = t->op->matmul(t, vitro_rows(t, g), vitro_rows(t, t->op->saved(t, 3)), 1, 0);
-    vitro_value d_a = t->op->matmul(t, vitro_rows(t, dh), vitro_rows(t, u), 1, 0);
-    t->op->grad(t, vitro_get(t, p->factor[site->kind][B]), t->op->slice(t, d_b, 1, 0, p->r));
-    t->op->grad(t, vitro_get(t, p->factor[site->kind][A]), t->op->slice(t, d_a, 0, 0, p->r));
-    t->op->grad(t, vitro_at(t, vitro_input(site->kind)), t->op->redrop(t, 0, vitro_matmul(t, dh, a)));
+    vitro_value a = vitro_saved(t, 0), b = vitro_saved(t, 1), u = vitro_saved(t, 2), h = vitro_saved(t, 3);
+    vitro_value g = vitro_scale(t, dy, vitro_strength(p->alpha, p->r)), dh = vitro_matmul(t, g, b);
+    vitro_grad(t, p->factor[site->kind][B], t->op->slice(t, vitro_outer(t, g, h), 1, 0, p->r));
+    vitro_grad(t, p->factor[site->kind][A], t->op->slice(t, vitro_outer(t, dh, u), 0, 0, p->r));
+    vitro_dropped_input_back(t, site, vitro_matmul(t, dh, a));
     return dy;
 }
 
@@ -96,18 +80,16 @@ static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, 
 static int merge(void *self, vitro_trace *t, int32_t block)
 {
     struct pissa *p = self;
-    for (int i = first[p->targets]; i < end[p->targets] && block >= 0; i++) {
-        const int32_t s = layers[i].site;
+    for (int32_t s = -1; (s = vitro_next(vitro_sites_of(block, layers[p->targets]), s)) >= 0;) {
         vitro_value update = vitro_matmul(t, both(p, t, s, B), both(p, t, s, A));
-        vitro_value w = t->op->weight(t, s, VITRO_WEIGHT);
-        t->op->replace(t, s, VITRO_WEIGHT, vitro_add(t, w, vitro_scale(t, update, strength(p))));
+        vitro_add_weight(t, s, vitro_scale(t, update, vitro_strength(p->alpha, p->r)));
     }
     return 0;
 }
 
 static int decompose(const struct pissa *p, vitro_trainer *t, int32_t site, int32_t block)
 {
-    const int32_t in = vitro_width(t->model, vitro_input(site)), out = vitro_width(t->model, site), r = p->r;
+    const int32_t in = vitro_fan_in(t->model, site), out = vitro_width(t->model, site), r = p->r;
     float *x[FACTORS], *v = t->room(t, 0, (size_t)r);
     const float *w = t->weight(t, site, VITRO_WEIGHT, block);
     for (int k = A; k < FACTORS; k++)
@@ -116,7 +98,7 @@ static int decompose(const struct pissa *p, vitro_trainer *t, int32_t site, int3
     if (!w || !v || t->svd(t, w, out, in, r, x[B], v, x[A]) < 0)
         return -1;
     for (int32_t k = 0; k < r; k++) {
-        const float root = sqrtf(v[k] / strength(p));
+        const float root = sqrtf(v[k] / vitro_strength(p->alpha, p->r));
         for (int32_t i = 0; i < in; i++)
             x[A0][k * in + i] = x[A][k * in + i] *= root;
         for (int32_t i = 0; i < out; i++)
@@ -129,26 +111,14 @@ static int begin(void *self, vitro_trainer *t)
 {
     struct pissa *p = self;
     for (int32_t block = 0; block < t->model->depth; block++)
-        for (int i = first[p->targets]; i < end[p->targets]; i++)
-            if (decompose(p, t, layers[i].site, block) < 0)
+        for (int32_t s = -1; (s = vitro_next(layers[p->targets], s)) >= 0;)
+            if (decompose(p, t, s, block) < 0)
                 return -1;
     return 0;
 }
 
 VITRO_TRAINER(.begin = begin)
 
-const vitro_plugin_info vitro_plugin = {
-    VITRO_HEAD,
-    .id = "pissa",
-    .version = "1.0",
-    .summary = "low-rank update that starts at the largest singular values",
-    .paper = "arXiv:2404.02948",
-    .options = options,
-    .self_size = sizeof(struct pissa),
-    .declare = declare,
-    .param_count = param_count,
-    .forward = forward,
-    .backward = backward,
-    .merge = merge,
-    .extension = extension,
-};
+VITRO_METHOD(struct pissa, "pissa", "1.0", "arXiv:2404.02948",
+             "low-rank update that starts at the largest singular values", .options = options, .merge = merge,
+             .extension = extension);

@@ -5,14 +5,13 @@
 enum { ATTENTION, QKV, PROJ, MLP, FC1, FC2, BLOCK };
 static const char *const parts[] = {"attention", "qkv", "proj", "mlp", "fc1", "fc2", "block", NULL};
 static const uint32_t sites[] = {
-    [ATTENTION] = VITRO_BIT(QKV) | VITRO_BIT(PROJ),
+    [ATTENTION] = VITRO_ATTENTION_LAYERS,
     [QKV] = VITRO_BIT(QKV),
     [PROJ] = VITRO_BIT(PROJ),
-    [MLP] = VITRO_BIT(FC1) | VITRO_BIT(FC2),
+    [MLP] = VITRO_MLP_LAYERS,
     [FC1] = VITRO_BIT(FC1),
     [FC2] = VITRO_BIT(FC2),
-    [BLOCK] = VITRO_BIT(NORM1) | VITRO_BIT(QKV) | VITRO_BIT(PROJ) | VITRO_BIT(LS1) | VITRO_BIT(NORM2) |
-              VITRO_BIT(FC1) | VITRO_BIT(FC2) | VITRO_BIT(LS2),
+    [BLOCK] = VITRO_LAYERS | VITRO_BIT(NORM1) | VITRO_BIT(NORM2) | VITRO_BIT(LS1) | VITRO_BIT(LS2),
 };
 
 struct selective {

@@ -2,8 +2,10 @@
  *
  *     mlp branch:  y = x (1 + strength gain),  gain [dim] learned, zero at first
  *
- * The contract, with every operation, is vitro/method.h; vitro/sdk.h only shortens what is written often.
+ * The contract, with every operation, is vitro/method.h; vitro/sdk.h and the headers beside it only shorten what
+ * is written often, vitro/merge.h what is folded into weights.
  * The plugin exports the one constant at the end of this file and links nothing of the program. */
+#include <vitro/merge.h>
 #include <vitro/sdk.h>
 
 /* One instance: options first, handles behind. The host allocates it zeroed and frees it. */
@@ -23,8 +25,8 @@ static const vitro_option options[] = {
 static int declare(void *self, vitro_decl *d)
 {
     struct mine *m = self;
-    m->gain = VITRO_PARAM(d, .name = "gain", .shape = VITRO_SHAPE(d->model->dim), .wise = VITRO_TO_ZERO);
-    d->hook(d, VITRO_BIT(FC2), (vitro_blocks){0, 0});
+    m->gain = VITRO_PARAM(d, VITRO_VECTOR("gain", d->model->dim), .wise = VITRO_TO_ZERO);
+    vitro_hook(d, VITRO_BIT(FC2));
     return 0;
 }
 
@@ -42,7 +44,7 @@ static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, v
 {
     struct mine *m = self;
     (void)site;
-    t->op->save(t, 0, x); /* for backward */
+    VITRO_SAVE(t, x); /* for backward */
     return vitro_mul(t, x, t->op->affine(t, vitro_get(t, m->gain), m->strength, 1));
 }
 
@@ -53,28 +55,21 @@ static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, 
 {
     struct mine *m = self;
     (void)site;
-    vitro_value gain = vitro_get(t, m->gain);
-    vitro_value dgain = vitro_sum_rows(t, vitro_mul(t, dy, t->op->saved(t, 0)));
-    t->op->grad(t, gain, vitro_scale(t, dgain, m->strength));
-    return vitro_mul(t, dy, t->op->affine(t, gain, m->strength, 1));
+    vitro_value dgain = vitro_sum_rows(t, vitro_mul(t, dy, vitro_saved(t, 0)));
+    vitro_grad(t, m->gain, vitro_scale(t, dgain, m->strength));
+    return vitro_mul(t, dy, t->op->affine(t, vitro_get(t, m->gain), m->strength, 1));
 }
 
-/* Optional: the same effect as weights of the hooked site, W = diag(1 + strength gain) W. */
+/* Optional: the same effect as weights of the hooked site, W = diag(1 + strength gain) W and so the bias. */
 static int merge(void *self, vitro_trace *t, int32_t block)
 {
     struct mine *m = self;
-    if (block < 0)
-        return 0;
-    vitro_value k = t->op->affine(t, vitro_get(t, m->gain), m->strength, 1);
-    vitro_value w = t->op->weight(t, VITRO_AT_FC2, VITRO_WEIGHT),
-                b = t->op->weight(t, VITRO_AT_FC2, VITRO_BIAS);
-    vitro_value rows = t->op->reshape(t, k, VITRO_SHAPE(t->op->shape(t, w).dim[0], 1));
-    t->op->replace(t, VITRO_AT_FC2, VITRO_WEIGHT, vitro_mul(t, w, rows));
-    t->op->replace(t, VITRO_AT_FC2, VITRO_BIAS, vitro_mul(t, b, k));
+    if (block >= 0)
+        vitro_scale_unit(t, VITRO_AT_FC2, t->op->affine(t, vitro_get(t, m->gain), m->strength, 1));
     return 0;
 }
 
-/* What the host reads before it runs anything. */
+/* What the host reads before it runs anything. VITRO_METHOD of vitro/sdk.h says it shorter. */
 const vitro_plugin_info vitro_plugin = {
     VITRO_HEAD,
     .id = "template",

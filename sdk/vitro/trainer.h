@@ -1,8 +1,10 @@
-/* trainer.h - sugar over training.h: the callback that gives the extension, and ranks that are shared out
- * between the blocks of a method b diag(kept e) a, as in AdaLoRA (Zhang et al. 2023, arXiv:2303.10512). */
+/* trainer.h - sugar over training.h: the callback that gives the extension, picking by size, and ranks that are
+ * shared out between the blocks of a method b diag(kept e) a, as in AdaLoRA (Zhang et al. 2023,
+ * arXiv:2303.10512). */
 #ifndef VITRO_TRAINER_H
 #define VITRO_TRAINER_H
 #include <string.h>
+#include <vitro/sdk.h>
 #include <vitro/training.h>
 
 /* The plugin's `extension`: gives vitro.training/1 with these slots, VITRO_TRAINER(.begin = begin) */
@@ -13,6 +15,35 @@
         (void)self;                                                                           \
         return strcmp(id, VITRO_TRAINING) == 0 ? &training : NULL;                            \
     }
+
+/* The places of the k largest of n numbers in size, largest first, of equals the first. x is used up. */
+static inline void vitro_largest(float *x, int32_t n, float *index, int32_t k)
+{
+    for (int32_t i = 0; i < n; i++)
+        x[i] = x[i] < 0 ? -x[i] : x[i];
+    for (int32_t i = 0; i < k; i++) {
+        int32_t best = 0;
+        for (int32_t j = 1; j < n; j++)
+            best = x[j] > x[best] ? j : best;
+        index[i] = (float)best;
+        x[best] = -1;
+    }
+}
+
+/* A sum over the batches of a scan: of a linear layer's weight the gradients, [out, in]. To be called in each scan,
+ * which adds that batch's, and in begin, which gets the sum; NULL where something went wrong. The room it takes is
+ * block VITRO_SITE_COUNT + site. */
+static inline float *vitro_gradient_sum(vitro_trainer *t, int32_t site, int32_t block)
+{
+    const uint32_t slot = (uint32_t)(block * VITRO_SITE_COUNT + site);
+    const size_t n = (size_t)vitro_width(t->model, site) * (size_t)vitro_fan_in(t->model, site);
+    const int scans = t->step > 0;
+    const float *d = scans ? t->weight_gradient(t, site, VITRO_WEIGHT, block) : NULL;
+    float *sum = t->room(t, slot, n);
+    for (size_t i = 0; d && sum && i < n; i++)
+        sum[i] += d[i];
+    return d || !scans ? sum : NULL;
+}
 
 /* One more look at n numbers w with gradients d (equations 8 to 10): with s = |w d| the moving averages
  * become m = beta m + (1 - beta) s, then u = beta u + (1 - beta) |s - m|. A number's importance is m u. */
@@ -60,6 +91,32 @@ struct vitro_ranks {
     float warmup, settle,
         beta; /* shares of the training before and after the budget falls; of the averages */
 };
+
+/* Declares the parameters, by their names here, of a linear layer; r to beta are to be set before. a and b start
+ * normal of that deviation, e at zero. -1 where target_r is above r. */
+static inline int vitro_ranks_declare(struct vitro_ranks *k, vitro_decl *d, int32_t site, float deviation)
+{
+    const int32_t r = k->r, in = k->in = vitro_fan_in(d->model, site),
+                  out = k->out = vitro_width(d->model, site);
+    const uint32_t size = sizeof(vitro_param_info), kept = VITRO_FROZEN;
+    const vitro_blocks all = {0, 0};
+    const vitro_param_info info[] = {
+        {size, "a", {2, {r, in, 0, 0}}, all, VITRO_NORMAL, VITRO_KEEP, 0, deviation, 0, 0},
+        {size, "b", {2, {out, r, 0, 0}}, all, VITRO_NORMAL, VITRO_KEEP, 0, deviation, 0, 0},
+        {size, "e", {1, {r, 0, 0, 0}}, all, VITRO_ZEROS, VITRO_TO_ZERO, 0, 0, 0, 0},
+        {size, "kept", {1, {r, 0, 0, 0}}, all, VITRO_ONES, VITRO_KEEP, kept, 0, 0, 0},
+        {size, "seen", {2, {2, r * (in + out + 1), 0, 0}}, all, VITRO_ZEROS, VITRO_KEEP, kept, 0, 0, 0},
+    };
+    if (k->target_r > r)
+        return d->host->fail(d->host, "option target_r is larger than r; ranks only fall");
+    k->depth = d->model->depth;
+    k->a = d->param(d, &info[0]);
+    k->b = d->param(d, &info[1]);
+    k->e = d->param(d, &info[2]);
+    k->kept = d->param(d, &info[3]);
+    k->seen = d->param(d, &info[4]);
+    return 0;
+}
 
 /* The step at which the budget has fallen. */
 static inline uint32_t vitro_ranks_end(const struct vitro_ranks *k, uint32_t steps)

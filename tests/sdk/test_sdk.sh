@@ -5,6 +5,7 @@
 set -uo pipefail
 usage="usage: test_sdk.sh BUILD_FOLDER GLSLANG [LAUNCHER]"
 build=${1:?$usage} glslang=${2:?$usage} launcher=${3:-}
+source=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
 
 folder=$(mktemp -d)
 folder=$(readlink -f "$folder")
@@ -145,6 +146,15 @@ a_new_plugin_builds_and_is_what_it_says() {
     run 0 make -C mine_too install PKG_CONFIG_PATH="$prefix/lib/pkgconfig" && run 0 vitro plugins mine_too
 }
 
+shipped_methods_build_against_the_installed_headers() {
+    local method
+    for method in lora ssf houlsby vpt convpass repadapter oft fact_tt gps; do
+        run 0 cc $(flags cflags) $(flags) "$source/plugins/$method.c" -o "vitro_$method.so" $(flags ldflags) -lm &&
+            exports_one_symbol "vitro_$method.so" || return 1
+    done
+    run 0 vitro lint ./vitro_houlsby.so --check backward
+}
+
 a_new_plugin_never_overwrites() {
     local name
     mkdir -p there && echo kept >there/file
@@ -191,7 +201,8 @@ sentences=(an_installed_tree_works_when_it_is_moved a_staged_tree_works_where_it
     find_package_refuses_another_major_version each_kind_of_folder_is_searched_in_its_turn
     the_same_folder_twice_is_no_conflict two_plugins_of_one_id_are_named_both
     a_plugin_that_crashes_hangs_or_leaves_is_a_row a_card_shows_options_sites_and_size
-    a_new_plugin_builds_and_is_what_it_says a_new_plugin_never_overwrites
+    a_new_plugin_builds_and_is_what_it_says shipped_methods_build_against_the_installed_headers
+    a_new_plugin_never_overwrites
     the_tutorial_builds_with_cmake_and_with_make the_tutorials_method_passes_lint the_tutorials_method_trains
     a_plugin_with_shaders_builds_and_is_used)
 failed=0

@@ -38,11 +38,10 @@ static int declare(void *self, vitro_decl *d)
     for (int g = 0; g < GATES; g++) {
         if (!is_gated(m, g))
             continue;
-        m->v[g] =
-            VITRO_PARAM(d, .name = gates[g].v, .shape = VITRO_SHAPE(1, d->model->dim), .wise = VITRO_TO_ZERO);
+        m->v[g] = VITRO_PARAM(d, VITRO_MATRIX(gates[g].v, 1, d->model->dim), .wise = VITRO_TO_ZERO);
         if (m->bias)
-            m->c[g] = VITRO_PARAM(d, .name = gates[g].c, .shape = VITRO_SHAPE(1), .wise = VITRO_TO_ZERO);
-        d->hook(d, 1u << gates[g].site, (vitro_blocks){0, 0});
+            m->c[g] = VITRO_PARAM(d, VITRO_VECTOR(gates[g].c, 1), .wise = VITRO_TO_ZERO);
+        vitro_hook(d, 1u << gates[g].site);
     }
     return 0;
 }
@@ -60,9 +59,7 @@ static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, v
     int g = site->kind == VITRO_AT_MLP_OUT ? MLP : ATTENTION;
     vitro_value logit = vitro_linear(t, x, m->v[g], m->c[g]);
     vitro_value gate = vitro_scale(t, t->op->unary(t, logit, VITRO_SIGMOID), 2);
-    t->op->save(t, 0, x);
-    t->op->save(t, 1, logit);
-    t->op->save(t, 2, gate);
+    VITRO_SAVE(t, x, logit, gate);
     return vitro_mul(t, x, gate);
 }
 
@@ -71,7 +68,7 @@ static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, 
 {
     struct token_gate *m = self;
     int g = site->kind == VITRO_AT_MLP_OUT ? MLP : ATTENTION;
-    vitro_value x = t->op->saved(t, 0), logit = t->op->saved(t, 1), gate = t->op->saved(t, 2);
+    vitro_value x = vitro_saved(t, 0), logit = vitro_saved(t, 1), gate = vitro_saved(t, 2);
     vitro_value d_gate = vitro_scale(t, t->op->sum(t, vitro_mul(t, dy, x), 1u << 2), 2);
     vitro_value d_logit = t->op->unary_back(t, logit, d_gate, VITRO_SIGMOID);
     vitro_value through = vitro_linear_back(t, x, d_logit, m->v[g], m->c[g]);
