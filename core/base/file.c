@@ -124,6 +124,18 @@ void file_unmap(struct file_map *map)
     *map = (struct file_map){0};
 }
 
+int file_shut(struct file_map *map, size_t from, size_t to)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    from = (from + page - 1) / page * page;
+    to = to >= map->size ? (map->size + page - 1) / page * page : to / page * page;
+    if (from >= to)
+        return 0;
+    if (mprotect((void *)(uintptr_t)(map->bytes + from), to - from, PROT_NONE) < 0)
+        return fail(ERR_IO, "a part of a mapped file cannot be shut: %s", strerror(errno));
+    return 0;
+}
+
 struct file_writer {
     char *path, *temporary;
     int fd, rc;

@@ -15,6 +15,9 @@ struct file_map {
 };
 int file_map(struct file_map *map, const char *path);
 void file_unmap(struct file_map *map);
+/* From here on the whole pages between two offsets cannot be read: who tries is ended by a signal. The file's last
+ * page counts as whole. */
+int file_shut(struct file_map *map, size_t from, size_t to);
 
 /* Writes to `path.tmp.<pid>`, fsyncs, renames over `path`, fsyncs the folder: after a crash or a
  * full disk the old file is still there, whole. */

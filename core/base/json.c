@@ -200,6 +200,10 @@ int json_set_bool(struct json *object, const char *key, int value)
 {
     return json_take(object, key, wrap(cJSON_CreateBool(value)));
 }
+struct json *json_copy(const struct json *j)
+{
+    return created(cJSON_Duplicate(item(j), 1));
+}
 int json_append_number(struct json *array, double value)
 {
     return json_append_take(array, number(value));
@@ -213,7 +217,7 @@ int json_append_string(struct json *array, const char *value)
 struct text {
     char *bytes;
     size_t used, room;
-    int pretty, failed;
+    int pretty, sorted, failed;
 };
 
 static void put(struct text *t, const char *bytes, size_t size)
@@ -277,21 +281,56 @@ static void put_break(struct text *t, int level)
         put(t, "  ", 2);
 }
 
+static int by_key(const void *a, const void *b)
+{
+    const cJSON *const *x = a, *const *y = b;
+    return strcmp((*x)->string, (*y)->string);
+}
+
+static void put_value(struct text *t, const cJSON *c, int level);
+
+/* An item of an array that was copied from an object still has its key. */
+static void put_child(struct text *t, const cJSON *child, int first, int keyed, int level)
+{
+    if (!first)
+        put(t, ",", 1);
+    put_break(t, level);
+    if (keyed) {
+        put_string(t, child->string);
+        put(t, ": ", t->pretty ? 2 : 1);
+    }
+    put_value(t, child, level);
+}
+
+static void put_sorted(struct text *t, const cJSON *object, int level)
+{
+    size_t count = 0;
+    for (const cJSON *child = object->child; child; child = child->next)
+        count++;
+    const cJSON **children = mem_alloc(count + 1, sizeof(const cJSON *));
+    if (!children) {
+        t->failed = 1;
+        return;
+    }
+    count = 0;
+    for (const cJSON *child = object->child; child; child = child->next)
+        children[count++] = child;
+    qsort(children, count, sizeof(const cJSON *), by_key);
+    for (size_t i = 0; i < count; i++)
+        put_child(t, children[i], i == 0, 1, level + 1);
+    mem_free(children);
+}
+
 static void put_value(struct text *t, const cJSON *c, int level)
 {
     if (cJSON_IsObject(c) || cJSON_IsArray(c)) {
         int object = cJSON_IsObject(c);
         put(t, object ? "{" : "[", 1);
-        for (const cJSON *child = c->child; child; child = child->next) {
-            if (child != c->child)
-                put(t, ",", 1);
-            put_break(t, level + 1);
-            if (object) {
-                put_string(t, child->string);
-                put(t, ": ", t->pretty ? 2 : 1);
-            }
-            put_value(t, child, level + 1);
-        }
+        if (object && t->sorted)
+            put_sorted(t, c, level);
+        else
+            for (const cJSON *child = c->child; child; child = child->next)
+                put_child(t, child, child == c->child, object, level + 1);
         if (c->child)
             put_break(t, level);
         put(t, object ? "}" : "]", 1);
@@ -306,9 +345,9 @@ static void put_value(struct text *t, const cJSON *c, int level)
     }
 }
 
-char *json_text(const struct json *j, int pretty)
+static char *text_of(const struct json *j, int pretty, int sorted)
 {
-    struct text t = {.pretty = pretty};
+    struct text t = {.pretty = pretty, .sorted = sorted};
     put_value(&t, item(j), 0);
     if (pretty)
         put(&t, "\n", 1);
@@ -317,4 +356,23 @@ char *json_text(const struct json *j, int pretty)
         return t.bytes;
     mem_free(t.bytes);
     return NULL;
+}
+
+char *json_text(const struct json *j, int pretty)
+{
+    return text_of(j, pretty, 0);
+}
+
+char *json_canonical(const struct json *j)
+{
+    return text_of(j, 0, 1);
+}
+
+int json_write_file(const struct json *j, const char *path)
+{
+    char *text = json_text(j, 1);
+    int rc = text ? file_write(path, text, strlen(text))
+                  : fail(ERR_MEMORY, "out of memory for the text of %s", path);
+    mem_free(text);
+    return rc;
 }

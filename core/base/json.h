@@ -14,6 +14,7 @@ int json_read_file(struct json **out, const char *path);
 struct json *json_object(void); /* NULL when memory is out */
 struct json *json_array(void);
 void json_destroy(struct json *document);
+struct json *json_copy(const struct json *j); /* NULL when memory is out */
 
 int json_is_object(const struct json *j);
 int json_is_array(const struct json *j);
@@ -22,8 +23,8 @@ size_t json_count(const struct json *array_or_object);
 /* NULL beyond the end; walks in O(1) a step when called with rising i through json_next */
 const struct json *json_first(const struct json *array_or_object);
 const struct json *json_next(const struct json *item);
-const char *json_key(const struct json *member); /* of an object's member */
-const char *json_string(const struct json *j);   /* NULL when not a string */
+const char *json_key(const struct json *member);    /* of an object's member */
+const char *json_string(const struct json *j);      /* NULL when not a string */
 int json_number(const struct json *j, double *out); /* 0, or -1 when not a number */
 int json_bool(const struct json *j, int *out);      /* 0, or -1 when not a boolean */
 /* A whole number that a double holds exactly; -1 otherwise. */
@@ -42,5 +43,10 @@ int json_append_string(struct json *array, const char *value);
 /* Shortest text that reads back as the same values, keys in the order they were set (`pretty`
  * adds line breaks and two-space indents). The caller frees it with mem_free. */
 char *json_text(const struct json *j, int pretty);
+/* Its text with breaks and indents, written as file_write does. */
+int json_write_file(const struct json *j, const char *path);
+/* The same as json_text without breaks and with every object's keys in the order of their bytes: equal documents have equal texts,
+ * so that a hash of it names what it says. */
+char *json_canonical(const struct json *j);
 
 #endif

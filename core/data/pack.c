@@ -19,6 +19,7 @@ struct pack {
     unsigned char *owned; /* a block of memory */
     const unsigned char *bytes;
     size_t size;
+    int sealed;         /* the test split is shut */
     struct json *about; /* owns the strings of info */
     const char **class_names;
 };
@@ -54,6 +55,8 @@ const struct pack_info *pack_info(const struct pack *pack)
 
 struct pack_images pack_images(const struct pack *pack, enum pack_split split)
 {
+    if (split == PACK_TEST && pack->sealed)
+        return (struct pack_images){0};
     int first = split == PACK_TRAINVAL ? PACK_TRAIN : (int)split;
     struct pack_images images = {.count = pack->info.count[first]};
     if (split == PACK_TRAINVAL)
@@ -204,7 +207,7 @@ static int check_gaps(const struct pack *p)
         {l->labels[PACK_TEST] + count[PACK_TEST] * sizeof(int32_t), l->rgb[PACK_TEST]},
         {l->rgb[PACK_TEST] + count[PACK_TEST] * picture, l->about},
     };
-    for (size_t i = 0; i < sizeof gaps / sizeof *gaps; i++)
+    for (size_t i = 0; i < (p->sealed ? 1 : sizeof gaps / sizeof *gaps); i++)
         for (uint64_t at = gaps[i][0]; at < gaps[i][1]; at++)
             if (p->bytes[at])
                 return damaged("a gap between its parts is not zero");
@@ -224,17 +227,28 @@ static int open_bytes(struct pack *p)
     return check_labels(p);
 }
 
-int pack_open(struct pack **out, const char *path)
+/* Of a pack in memory the pages stay readable: it was generated, and can be generated again by anyone. */
+int pack_seal(struct pack *pack)
+{
+    pack->sealed = 1;
+    return pack->map.bytes ? file_shut(&pack->map, pack->layout.labels[PACK_TEST], pack->map.size)
+                           : 0; /* what follows test was read */
+}
+
+static int open_file(struct pack **out, const char *path, int sealed)
 {
     *out = NULL;
     struct pack *p = mem_alloc(1, sizeof *p);
     if (!p)
         return ERR_MEMORY;
+    p->sealed = sealed;
     int rc = file_map(&p->map, path);
     if (rc == 0) {
         p->bytes = p->map.bytes;
         p->size = p->map.size;
         rc = open_bytes(p);
+        if (rc == 0 && sealed)
+            rc = pack_seal(p);
         if (rc < 0)
             fail_in(rc, "%s", path);
     }
@@ -244,6 +258,16 @@ int pack_open(struct pack **out, const char *path)
     }
     *out = p;
     return 0;
+}
+
+int pack_open(struct pack **out, const char *path)
+{
+    return open_file(out, path, 0);
+}
+
+int pack_open_sealed(struct pack **out, const char *path)
+{
+    return open_file(out, path, 1);
 }
 
 int pack_open_take(struct pack **out, unsigned char *bytes, size_t size)
@@ -296,6 +320,12 @@ static int check_split(const struct pack *p, int split)
 
 int pack_check(const struct pack *pack, enum pack_split split)
 {
+    if (split == PACK_TEST && pack->sealed)
+        return fail(
+            ERR_INPUT,
+            "the test split of %s is sealed: training and tuning work without it; --final opens it, once, "
+            "and writes that into the ledger",
+            pack->info.task);
     if (split != PACK_TRAINVAL)
         return check_split(pack, (int)split);
     TRY(check_split(pack, PACK_TRAIN));
@@ -304,5 +334,7 @@ int pack_check(const struct pack *pack, enum pack_split split)
 
 int pack_save(const struct pack *pack, const char *path)
 {
+    if (pack->sealed)
+        return fail(ERR_INPUT, "the pack of %s is sealed and cannot be written anew", pack->info.task);
     return file_write(path, pack->bytes, pack->size);
 }

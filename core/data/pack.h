@@ -46,6 +46,11 @@ struct pack_images pack_images(const struct pack *pack, enum pack_split split);
 
 /* Maps a pack; refuses one that is damaged in form, without reading the pixels. */
 int pack_open(struct pack **out, const char *path);
+/* The same with the test split kept shut: pack_images gives none of it, pack_check refuses it, and its pages cannot
+ * be read by anything in this process. */
+int pack_open_sealed(struct pack **out, const char *path);
+/* Shuts the test split of an opened or generated pack in the same way. */
+int pack_seal(struct pack *pack);
 void pack_close(struct pack *pack); /* NULL is fine */
 
 /* Reads a split's labels and pixels (PACK_TRAINVAL: both) and compares their fingerprints. */

@@ -273,15 +273,18 @@ int session_set_tensor(struct session *s, size_t tensor, const float *data)
     return bank_write(s->bank, tensor, data);
 }
 
+int32_t logits_likeliest(const float *row, int32_t classes)
+{
+    int32_t best = 0;
+    for (int32_t c = 1; c < classes; c++)
+        best = row[c] > row[best] ? c : best;
+    return best;
+}
+
 double logits_accuracy(const float *logits, const int32_t *labels, uint32_t count, uint32_t classes)
 {
     uint32_t right = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        const float *row = logits + (size_t)i * classes;
-        uint32_t best = 0;
-        for (uint32_t c = 1; c < classes; c++)
-            best = row[c] > row[best] ? c : best;
-        right += (int32_t)best == labels[i];
-    }
+    for (uint32_t i = 0; i < count; i++)
+        right += logits_likeliest(logits + (size_t)i * classes, (int32_t)classes) == labels[i];
     return count ? (double)right / count : 0;
 }

@@ -15,10 +15,10 @@ struct session;
 
 struct session_spec { /* everything is lent for the session's life */
     struct engine *engine;
-    struct method *method;   /* declared against `vit` */
+    struct method *method; /* declared against `vit` */
     const struct vit *vit;
-    float mean[3], std[3];   /* of the pixels' scale 0..1 */
-    uint64_t seed;           /* of the initialisation */
+    float mean[3], std[3]; /* of the pixels' scale 0..1 */
+    uint64_t seed;         /* of the initialisation */
 };
 int session_create(struct session **out, const struct session_spec *spec);
 void session_destroy(struct session *s); /* NULL is fine */
@@ -29,7 +29,7 @@ struct images { /* uint8 [count][side][side][3] and labels [count]; lent */
     uint32_t count;
 };
 
-struct train_features { /* what was computed once for all epochs, see feature_cache.h */
+struct train_features {    /* what was computed once for all epochs, see feature_cache.h */
     uint32_t images, done; /* of how many; before the first step, while done < images. 0: nothing was */
     uint64_t bytes;        /* kept on the device */
     double saved;          /* share of a step's arithmetic that this spares */
@@ -37,8 +37,8 @@ struct train_features { /* what was computed once for all epochs, see feature_ca
 };
 struct train_progress { /* lent for the call */
     int32_t epoch, epochs;
-    uint32_t step, steps;  /* submitted, of the whole training */
-    float loss;            /* mean of the last finished epoch; NaN before the first */
+    uint32_t step, steps; /* submitted, of the whole training */
+    float loss;           /* mean of the last finished epoch; NaN before the first */
     double images_a_second;
     struct train_features features;
 };
@@ -49,8 +49,8 @@ typedef int train_report(void *context, const struct train_progress *p);
 enum { FEATURES_AUTO = -1 };
 struct train_spec {
     struct recipe recipe;
-    struct images images;      /* of the backbone's size, labelled */
-    train_report *report;      /* NULL: none */
+    struct images images; /* of the backbone's size, labelled */
+    train_report *report; /* NULL: none */
     void *context;
     const char *checkpoint;    /* path, or NULL for none; resumed from when it exists */
     const char *identity;      /* what the checkpoint belongs to (recipe, data, weights), compared on
@@ -68,7 +68,7 @@ struct train_result {
     double seconds;         /* of training and features; compilation and checkpoints left out */
     double compile_seconds; /* until the first step was submitted */
     double images_a_second;
-    uint64_t device_bytes;  /* most device memory in use */
+    uint64_t device_bytes; /* most device memory in use */
     struct train_features features;
 };
 /* Trains from the session's present tensors, or from the checkpoint. A loss that is not finite ends it
@@ -91,6 +91,8 @@ int session_set_tensor(struct session *s, size_t tensor, const float *data); /* 
 int session_save(struct session *s, const char *path, const char *const *notes);
 int session_load(struct session *s, const char *path);
 
+/* The class with the largest logit of a row (the first of equals). */
+int32_t logits_likeliest(const float *row, int32_t classes);
 /* Share of rows whose largest logit is at their label (the first of equals), 0 .. 1. */
 double logits_accuracy(const float *logits, const int32_t *labels, uint32_t count, uint32_t classes);
 

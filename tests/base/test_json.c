@@ -163,6 +163,71 @@ static void a_missing_file_is_named(void **state)
     assert_non_null(strstr(error_text(), "/nowhere/config.json"));
 }
 
+static struct json *parsed(const char *text)
+{
+    struct json *j = NULL;
+    assert_int_equal(json_parse(&j, text, strlen(text), "the text"), 0);
+    return j;
+}
+
+static void assert_canonical(const char *text, const char *wanted)
+{
+    struct json *j = parsed(text);
+    char *canonical = json_canonical(j);
+    assert_string_equal(canonical, wanted);
+    struct json *again = parsed(canonical); /* what is canonical stays as it is */
+    char *twice = json_canonical(again);
+    assert_string_equal(twice, wanted);
+    mem_free(canonical);
+    mem_free(twice);
+    json_destroy(j);
+    json_destroy(again);
+}
+
+static void equal_documents_have_one_canonical_text(void **state)
+{
+    (void)state;
+    assert_canonical("{\"b\": 1, \"a\": {\"d\": [3, 1, 2], \"c\": null}}",
+                     "{\"a\":{\"c\":null,\"d\":[3,1,2]},\"b\":1}");
+    assert_canonical(" {\n\"a\":{\"c\":null ,\"d\":[ 3,1,2]},\t\"b\" : 1.0e0}",
+                     "{\"a\":{\"c\":null,\"d\":[3,1,2]},\"b\":1}");
+    assert_canonical("{\"ab\":1,\"a\":2,\"B\":3,\"\":4,\"\xc3\xa9\":5,\"z\":6}",
+                     "{\"\":4,\"B\":3,\"a\":2,\"ab\":1,\"z\":6,\"\xc3\xa9\":5}");
+    assert_canonical("[true,false,null,\"x\\ny\",0.1,1e-3,100,-0.5,1e300]",
+                     "[true,false,null,\"x\\ny\",0.1,0.001,100,-0.5,1e+300]");
+    assert_canonical("[{\"b\":1,\"a\":1},{},[]]", "[{\"a\":1,\"b\":1},{},[]]");
+}
+
+static void a_copy_is_whole_and_its_own(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"a\":{\"c\":null,\"d\":[3,1,{\"e\":\"x\"}]},\"b\":true}";
+    struct json *j = parsed(text), *copy = json_copy(j), *inner = json_copy(json_get(j, "a"));
+    assert_int_equal(json_set_integer(j, "b", 7), 0);
+    json_destroy(j);
+    char *written = json_text(copy, 0);
+    assert_string_equal(written, text);
+    mem_free(written);
+    written = json_text(inner, 0);
+    assert_string_equal(written, "{\"c\":null,\"d\":[3,1,{\"e\":\"x\"}]}");
+    mem_free(written);
+    json_destroy(copy);
+    json_destroy(inner);
+}
+
+/* A member remembers its key; an array's items have none. */
+static void a_copied_member_can_become_an_item(void **state)
+{
+    (void)state;
+    struct json *j = parsed("{\"a\": 1}"), *array = json_array();
+    assert_int_equal(json_append_take(array, json_copy(json_get(j, "a"))), 0);
+    char *text = json_text(array, 0);
+    assert_string_equal(text, "[1]");
+    mem_free(text);
+    json_destroy(j);
+    json_destroy(array);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +238,9 @@ int main(void)
         cmocka_unit_test(nesting_beyond_64_levels_is_refused),
         cmocka_unit_test(every_cut_of_a_document_is_refused),
         cmocka_unit_test(a_missing_file_is_named),
+        cmocka_unit_test(equal_documents_have_one_canonical_text),
+        cmocka_unit_test(a_copy_is_whole_and_its_own),
+        cmocka_unit_test(a_copied_member_can_become_an_item),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* test_pack.c - packs are built alike from folders and archives, open as they were built, and show
  * every damage. */
+#include "child.h"
 #include "error.h"
 #include "hash.h"
 #include "image.h"
@@ -10,6 +11,7 @@
 
 #include <dirent.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -299,6 +301,126 @@ static void running_out_of_memory_is_an_error_like_any_other(void **state)
     }
 }
 
+/* --- sealed */
+
+static void a_sealed_pack_gives_train_and_val_as_ever(void **state)
+{
+    (void)state;
+    struct pack *open = NULL, *sealed = NULL;
+    assert_int_equal(pack_build(&spec, "a.pack", NULL, NULL), 0);
+    assert_int_equal(pack_open(&open, "a.pack"), 0);
+    assert_int_equal(pack_open_sealed(&sealed, "a.pack"), 0);
+    static const enum pack_split splits[] = {PACK_TRAIN, PACK_VAL, PACK_TRAINVAL};
+    for (int k = 0; k < 3; k++) {
+        struct pack_images a = pack_images(open, splits[k]), b = pack_images(sealed, splits[k]);
+        assert_int_equal(a.count, b.count);
+        assert_memory_equal(a.labels, b.labels, a.count * sizeof *a.labels);
+        assert_memory_equal(a.rgb, b.rgb, a.count * PICTURE);
+        assert_int_equal(pack_check(sealed, splits[k]), 0);
+    }
+    const struct pack_info *a = pack_info(open), *b = pack_info(sealed);
+    assert_string_equal(a->fingerprint, b->fingerprint); /* what test is may be known, not what is in it */
+    assert_string_equal(a->split_fingerprint[PACK_TEST], b->split_fingerprint[PACK_TEST]);
+    assert_int_equal(b->count[PACK_TEST], 2);
+    assert_string_equal(b->task, "set");
+    assert_string_equal(b->class_names[1], "big dog");
+    pack_close(open);
+    pack_close(sealed);
+}
+
+static void a_sealed_pack_gives_nothing_of_test(void **state)
+{
+    (void)state;
+    struct pack *p = NULL;
+    assert_int_equal(pack_build(&spec, "a.pack", NULL, NULL), 0);
+    assert_int_equal(pack_open_sealed(&p, "a.pack"), 0);
+    struct pack_images test = pack_images(p, PACK_TEST);
+    assert_int_equal(test.count, 0);
+    assert_null(test.labels);
+    assert_null(test.rgb);
+    assert_int_equal(pack_check(p, PACK_TEST), ERR_INPUT);
+    assert_non_null(strstr(error_text(), "sealed"));
+    assert_non_null(strstr(error_text(), "--final"));
+    assert_int_equal(pack_save(p, "b.pack"), ERR_INPUT);
+    assert_non_null(strstr(error_text(), "sealed"));
+    assert_int_equal(files_here(), 1);
+    pack_close(p);
+}
+
+struct look { /* at the byte that lies `at` bytes after train's first label */
+    struct pack *pack;
+    size_t at;
+};
+static int look_at(void *context, int answer)
+{
+    const struct look *l = context;
+    volatile const unsigned char *bytes = (const unsigned char *)pack_images(l->pack, PACK_TRAIN).labels;
+    signal(SIGSEGV, SIG_DFL); /* CMocka would go on in the child */
+    signal(SIGBUS, SIG_DFL);
+    const unsigned char seen = bytes[l->at];
+    return child_write(answer, &seen, 1);
+}
+
+static void whoever_reads_a_page_of_test_is_ended(void **state)
+{
+    (void)state;
+    struct pack *open = NULL, *sealed = NULL;
+    struct child_end end;
+    assert_int_equal(pack_build(&spec, "a.pack", NULL, NULL), 0);
+    assert_int_equal(pack_open(&open, "a.pack"), 0);
+    assert_int_equal(pack_open_sealed(&sealed, "a.pack"), 0);
+    const struct pack_images train = pack_images(open, PACK_TRAINVAL), test = pack_images(open, PACK_TEST);
+    const unsigned char *start = (const unsigned char *)train.labels;
+    const size_t labels = (size_t)((const unsigned char *)test.labels - start),
+                 rgb = (size_t)(test.rgb - start), last = (size_t)(train.rgb - start) + 5 * PICTURE - 1;
+    const size_t shut[] = {labels, labels + 4, rgb, rgb + PICTURE, rgb + 2 * PICTURE - 1};
+    for (size_t k = 0; k < sizeof shut / sizeof *shut; k++) {
+        struct look l = {sealed, shut[k]};
+        assert_int_equal(child_run(&end, look_at, &l, 20), 0);
+        assert_int_equal(end.fate, CHILD_CRASHED);
+        assert_true(end.signal == SIGSEGV || end.signal == SIGBUS);
+        l.pack = open; /* the same byte, where it is open */
+        assert_int_equal(child_run(&end, look_at, &l, 20), 0);
+        assert_int_equal(end.fate, CHILD_DONE);
+        assert_int_equal((unsigned char)end.answer[0], start[shut[k]]);
+        mem_free(end.answer);
+    }
+    struct look l = {sealed, last}; /* the last pixel of val stays open */
+    assert_int_equal(child_run(&end, look_at, &l, 20), 0);
+    assert_int_equal(end.fate, CHILD_DONE);
+    assert_int_equal((unsigned char)end.answer[0], train.rgb[5 * PICTURE - 1]);
+    mem_free(end.answer);
+    pack_close(open);
+    pack_close(sealed);
+}
+
+static void damage_that_can_be_seen_without_test_is_refused(void **state)
+{
+    (void)state;
+    char *bytes;
+    size_t size;
+    struct pack *p = NULL;
+    assert_int_equal(pack_build(&spec, "a.pack", NULL, NULL), 0);
+    read_bytes("a.pack", &bytes, &size);
+    int found = 0, test = 0;
+    for (size_t at = 0; at < size; at += size / 300 + 1) {
+        bytes[at] ^= 0x10;
+        assert_int_equal(scratch_bytes("b.pack", bytes, size), 0);
+        int rc = pack_open_sealed(&p, "b.pack");
+        if (rc == 0)
+            rc = pack_check(p, PACK_TRAINVAL);
+        pack_close(p);
+        bytes[at] ^= 0x10;
+        found += rc < 0;
+        test += rc == 0;
+        assert_true(rc == ERR_INPUT || (rc == 0 && at >= 3840)); /* only in the test split or around it */
+    }
+    assert_true(found > 100 && test > 10);
+    mem_free(bytes);
+    assert_int_equal(pack_open_sealed(&p, "absent.pack"), ERR_IO);
+    assert_null(p);
+}
+
 static void a_damaged_picture_is_named(void **state)
 {
     (void)state;
@@ -350,6 +472,10 @@ int main(void)
         cmocka_unit_test_setup(a_forged_description_is_refused, restore),
         cmocka_unit_test_setup(a_full_disk_leaves_no_pack, restore),
         cmocka_unit_test_setup(running_out_of_memory_is_an_error_like_any_other, restore),
+        cmocka_unit_test_setup(a_sealed_pack_gives_train_and_val_as_ever, restore),
+        cmocka_unit_test_setup(a_sealed_pack_gives_nothing_of_test, restore),
+        cmocka_unit_test_setup(whoever_reads_a_page_of_test_is_ended, restore),
+        cmocka_unit_test_setup(damage_that_can_be_seen_without_test_is_refused, restore),
         cmocka_unit_test_setup(a_damaged_picture_is_named, restore),
         cmocka_unit_test_setup(options_out_of_range_are_refused, restore),
         cmocka_unit_test_setup(progress_may_stop_the_work, restore),
