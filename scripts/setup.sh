@@ -17,6 +17,8 @@ ninja-build               ninja
 make                      make
 pkg-config                pkg-config
 libcjson-dev              -
+libsqlite3-dev            -
+libjs-d3                  -
 libpng-dev                -
 libjpeg-dev               -
 libarchive-dev            -

@@ -6,6 +6,7 @@ set(rules
     "lapack"                         "host/singular\\.c"
     "cjson/|cJSON"                   "base/json\\.c"
     "openssl/"                       "base/hash\\.c"
+    "sqlite3\\.h"                  "study/index"
     "png\\.h|jpeglib\\.h|archive"    "data/"
     "vitro/(method|sdk|training|kernel)\\.h" "host/|vit/")
 
