@@ -20,9 +20,10 @@ struct settings {
     struct argument_list plugin_path;
     const char *directory;
     const char *model, *method, *data, *normalise, *load, *save, *output, *classes, *task;
-    int random;     /* random weights in the model's shape */
-    int other_data; /* evaluate on data other than a method was trained on */
-    int32_t image, heads, top, size, split, training_split;
+    int random;                  /* random weights in the model's shape */
+    const uint64_t *random_seed; /* which; NULL: the recipe's seed */
+    int other_data;              /* evaluate on data other than a method was trained on */
+    int32_t image, heads, top, size, training_split;
     const char *checkpoint;
     int32_t checkpoint_steps;
     int32_t feature_cache; /* MiB; train_spec's */
@@ -32,6 +33,9 @@ struct settings {
     int list;
     float timeout; /* seconds */
     const char *tasks, *methods, *sheet;
+    const char *store, *again, *backbone; /* of studies */
+    int final, replace, retry, csv, latex;
+    int32_t jobs, replicates, trials, seeds;
     int32_t dim, depth, hidden, patch, images;
     struct recipe recipe;
     const char *const *rest; /* what is no option, in order */
@@ -60,11 +64,22 @@ struct verb {
     X(tasks)     \
     X(pack)      \
     X(model)     \
+    X(db)        \
     X(train)     \
     X(eval)      \
     X(predict)   \
     X(pretrain)  \
+    X(study)     \
+    X(compare)   \
+    X(agree)     \
+    X(ensemble)  \
+    X(report)    \
+    X(export)    \
+    X(show)      \
+    X(diff)      \
+    X(repro)     \
     X(demo)      \
+    X(trial)     \
     X(version)
 #define X(name) extern const struct verb verb_##name;
 VERBS(X)
@@ -73,8 +88,8 @@ extern const struct verb *const verbs[]; /* ended by NULL */
 
 /* Groups of options that several verbs know (settings.c) */
 extern const struct argument_group group_general, group_json, group_machine, group_plugins, group_model,
-    group_data, group_recipe;
-extern const char *const training_splits[], *const evaluation_splits[];
+    group_data, group_recipe, group_store;
+extern const char *const training_splits[];
 
 /* help.c */
 void help_program(void);

@@ -78,7 +78,8 @@ void help_verb(const struct verb *v)
         for (const struct argument *a = (*g)->rows; a->name; a++)
             print_option(a, &s);
     }
-    printf("\nExamples:\n");
+    if (v->examples[0])
+        printf("\nExamples:\n");
     for (const char *const *e = v->examples; *e; e++)
         printf("  %s\n", *e);
 }
@@ -107,6 +108,8 @@ void help_program(void)
                   0, 0);
     printf("\nVerbs:\n");
     for (const struct verb *const *v = verbs; *v; v++) {
+        if (!(*v)->summary)
+            continue; /* hidden */
         printf("  %-10s ", (*v)->name);
         print_wrapped((*v)->summary, 13, 13);
     }

@@ -6,6 +6,7 @@
 #include "nearest.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,6 +122,7 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a refusal like a full disk, with a sentence */
     int rc = run(argc, argv);
     if (fflush(stdout) != 0 || ferror(stdout))
         if (rc >= 0)

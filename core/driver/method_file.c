@@ -5,49 +5,12 @@
 #include "pack.h"
 #include "safetensors.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { NOTE_LIMIT = 16 };
 static const char format_name[] = "method 1";
-
-/* The double whose text is the float's: 0.001, not 0.0010000000474974513. */
-static double brief(float number)
-{
-    char text[NUMBER_TEXT];
-    return strtod(float_text(number, text), NULL);
-}
-
-struct json *recipe_json(const struct recipe *r)
-{
-    char seed[24];
-    struct json *j = json_object();
-    int rc = 0;
-#define X(name, init, low, high, help) \
-    if (rc == 0)                       \
-        rc = json_set_integer(j, #name, r->name);
-    RECIPE_WHOLE(X)
-#undef X
-#define X(name, init, low, high, help) \
-    if (rc == 0)                       \
-        rc = json_set_number(j, #name, brief(r->name));
-    RECIPE_REAL(X)
-#undef X
-    snprintf(seed, sizeof seed, "%" PRIu64, r->seed);
-    if (rc == 0)
-        rc = json_set_string(j, "schedule", recipe_schedules[r->schedule]);
-    if (rc == 0)
-        rc = json_set_bool(j, "drop_last", r->drop_last);
-    if (rc == 0)
-        rc = json_set_string(j, "seed", seed);
-    if (rc < 0) {
-        json_destroy(j);
-        return NULL;
-    }
-    return j;
-}
 
 int method_file_save(struct session *s, const char *path, const struct json *notes)
 {

@@ -6,13 +6,14 @@
 #include "driver.h"
 #include "json.h"
 #include "pack.h"
+#include "recipe_json.h"
 #include "session.h"
 
 /* metadata key, what it holds */
 #define METHOD_FILE_NOTES(X)                                           \
     X(vitro, "what the file is: \"method 1\"")                         \
     X(method, "the stack with every option spelt out")                 \
-    X(model_sha256, "of the weights' file, or random-SEED")            \
+    X(model_sha256, "of the weights' file, or random-SEED-SHAPE")      \
     X(image, "side in pixels")                                         \
     X(heads, "of the model")                                           \
     X(normalise, "name of mean and deviation")                         \
@@ -47,8 +48,5 @@ int method_file_check_model(const struct method_file *f, const struct settings *
 
 /* Notes are an object of strings under the keys above. */
 int method_file_save(struct session *s, const char *path, const struct json *notes);
-
-/* The recipe as JSON: numbers as short as read back the same, the seed as a string. */
-struct json *recipe_json(const struct recipe *r);
 
 #endif

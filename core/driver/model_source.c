@@ -32,9 +32,12 @@ int open_model(struct vit **out, const struct settings *s, int size, int classes
     const struct vit_import want = {.image = size, .classes = classes, .heads = s->heads};
     TRY(load(out, s, &want));
     if (s->random) {
-        vit_random(*out, s->recipe.seed);
-        snprintf((*out)->source_hash, sizeof(*out)->source_hash, "random-%llu",
-                 (unsigned long long)s->recipe.seed);
+        const uint64_t seed = s->random_seed ? *s->random_seed : s->recipe.seed;
+        char shape[13]; /* the file that gives the shape is a part of what was drawn */
+        vit_random(*out, seed);
+        snprintf(shape, sizeof shape, "%.12s", (*out)->source_hash);
+        snprintf((*out)->source_hash, sizeof(*out)->source_hash, "random-%llu-%s", (unsigned long long)seed,
+                 shape);
     }
     if (classes)
         vit_reset_head(*out, s->recipe.seed);

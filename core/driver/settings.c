@@ -7,16 +7,16 @@
 #define FIELD(name) offsetof(struct settings, name)
 
 const char *const training_splits[] = {"train", "trainval", NULL};
-const char *const evaluation_splits[] = {"val", "test", NULL};
 
 void settings_init(struct settings *s)
 {
     *s = (struct settings){.device = -1,
                            .top = 5,
-                           .split = 1,
                            .training_split = 1,
                            .repeats = 5,
                            .feature_cache = FEATURES_AUTO,
+                           .store = "vitro-store",
+                           .replicates = 2000,
                            .recipe = recipe_default};
 }
 
@@ -38,6 +38,11 @@ static const struct argument machine_rows[] = {
      "let Vulkan's validation layers watch, and fail on what they report"},
     {0}};
 const struct argument_group group_machine = {"Machine", machine_rows};
+
+static const struct argument store_rows[] = {{"store", 'S', ARGUMENT_TEXT, FIELD(store), 0, 0, NULL, "FOLDER",
+                                              "where results are kept (docs/store.md)"},
+                                             {0}};
+const struct argument_group group_store = {"Store", store_rows};
 
 static const struct argument plugin_rows[] = {
     {"plugin_path", 0, ARGUMENT_LIST, FIELD(plugin_path), 0, 0, NULL, "FOLDERS",

@@ -2,6 +2,7 @@
 #include "driver.h"
 #include "machine.h"
 #include "model_source.h"
+#include "opening.h"
 #include "progress.h"
 #include "table.h"
 #include "trial.h"
@@ -26,7 +27,7 @@ static int describe(struct json *j, const struct trial *t, const struct settings
     TRY(json_set_string(j, "model", s->model ? s->model : bundled_name));
     TRY(json_set_string(j, "task", pack_info(t->pack)->task));
     TRY(json_set_string(j, "fingerprint", pack_info(t->pack)->fingerprint));
-    TRY(json_set_string(j, "split", evaluation_splits[s->split]));
+    TRY(json_set_string(j, "split", s->final ? "test" : "val"));
     TRY(json_set_integer(j, "images", a->images));
     TRY(json_set_integer(j, "right", a->right));
     TRY(json_set_number(j, "accuracy", a->share));
@@ -65,6 +66,28 @@ static int open_trained(struct trial *t, struct machine *machine, const struct s
     return session_load(t->session, s->load);
 }
 
+/* What is judged, for the ledger: the training that the file's notes describe, as `vitro train` names it; else the model
+ * alone. */
+static int record(const struct trial *t, const struct settings *s, const struct method_file *f)
+{
+    const char *fingerprint = pack_info(t->pack)->fingerprint;
+    struct json *what = json_object();
+    int rc = f ? 0 : json_set_string(what, "model_sha256", t->vit->source_hash);
+#define X(key, meaning) \
+    if (rc == 0 && f)   \
+        rc = json_set_string(what, #key, f->key);
+    METHOD_FILE_NOTES(X)
+#undef X
+    if (rc == 0)
+        rc = json_set_string(what, "model", "");
+    if (rc == 0) /* on the data of the training the trial is that training's */
+        rc = json_set_string(what, "data", f && strcmp(f->fingerprint, fingerprint) == 0 ? "" : fingerprint);
+    if (rc == 0)
+        rc = opening_record(t, s, what);
+    json_destroy(what);
+    return rc;
+}
+
 static int evaluate(const struct settings *s, const struct method_file *f)
 {
     struct machine machine = {0};
@@ -74,7 +97,8 @@ static int evaluate(const struct settings *s, const struct method_file *f)
     struct json *document = json_object();
     int rc;
     TRY_OUT(f ? open_trained(&t, &machine, s, f, &pack) : open_model_alone(&t, &machine, s, &pack));
-    TRY_OUT(trial_evaluate(&t, s, s->split ? PACK_TEST : PACK_VAL, &accuracy));
+    TRY_OUT(s->final ? record(&t, s, f) : pack_seal(pack));
+    TRY_OUT(trial_evaluate(&t, s, s->final ? PACK_TEST : PACK_VAL, &accuracy));
     TRY_OUT(machine_check(&machine));
     TRY_OUT(describe(document, &t, s, &accuracy));
     if (s->json)
@@ -109,22 +133,23 @@ static int run(const struct settings *s)
 static const struct argument rows[] = {
     {"load", 'l', ARGUMENT_TEXT, FIELD(load), 0, 0, NULL, "FILE",
      "a method that `vitro train --save` wrote; without it the model's own head is evaluated"},
-    {"split", 0, ARGUMENT_CHOICE, FIELD(split), 0, 0, evaluation_splits, "NAME", "val or test"},
     {"other_data", 0, ARGUMENT_FLAG, FIELD(other_data), 0, 0, NULL, NULL,
      "evaluate on data other than what the method was trained on; the classes must be the same"},
     {"batch", 0, ARGUMENT_WHOLE, FIELD(recipe.batch), 1, 4096, NULL, "N", "images a step"},
     {0}};
 static const struct argument_group group = {"Evaluation", rows};
-static const struct argument_group *const groups[] = {
-    &group, &group_data, &group_model, &group_machine, &group_plugins, &group_json, &group_general, NULL};
+static const struct argument_group *const groups[] = {&group,       &group_opening, &group_data,
+                                                      &group_model, &group_machine, &group_plugins,
+                                                      &group_json,  &group_general, NULL};
 const struct verb verb_eval = {
     .name = "eval",
     .summary = "how often a trained method is right",
-    .synopsis = "--load FILE [--data DATA] [--split val|test]",
-    .about =
-        "Rebuilds a trained method from its file and counts on how many images its likeliest class is the "
-        "label. The file knows the model, the data, the image side and the normalisation that it was trained "
-        "with; another model or other data is refused.",
+    .synopsis = "--load FILE [--data DATA] [--final]",
+    .about = "Rebuilds a trained method from its file and counts on how many images of val, or with --final "
+             "of test, its "
+             "likeliest class is the label. The file knows the model, the data, the image side and the "
+             "normalisation that it was trained "
+             "with; another model or other data is refused.",
     .examples = {"vitro eval --load lora.safetensors",
                  "vitro eval --load lora.safetensors --data eurosat-96.pack"},
     .groups = groups,

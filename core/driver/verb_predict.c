@@ -86,22 +86,13 @@ static void softmax(float *row, int count)
         row[i] = (float)(exp((double)row[i] - top) / sum);
 }
 
-static int likeliest(const float *row, int count)
-{
-    int best = 0;
-    for (int i = 1; i < count; i++)
-        if (row[i] > row[best])
-            best = i;
-    return best;
-}
-
 /* The likeliest classes of one image, in order; `row` is used up. */
 static int describe(struct json *top, float *row, int classes, const struct names *names, int wanted)
 {
     softmax(row, classes);
     for (int k = 0; k < wanted && k < classes; k++) {
         char number[32];
-        const int best = likeliest(row, classes);
+        const int best = logits_likeliest(row, classes);
         snprintf(number, sizeof number, "class %d", best);
         struct json *j = json_append_object(top);
         TRY(json_set_integer(j, "class", best));

@@ -2,6 +2,7 @@
 #include "driver.h"
 #include "machine.h"
 #include "model_source.h"
+#include "opening.h"
 #include "progress.h"
 #include "table.h"
 #include "trial.h"
@@ -40,7 +41,7 @@ static int describe_features(struct json *j, const struct train_features *f)
 }
 
 static int describe(struct json *j, const struct trial *t, const struct settings *s,
-                    const struct train_result *r, const struct accuracy *a, enum pack_split against)
+                    const struct train_result *r)
 {
     TRY(json_set_string(j, "method", method_text(t->method)));
     TRY(json_set_string(j, "model", s->model ? s->model : bundled_name));
@@ -54,8 +55,6 @@ static int describe(struct json *j, const struct trial *t, const struct settings
     TRY(json_set_integer(j, "parameters", method_trainable(t->method)));
     TRY(json_set_integer(j, "parameters_head", method_head(t->method)));
     TRY(json_set_number(j, "loss", (double)r->last_loss));
-    TRY(json_set_string(j, "evaluated_on", against == PACK_TEST ? "test" : "val"));
-    TRY(json_set_number(j, "accuracy", a->share));
     TRY(json_set_number(j, "seconds", r->seconds));
     TRY(json_set_number(j, "compile_seconds", r->compile_seconds));
     TRY(json_set_number(j, "images_a_second", r->images_a_second));
@@ -63,6 +62,34 @@ static int describe(struct json *j, const struct trial *t, const struct settings
     TRY(describe_features(j, &r->features));
     TRY(json_take(j, "recipe", recipe_json(&s->recipe)));
     return s->save ? json_set_string(j, "saved", s->save) : 0;
+}
+
+/* Everything that decides the trained bits, and what they are judged on: the trial's name in the ledger. */
+static int record(const struct trial *t, const struct settings *s)
+{
+    struct json *what = NULL;
+    TRY(trial_notes(&what, t, s));
+    int rc = json_set_string(what, "model", ""); /* not where the file lies: its hash is there */
+    if (rc == 0)
+        rc = json_set_string(what, "data", "");
+    if (rc == 0)
+        rc = opening_record(t, s, what);
+    json_destroy(what);
+    return rc;
+}
+
+/* On val where it was not trained on, on test when that is asked for, else not at all. */
+static int judge(struct trial *t, const struct settings *s, struct json *j)
+{
+    struct accuracy a;
+    if (!s->final && s->training_split)
+        return json_set_string(j, "evaluated_on",
+                               "nothing: val was trained on, and test is sealed (--final opens it, once)");
+    TRY(trial_evaluate(t, s, s->final ? PACK_TEST : PACK_VAL, &a));
+    TRY(json_set_string(j, "evaluated_on", s->final ? "test" : "val"));
+    TRY(json_set_integer(j, "images", a.images));
+    TRY(json_set_integer(j, "right", a.right));
+    return json_set_number(j, "accuracy", a.share);
 }
 
 static int train(struct trial *t, const struct settings *s, struct train_result *result)
@@ -89,6 +116,7 @@ out:
 static void preset(struct settings *s)
 {
     s->method = "lora";
+    s->training_split = 0;
 }
 
 static int run(const struct settings *s)
@@ -97,20 +125,22 @@ static int run(const struct settings *s)
     struct trial t = {0};
     struct pack *pack = NULL;
     struct train_result result;
-    struct accuracy accuracy;
     struct json *document = json_object();
-    const enum pack_split against = s->training_split ? PACK_TEST : PACK_VAL;
     int rc;
     stop_watch();
     TRY_OUT(trial_method(&t, &machine, s, s->method));
     TRY_OUT(trial_pack(&pack, s));
+    if (!s->final)
+        TRY_OUT(pack_seal(pack));
     TRY_OUT(
         recipe_check(&s->recipe, pack_images(pack, s->training_split ? PACK_TRAINVAL : PACK_TRAIN).count));
     TRY_OUT(trial_start(&t, s, pack));
+    if (s->final) /* before it costs time */
+        TRY_OUT(record(&t, s));
     TRY_OUT(train(&t, s, &result));
-    TRY_OUT(trial_evaluate(&t, s, against, &accuracy));
+    TRY_OUT(describe(document, &t, s, &result));
+    TRY_OUT(judge(&t, s, document));
     TRY_OUT(machine_check(&machine));
-    TRY_OUT(describe(document, &t, s, &result, &accuracy, against));
     if (s->json)
         rc = json_print(document);
     else
@@ -128,7 +158,7 @@ static const struct argument rows[] = {
     {"method", 'M', ARGUMENT_TEXT, FIELD(method), 0, 0, NULL, "METHOD",
      "what to fine-tune with: name, name[option=value,...], or a stack name+name (`vitro plugins`)"},
     {"split", 0, ARGUMENT_CHOICE, FIELD(training_split), 0, 0, training_splits, "NAME",
-     "`train`: train on train, evaluate on val; `trainval`: train on both, evaluate on test"},
+     "`train`: train on train, and evaluate on val; `trainval`: train on both"},
     {"save", 'o', ARGUMENT_TEXT, FIELD(save), 0, 0, NULL, "FILE", "keep what was trained, for --load"},
     {"checkpoint", 'c', ARGUMENT_TEXT, FIELD(checkpoint), 0, 0, NULL, "FILE",
      "keep the state of the training there, and go on from it where it exists"},
@@ -139,21 +169,22 @@ static const struct argument rows[] = {
      "steps between checkpoints; 0: one at the end of each epoch"},
     {0}};
 static const struct argument_group group = {"Training", rows};
-static const struct argument_group *const groups[] = {&group,        &group_data,    &group_model,
-                                                      &group_recipe, &group_machine, &group_plugins,
-                                                      &group_json,   &group_general, NULL};
+static const struct argument_group *const groups[] = {
+    &group,         &group_opening, &group_data, &group_model,   &group_recipe,
+    &group_machine, &group_plugins, &group_json, &group_general, NULL};
 const struct verb verb_train = {
     .name = "train",
     .summary = "fine-tune a model with a method on a data set",
     .synopsis = "--data DATA [--method METHOD] [--model FILE] [--save FILE]",
     .about =
-        "Trains a method, and a new head, on a frozen model, and evaluates the result of the last epoch "
-        "once. "
+        "Trains a method, and a new head, on a frozen model, and evaluates the result of the last epoch: on "
+        "val, or with "
+        "--final on the test split, which is sealed otherwise. "
         "The same command with the same seed gives the same bits. With --checkpoint a training that was "
         "interrupted, by Ctrl-C or worse, goes on where it was and ends in the bits of an uninterrupted one.",
     .examples = {"vitro train --data builtin:textures --method lora[r=8] --epochs 20 --save lora.safetensors",
                  "vitro train --data eurosat-96.pack --model vit_tiny.safetensors --method lora+bitfit "
-                 "--split train"},
+                 "--split trainval --final"},
     .groups = groups,
     .preset = preset,
     .run = run,

@@ -12,7 +12,8 @@ trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
 export XDG_CACHE_HOME=$folder/cache LC_ALL=C
 unset VITRO_PLUGIN_PATH VITRO_VULKAN_LOADER
-verbs="devices plugins selftest tasks pack model train eval predict pretrain demo version"
+verbs="devices plugins lint selftest tasks pack model db train eval predict pretrain study compare agree ensemble report export show diff
+    repro demo version"
 
 vitro() { ${launcher:+"$launcher"} "$program" "$@"; }
 
@@ -283,7 +284,7 @@ what_is_computed_once_changes_no_byte() {
     run 0 train "${long[@]}" --feature-cache 0 && [ -z "$(number features_bytes)" ] || return 1
     mv long.safetensors whole.safetensors
     rm -f long.ck
-    run 0 train "${long[@]}" && [ "$(number features_bytes)" = 8192 ] || { echo "not kept: $(cat out)" && return 1; }
+    run 0 train "${long[@]}" && [ "$(number features_bytes)" = 6144 ] || { echo "not kept: $(cat out)" && return 1; }
     same_bytes whole.safetensors long.safetensors || return 1
     rm -f long.safetensors
     interrupt KILL && [ "$status" = 137 ] && [ ! -e long.safetensors ] || { echo "it ended too early: $status" && return 1; }
@@ -313,9 +314,24 @@ a_wrong_device_is_refused() {
     refuses 4 "device 200" -- selftest --device 200
 }
 
-the_demo_ends_with_a_table() {
-    run 0 demo --model tiny.safetensors --tasks count --methods 'linear,lora[r=2]' --epochs 1 && is_silent || return 1
-    says "trainable parameters" && says "linear" && says "lora[r=2]" || return 1
+a_test_split_opens_once_and_that_is_written_down() {
+    local final=(train --data a.pack "${quick[@]}" --split trainval --final --store opened)
+    run 0 train --data a.pack "${quick[@]}" --split trainval && says "test is sealed" && ! says "accuracy" >once || return 1
+    [ ! -e vitro-store ] || { echo "a store where nothing was opened" && return 1; }
+    run 0 "${final[@]}" --save final.safetensors && says "accuracy" && run 0 "${final[@]}" || return 1
+    run 0 eval --load final.safetensors --final --store opened || return 1 # the same trial: no second look
+    [ "$(wc -l <opened/ledger.jsonl)" = 1 ] || { echo "not one opening: $(cat opened/ledger.jsonl)" && return 1; }
+    refuses 5 "before" "--again" -- "${final[@]}" --lr 0.5 || return 1
+    run 0 "${final[@]}" --lr 0.5 --again "the rate was wrong" && [ "$(wc -l <opened/ledger.jsonl)" = 2 ] || return 1
+    grep -qF "the rate was wrong" opened/ledger.jsonl
+}
+
+the_demo_ends_with_a_table_and_a_report() {
+    local demo=(demo --model tiny.safetensors --tasks count --methods 'linear,lora[r=2]' --images 40 --epochs 1 --trials 1 --seeds 1)
+    run 0 "${demo[@]}" --store demo || return 1
+    says "parameters" && says "linear" && says "lora[r=2]" && says "report: demo/studies/demo/report.html" || return 1
+    [ -s demo/studies/demo/report.html ] || { echo "there is no report" && return 1; }
+    run 0 "${demo[@]}" --store demo || return 1 # goes on: nothing is left to do
     refuses 5 "there is no built-in task" -- demo --model tiny.safetensors --tasks counts
 }
 
@@ -335,7 +351,7 @@ work=(a_small_model_is_made truncated_weights_are_refused
     a_stopped_training_says_so_and_goes_on a_checkpoint_of_another_training_is_refused
     what_is_computed_once_changes_no_byte a_diverged_training_is_one_sentence a_full_disk_leaves_no_half_file
     a_wrong_device_is_refused
-    the_demo_ends_with_a_table the_kernels_that_are_asked_for_agree)
+    a_test_split_opens_once_and_that_is_written_down the_demo_ends_with_a_table_and_a_report the_kernels_that_are_asked_for_agree)
 
 failed=0
 if [ "$group" = work ]; then
