@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# demo.sh [ARGUMENT...]: from nothing to a table: sets up, builds, and fine-tunes the bundled model with
-# seven methods on the built-in tasks. The arguments go to `vitro demo`.
+# demo.sh [ARGUMENT...]: from nothing to a report: sets up, builds, and compares six methods on built-in tasks in a
+# small study. The arguments go to `vitro demo`.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$root"
