@@ -49,3 +49,12 @@ float bfloat_to_float(uint16_t bfloat)
 {
     return float_of_bits((uint32_t)bfloat << 16);
 }
+
+uint16_t bfloat_from_float(float number)
+{
+    uint32_t bits;
+    memcpy(&bits, &number, sizeof bits);
+    if ((bits & 0x7FFFFFFFu) > 0x7F800000u) /* not a number: a quiet one */
+        return (uint16_t)(bits >> 16 | 0x40u);
+    return (uint16_t)((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16); /* a carry goes on into the exponent */
+}

@@ -2,6 +2,7 @@
 #include "engine.h"
 
 #include "error.h"
+#include "ladder.h"
 #include "memory.h"
 #include "push.h"
 #include "spirv.h"
@@ -69,6 +70,7 @@ struct engine {
     void *log_context;
     uint32_t lanes;
     int cpu_style;
+    struct ladder *ladder;
     struct entry *entries[SHADER_COUNT];
 };
 
@@ -77,6 +79,11 @@ int engine_create(struct engine **out, struct device *device, enum engine_style 
     struct engine *e = mem_alloc(1, sizeof *e);
     if (!e)
         return ERR_MEMORY;
+    int rc = ladder_create(&e->ladder);
+    if (rc < 0) {
+        mem_free(e);
+        return rc;
+    }
     e->device = device;
     e->cpu_style = style == ENGINE_AUTO ? device_info(device)->is_cpu : style == ENGINE_CPU;
     e->lanes = device_info(device)->subgroup_size;
@@ -97,8 +104,10 @@ static void destroy_outside(struct engine *e)
 
 void engine_destroy(struct engine *e)
 {
-    if (e)
+    if (e) {
         destroy_outside(e);
+        ladder_destroy(e->ladder);
+    }
     for (int s = 0; e && s < SHADER_COUNT; s++)
         for (struct entry *i = e->entries[s], *next; i; i = next) {
             next = i->next;
@@ -121,6 +130,11 @@ uint32_t engine_lanes(const struct engine *e)
 int engine_cpu_style(const struct engine *e)
 {
     return e->cpu_style;
+}
+
+struct ladder *engine_ladder(const struct engine *e)
+{
+    return e->ladder;
 }
 
 int engine_kernel(struct engine *e, enum shader shader, const uint32_t *constants, uint32_t count,

@@ -26,6 +26,10 @@ uint32_t engine_lanes(const struct engine *e);
 /* Whether kernels of the CPU-device style are chosen. */
 int engine_cpu_style(const struct engine *e);
 
+/* What it knows of matrix products (ladder.h). */
+struct ladder;
+struct ladder *engine_ladder(const struct engine *e);
+
 /* Constant 0 is the lanes; constants[0 .. count - 1] are 1 and up. *out is lent for the engine's life. */
 int engine_kernel(struct engine *e, enum shader shader, const uint32_t *constants, uint32_t count,
                   const struct kernel **out);

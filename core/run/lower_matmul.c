@@ -2,16 +2,12 @@
 #include "program.h"
 
 #include "error.h"
+#include "ladder.h"
 
 #include <string.h>
 
 enum { PANEL = 16, PACK_STEPS = 64 }; /* columns of a panel; steps of k a workgroup packs */
 enum { EPILOGUE_BIAS = 1, EPILOGUE_RESIDUAL = 2, EPILOGUE_PRE = 4, EPILOGUE_ACT = 8, EPILOGUE_BACK = 16 };
-
-struct product { /* [batches][m k] x [k n] */
-    uint32_t batches, m, n, k;
-    int a_t, b_t, a_batched, b_batched;
-};
 
 static struct product product_of(const struct program *p, const struct node *n)
 {
@@ -101,9 +97,7 @@ static int wants_panels(const struct program *p, const struct product *r, value 
     return r->b_t || (n->op == OP_LEAF && n->attr.leaf.kind == LEAF_FROZEN);
 }
 
-enum { GPU_TILE = 64 }; /* rows and columns of a workgroup of the GPU style */
-
-struct tile { /* of C in registers, and steps of k in a turn of the loop */
+struct block { /* of C in registers, and steps of k in a turn of the loop */
     uint32_t rows, vectors, steps;
     int known; /* strides are compiled in */
 };
@@ -112,13 +106,13 @@ struct tile { /* of C in registers, and steps of k in a turn of the loop */
  * some 16 MFLOP a program for each width would take longer to compile than it can save. A turn of the
  * loop costs a blend per row, so it should be long; code beyond some 20 KiB stalls. 16 rows leave registers
  * for what a blend needs: with 24 it goes through memory. */
-static struct tile tile_of(const struct product *r)
+static struct block block_of(const struct product *r)
 {
     const uint64_t worthwhile = 1 << 23;
     const uint32_t longest = 64, turns = (r->k + longest - 1) / longest;
     if (!r->a_t && r->m >= 16 && r->k >= 64 && (uint64_t)r->batches * r->m * r->n * r->k >= worthwhile)
-        return (struct tile){.rows = 16, .vectors = 1, .steps = r->k / turns, .known = 1};
-    return (struct tile){.rows = r->m <= 8 ? 8 : 16, .vectors = 1, .steps = r->k < 16 ? 8 : 16};
+        return (struct block){.rows = 16, .vectors = 1, .steps = r->k / turns, .known = 1};
+    return (struct block){.rows = r->m <= 8 ? 8 : 16, .vectors = 1, .steps = r->k < 16 ? 8 : 16};
 }
 
 static struct ref optional(struct program *p, value v)
@@ -154,9 +148,10 @@ void lower_gemm(struct program *p, value out, const struct fusion *f)
     const struct ref refs[] = {program_value(p, n->in[0]), b,
                                program_value(p, out),      optional(p, f->bias),
                                optional(p, f->residual),   optional(p, f->keep ? f->keep : f->back)};
-    int cpu = engine_cpu_style(p->engine);
-    struct tile t = cpu ? tile_of(&r) : (struct tile){.rows = GPU_TILE};
-    uint32_t columns = cpu ? t.vectors * engine_lanes(p->engine) : GPU_TILE;
+    struct ladder_choice choice = ladder_choose(p->engine, &r);
+    int cpu = choice.tile->rung == RUNG_CPU;
+    struct block t = cpu ? block_of(&r) : (struct block){.rows = choice.tile->rows};
+    uint32_t columns = cpu ? t.vectors * engine_lanes(p->engine) : choice.tile->columns;
     const uint32_t groups[3] = {(r.n + columns - 1) / columns, (r.m + t.rows - 1) / t.rows, r.batches};
     struct work *w = program_emit(p, cpu ? SHADER_GEMM_CPU : SHADER_GEMM, &push, sizeof push, refs, 6,
                                   4 | (f->keep ? 32 : 0), groups);

@@ -1,5 +1,5 @@
 /* device.c - opening a device with one compute queue, and closing it. */
-#include "vk_private.h"
+#include "survey_matrix.h"
 
 #include "memory.h"
 
@@ -72,6 +72,12 @@ static int create(struct device *d, const struct features *want)
         d->info.api_version < VK_API_VERSION_1_3 ? survey_has_extension(d->physical, control_extension) : 0;
     TRY(extension);
     float priority = 1.0f;
+    struct matrix_features matrix;
+    const char *extensions[MATRIX_EXTENSIONS + 1];
+    uint32_t extension_count;
+    void *wanted = matrix_enable(&d->info, &matrix, (void *)&want->core, extensions, &extension_count);
+    if (extension)
+        extensions[extension_count++] = control_extension;
     TRY(survey_queue(d->physical, &d->family, &d->timestamp_bits));
     VkDeviceQueueCreateInfo queue = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
@@ -81,11 +87,11 @@ static int create(struct device *d, const struct features *want)
     };
     VkDeviceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-        .pNext = &want->core,
+        .pNext = wanted,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &queue,
-        .enabledExtensionCount = extension ? 1 : 0,
-        .ppEnabledExtensionNames = &control_extension,
+        .enabledExtensionCount = extension_count,
+        .ppEnabledExtensionNames = extensions,
     };
     TRY(VK(vkCreateDevice(d->physical, &info, NULL, &d->handle)));
     volkLoadDeviceTable(&d->vk, d->handle);

@@ -8,6 +8,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "number.h"
+
+struct device_matrix { /* a product that matrix units take: A [m][k] and B [k][n] of `number`, sums in fp32 */
+    enum number number;
+    uint32_t m, n, k;
+};
+struct device_flexible { /* products of a whole workgroup of so many invocations: multiples of m, n, k */
+    struct device_matrix granularity;
+    uint32_t invocations;
+};
+enum { DEVICE_MATRICES = 12 };
+
 struct device_info {      /* read only */
     char name[256];       /* "llvmpipe (LLVM 19.1.7, 512 bits)" */
     char driver[256];     /* "llvmpipe, Mesa 26.1.6-1~bpo13+1 (LLVM 19.1.7)" */
@@ -22,8 +34,17 @@ struct device_info {      /* read only */
     uint32_t max_invocations;            /* of a workgroup */
     uint32_t max_groups[3];              /* of a dispatch */
     uint64_t max_storage_range, max_allocation, heap_bytes; /* heap: the device-local one */
-    int has_fp16, has_coopmat;                              /* usable; no kernel needs them */
-    double timestamp_ns;                                    /* nanoseconds a tick; 0: no timestamps */
+    /* usable; every kernel that needs one has another in its stead: fp16 in arithmetic and storage, bf16
+     * and matrix units of a subgroup (VK_KHR_cooperative_matrix), of a workgroup (VK_NV_cooperative_matrix2) */
+    int has_fp16, has_bf16, has_coopmat, has_coopmat2;
+    struct device_matrix matrices[DEVICE_MATRICES]; /* of a subgroup, in the driver's order */
+    uint32_t matrix_count;
+    struct device_flexible flexible[DEVICE_MATRICES]; /* of a workgroup */
+    uint32_t flexible_count;
+    uint32_t flexible_invocations, flexible_dimension; /* at most */
+    uint32_t flexible_reserved;                        /* bytes of shared memory that they take */
+    uint32_t compute_units;                            /* 0: unknown */
+    double timestamp_ns;                               /* nanoseconds a tick; 0: no timestamps */
 };
 
 struct device; /* an opened device with one queue; one thread at a time */

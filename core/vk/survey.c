@@ -1,5 +1,5 @@
 /* survey.c - what a physical device is, what it offers, and whether it can run the kernels. */
-#include "vk_private.h"
+#include "survey_matrix.h"
 
 #include "memory.h"
 
@@ -189,11 +189,7 @@ static int offers(VkPhysicalDevice physical, struct device_info *info)
     features_link(&has, 0);
     vkGetPhysicalDeviceFeatures2(physical, &has.core);
     info->has_fp16 = has.v12.shaderFloat16 && has.v11.storageBuffer16BitAccess;
-    int has_coopmat = survey_has_extension(physical, "VK_KHR_cooperative_matrix");
-    TRY(has_coopmat);
-    /* lavapipe (26.1.6) crashes on cooperative matrices when its vectors are wider than 256 bits */
-    info->has_coopmat = has_coopmat && !(info->is_llvmpipe && info->subgroup_size > 8);
-    return 0;
+    return survey_matrix(physical, info);
 }
 
 int survey_info(VkPhysicalDevice physical, struct device_info *info)

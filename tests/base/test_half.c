@@ -69,6 +69,24 @@ static void a_bfloat_is_the_upper_half_of_a_float(void **state)
     assert_true(bfloat_to_float(0x7F80) == INFINITY && isnan(bfloat_to_float(0x7FC0)));
 }
 
+/* Between the neighbours b and b + 1: below the middle b, above it b + 1, at it the even one. */
+static void a_float_becomes_the_nearest_bfloat(void **state)
+{
+    (void)state;
+    for (uint32_t b = 0; b < 0x7F80; b++) {
+        uint32_t bits = b << 16 | 0x8000u;
+        float middle;
+        memcpy(&middle, &bits, sizeof middle);
+        assert_int_equal(bfloat_from_float(bfloat_to_float((uint16_t)b)), b);
+        assert_int_equal(bfloat_from_float(middle), b + (b & 1));
+        assert_int_equal(bfloat_from_float(-middle), (b + (b & 1)) | 0x8000);
+        assert_int_equal(bfloat_from_float(nextafterf(middle, 0)), b);
+        assert_int_equal(bfloat_from_float(nextafterf(middle, INFINITY)), b + 1);
+    }
+    assert_int_equal(bfloat_from_float(INFINITY), 0x7F80);
+    assert_true(isnan(bfloat_to_float(bfloat_from_float(NAN))));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -76,6 +94,7 @@ int main(void)
         cmocka_unit_test(every_half_survives_the_way_there_and_back),
         cmocka_unit_test(a_float_between_two_halves_becomes_the_nearer_or_the_even_one),
         cmocka_unit_test(a_bfloat_is_the_upper_half_of_a_float),
+        cmocka_unit_test(a_float_becomes_the_nearest_bfloat),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
