@@ -1,7 +1,7 @@
 # The SDK: what an author of plugins includes, links and starts from. It is laid out below the build folder as
 # it is below a prefix, so that either can be given to find_package or pkg-config. Its version is the
 # contract's, which vitro/method.h states: the program has another.
-file(STRINGS ${CMAKE_SOURCE_DIR}/include/vitro/method.h numbers REGEX "^#define VITRO_ABI_(MAJOR|MINOR) [0-9]+")
+file(STRINGS ${CMAKE_SOURCE_DIR}/include/vitro/method.h numbers REGEX "^#define VITRO_ABI_(MAJOR|LATEST) [0-9]+")
 string(REGEX REPLACE "[^0-9;]*([0-9]+)[^;]*" "\\1" numbers "${numbers}")
 list(JOIN numbers . VITRO_CONTRACT_VERSION)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/include/vitro/method.h)

@@ -1,4 +1,5 @@
 /* BitFit: the biases the backbone already has learn.  Ben Zaken et al. 2022. */
+#define VITRO_ABI_MINOR 1 /* which biases the model has */
 #include <vitro/sdk.h>
 
 static int declare(void *self, vitro_decl *d)
@@ -9,13 +10,13 @@ static int declare(void *self, vitro_decl *d)
     return 0;
 }
 
-/* Per block norm1, qkv, proj, norm2, fc1, fc2; outside the patch projection and the last norm. As many in
- * CLIP's models: a norm before the blocks, but no bias of the projection. */
+/* Per block norm1, qkv, proj, norm2, fc1, fc2; outside the patch projection, the last norm and CLIP's first. */
 static int64_t param_count(const void *self, const vitro_model *m)
 {
     (void)self;
+    const uint32_t outside = VITRO_BIT(EMBED) | VITRO_BIT(NORM_PRE) | VITRO_BIT(NORM);
     const int64_t D = m->dim, F = m->hidden;
-    return m->depth * (D + 3 * D + D + D + F + D) + 2 * D;
+    return m->depth * (D + 3 * D + D + D + F + D) + vitro_count(m, outside & m->biases) * D;
 }
 
 const vitro_plugin_info vitro_plugin = {

@@ -1,6 +1,9 @@
 /* DiffFit: every bias and every norm learns, and each branch gets a gain per channel.  Xie et al. 2023.
  *     x += gamma1 attention(x),  x += gamma2 mlp(x);  gammas start at one, so at first nothing changes */
+#define VITRO_ABI_MINOR 1 /* which norms and biases the model has */
 #include <vitro/merge.h>
+
+static const uint32_t norms = VITRO_BIT(NORM_PRE) | VITRO_BIT(NORM1) | VITRO_BIT(NORM2) | VITRO_BIT(NORM);
 
 struct difffit {
     vitro_param gamma[VITRO_SITE_COUNT]; /* at ATTN_OUT and MLP_OUT */
@@ -11,7 +14,6 @@ static int declare(void *self, vitro_decl *d)
     struct difffit *f = self;
     const vitro_blocks all = {0, 0};
     const uint32_t branches = VITRO_BIT(ATTN_OUT) | VITRO_BIT(MLP_OUT);
-    const uint32_t norms = VITRO_BIT(NORM_PRE) | VITRO_BIT(NORM1) | VITRO_BIT(NORM2) | VITRO_BIT(NORM);
     for (int32_t s = -1; (s = vitro_next(branches, s)) >= 0;)
         f->gamma[s] = VITRO_PARAM_AT(d, s, VITRO_VECTOR("scale", d->model->dim), .init = VITRO_ONES,
                                      .wise = VITRO_TO_ONE);
@@ -25,8 +27,10 @@ static int declare(void *self, vitro_decl *d)
 static int64_t param_count(const void *self, const vitro_model *m)
 {
     (void)self;
+    const uint32_t outside = VITRO_BIT(EMBED) | VITRO_BIT(NORM_PRE) | VITRO_BIT(NORM);
     const int64_t L = m->depth, D = m->dim, F = m->hidden;
-    return L * (7 * D + F) + 2 * D + (2 * L + 1) * D + 2 * L * D;
+    const int64_t biases = L * (7 * D + F) + vitro_count(m, outside & m->biases) * D;
+    return biases + vitro_count(m, norms & m->weights) * D + 2 * L * D;
 }
 
 static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, vitro_value x)

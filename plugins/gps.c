@@ -3,6 +3,7 @@
  * The loss is the plain cross-entropy, over one pass of the training images before the first step. value
  * starts at zero, so at first nothing changes. Norms, positions and the patch projection's weight stay; the
  * paper picks in the latter too, but no site shows its input. */
+#define VITRO_ABI_MINOR 1 /* whether the patch projection has a bias */
 #include <vitro/merge.h>
 #include <vitro/trainer.h>
 
@@ -34,11 +35,11 @@ static int declare(void *self, vitro_decl *d)
     return 0;
 }
 
-/* Rows and biases of the four layers, and the patch projection's bias. */
+/* Rows and biases of the four layers, and the patch projection's bias where it has one. */
 static int64_t param_count(const void *self, const vitro_model *m)
 {
     const int64_t D = m->dim, F = m->hidden, k = ((const struct gps *)self)->k;
-    return m->depth * (k + 1) * (5 * D + F) + D;
+    return m->depth * (k + 1) * (5 * D + F) + (m->biases & VITRO_BIT(EMBED) ? D : 0);
 }
 
 /* D [out, in], and `at` [out, k, in]: 1 at in = index of (out, k), else 0 */

@@ -1,5 +1,6 @@
 /* Selective tuning: attention, MLP, or all of the last blocks learns, or one matrix of them with its bias.
  * Touvron et al. 2022; "partial-k" of Yosinski et al. 2014.  Blocks are counted, so 1 never means 11 too. */
+#define VITRO_ABI_MINOR 1 /* whether the branches have gains */
 #include <vitro/sdk.h>
 
 enum { ATTENTION, QKV, PROJ, MLP, FC1, FC2, BLOCK };
@@ -38,6 +39,7 @@ static int64_t param_count(const void *self, const vitro_model *m)
 {
     const struct selective *s = self;
     const int64_t D = m->dim, F = m->hidden;
+    const int64_t gains = (m->weights & VITRO_BIT(LS1) ? D : 0) + (m->weights & VITRO_BIT(LS2) ? D : 0);
     const int64_t qkv = 3 * D * (D + 1), proj = D * (D + 1), fc1 = F * (D + 1), fc2 = D * (F + 1);
     const int64_t one[] = {
         [ATTENTION] = qkv + proj,
@@ -46,7 +48,7 @@ static int64_t param_count(const void *self, const vitro_model *m)
         [MLP] = fc1 + fc2,
         [FC1] = fc1,
         [FC2] = fc2,
-        [BLOCK] = 2 * D + qkv + proj + 2 * D + fc1 + fc2,
+        [BLOCK] = 2 * D + qkv + proj + 2 * D + fc1 + fc2 + gains,
     };
     return s->blocks * one[s->part];
 }

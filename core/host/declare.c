@@ -283,9 +283,15 @@ int method_declare(struct method *m, const struct vit *vit)
         .patch = s->patch,
         .grid_h = vit_grid(s),
         .grid_w = vit_grid(s),
-        .prefix = 1,
+        .prefix = vit_prefix(s),
         .classes = s->classes,
+        .positions = vit_positions(s),
     };
+    for (size_t i = 0; i < vit->count; i++) {
+        const struct vit_tensor *t = &vit->tensors[i];
+        m->model.weights |= (uint32_t)(t->part == VITRO_WEIGHT) << t->site;
+        m->model.biases |= (uint32_t)(t->part == VITRO_BIAS) << t->site;
+    }
     for (size_t i = 0; i < m->count; i++)
         TRY(declare_instance(&m->instances[i]));
     return list_tensors(m);

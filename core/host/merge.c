@@ -35,6 +35,19 @@ static int merge_stack(struct trace *tr)
     return 0;
 }
 
+/* A bias of patches in a model that has none is the same as a shift of their positions. */
+static void shift_positions(struct trace *tr)
+{
+    const struct vit *vit = tr->method->vit;
+    const struct vit_tensor *positions = vit_find(vit, VITRO_AT_TOKENS, VITRO_WEIGHT, -1);
+    value *place = &tr->backbone[positions - vit->tensors], shift = tr->patch_bias;
+    const int32_t dim = vit->shape.dim, grid = vit_grid(&vit->shape) * vit_grid(&vit->shape);
+    shift = tape_expand(tr->tape, tape_reshape(tr->tape, shift, SHAPE(1, 1, dim)), SHAPE(1, grid, dim));
+    if (!vit_has(&vit->shape, VIT_GRID_POSITIONS))
+        shift = tape_concat(tr->tape, tape_fill(tr->tape, SHAPE(1, 1, dim), 0), shift, 1);
+    *place = tape_add(tr->tape, *place, shift);
+}
+
 int method_merge(struct method *m, struct tape *tape, value *merged)
 {
     struct trace tr = {.method = m, .tape = tape};
@@ -43,6 +56,10 @@ int method_merge(struct method *m, struct tape *tape, value *merged)
     int rc = trace_begin(&tr);
     if (rc == 0)
         rc = merge_stack(&tr);
+    if (rc == 0 && tr.patch_bias)
+        shift_positions(&tr);
+    if (rc == 0 && tape_why(tape))
+        rc = fail(ERR_MEMORY, "%s", tape_why(tape));
     if (rc == 0)
         memcpy(merged, tr.backbone, m->vit->count * sizeof *merged);
     arena_finish(&tr.arena);

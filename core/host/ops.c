@@ -111,8 +111,19 @@ static int64_t backbone_index(vitro_trace *t, int32_t site, uint32_t part)
     return found - vit->tensors;
 }
 
+/* In a merge the patch projection has a bias in any model: where there is none, merge.c finds it a place. */
+static int lacks_patch_bias(vitro_trace *t, int32_t site, uint32_t part)
+{
+    const struct plugin_trace *p = self_of(t);
+    return p->phase == PHASE_MERGE && site == VITRO_AT_EMBED && part == VITRO_BIAS && p->block < 0 &&
+           vit_has(&p->in->method->vit->shape, VIT_NO_PATCH_BIAS);
+}
+
 static vitro_value op_weight(vitro_trace *t, int32_t site, uint32_t part)
 {
+    struct trace *tr = self_of(t)->trace;
+    if (lacks_patch_bias(t, site, part))
+        return tr->patch_bias ? tr->patch_bias : tape_fill(tr->tape, SHAPE(tr->method->model.dim), 0);
     int64_t i = backbone_index(t, site, part);
     return i < 0 ? 0 : self_of(t)->trace->backbone[i];
 }
@@ -120,14 +131,18 @@ static vitro_value op_weight(vitro_trace *t, int32_t site, uint32_t part)
 static void op_replace(vitro_trace *t, int32_t site, uint32_t part, vitro_value v)
 {
     struct tape *tape = tape_of(t);
-    int64_t i = may(t, PHASE_MERGE, "replace") ? backbone_index(t, site, part) : -1;
+    struct trace *tr = self_of(t)->trace;
+    const int lacks = lacks_patch_bias(t, site, part);
+    int64_t i = !may(t, PHASE_MERGE, "replace") ? -1 : lacks ? 0 : backbone_index(t, site, part);
     v = known(t, v);
     if (i < 0 || !v)
         return;
-    struct shape is = tape_shape(tape, v), was = tape_shape(tape, self_of(t)->trace->backbone[i]);
+    value *place = lacks ? &tr->patch_bias : &tr->backbone[i];
+    struct shape is = tape_shape(tape, v),
+                 was = lacks ? SHAPE(tr->method->model.dim) : tape_shape(tape, *place);
     char is_text[SHAPE_TEXT], was_text[SHAPE_TEXT];
     if (shape_equal(is, was))
-        self_of(t)->trace->backbone[i] = v;
+        *place = v;
     else
         tape_fail(tape, "replace: %s is %s and cannot become %s", site_names[site], shape_text(was, was_text),
                   shape_text(is, is_text));

@@ -65,6 +65,26 @@ static const struct vit_shape count_shapes[] = {
      .hidden = 3072,
      .classes = 100,
      .eps = 1e-6f},
+    {.image = 24, /* as CLIP */
+     .patch = 8,
+     .dim = 96,
+     .depth = 3,
+     .heads = 3,
+     .hidden = 160,
+     .classes = 7,
+     .eps = 1e-5f,
+     .features = VIT_NORM_PRE | VIT_NO_PATCH_BIAS | VIT_QUICK_GELU,
+     .projection = 64},
+    {.image = 24, /* as DINOv2 with registers */
+     .patch = 8,
+     .dim = 96,
+     .depth = 3,
+     .heads = 3,
+     .hidden = 160,
+     .classes = 7,
+     .eps = 1e-6f,
+     .features = VIT_LAYER_SCALE | VIT_GRID_POSITIONS,
+     .registers = 4},
 };
 
 struct tally {

@@ -13,20 +13,23 @@
 #include <vitro/method.h>
 
 /* field, smallest, largest: what the 32-bit shapes and a kernel's grid can take with room to spare */
-#define SHAPE_LIMITS(X)   \
-    X(patch, 1, 1024)     \
-    X(image, 1, 16384)    \
-    X(dim, 1, 65536)      \
-    X(depth, 1, 4096)     \
-    X(heads, 1, 65536)    \
-    X(hidden, 1, 1 << 20) \
-    X(classes, 1, 1 << 20)
+#define SHAPE_LIMITS(X)    \
+    X(patch, 1, 1024)      \
+    X(image, 1, 16384)     \
+    X(dim, 1, 65536)       \
+    X(depth, 1, 4096)      \
+    X(heads, 1, 65536)     \
+    X(hidden, 1, 1 << 20)  \
+    X(classes, 0, 1 << 20) \
+    X(registers, 0, 1024)  \
+    X(projection, 0, 65536)
 enum { GRID_LIMIT = 1024 };
 
 struct row { /* one line of VIT_TENSORS */
     const char *suffix;
     int32_t site, part;
     struct shape shape;
+    int there;
 };
 
 static int check_shape(const struct vit_shape *s)
@@ -46,11 +49,18 @@ static int check_shape(const struct vit_shape *s)
         return fail(ERR_INPUT, "%d heads do not divide a ViT's width of %d", s->heads, s->dim);
     if (!(s->eps >= 0 && s->eps < 1))
         return fail(ERR_INPUT, "a LayerNorm's eps of %g does not lie between 0 and 1", (double)s->eps);
+    if (s->features >> VIT_FEATURE_COUNT)
+        return fail(ERR_INPUT, "a ViT of features 0x%x has some that this program does not know",
+                    s->features);
+    if (s->registers && !vit_has(s, VIT_GRID_POSITIONS))
+        return fail(ERR_INPUT, "a ViT with registers has no positions but the grid's");
     return 0;
 }
 
 static void add(struct vit *m, const struct row *row, int32_t block)
 {
+    if (!row->there)
+        return;
     struct vit_tensor *t = &m->tensors[m->count++];
     if (block < 0)
         snprintf(t->name, sizeof t->name, "%s", row->suffix);
@@ -66,9 +76,9 @@ static void add(struct vit *m, const struct row *row, int32_t block)
 static void list_tensors(struct vit *m)
 {
     const struct vit_shape *s = &m->shape;
-#define GLOBAL(suffix, site, part, shape) {suffix, VITRO_AT_##site, part, shape},
-#define NONE(suffix, site, part, shape)
-#define BLOCK(suffix, site, part, shape) {suffix, VITRO_AT_##site, part, shape},
+#define GLOBAL(suffix, site, part, shape, there) {suffix, VITRO_AT_##site, part, shape, there},
+#define NONE(suffix, site, part, shape, there)
+#define BLOCK(suffix, site, part, shape, there) {suffix, VITRO_AT_##site, part, shape, there},
     const struct row global[] = {VIT_TENSORS(GLOBAL, NONE)}, block[] = {VIT_TENSORS(NONE, BLOCK)};
 #undef GLOBAL
 #undef NONE
@@ -88,8 +98,8 @@ int vit_outline(struct vit **out, const struct vit_shape *shape)
 {
     *out = NULL;
     TRY(check_shape(shape));
-#define ONE(suffix, site, part, shape) 0,
-#define NONE(suffix, site, part, shape)
+#define ONE(suffix, site, part, shape, there) 0,
+#define NONE(suffix, site, part, shape, there)
     static const char global[] = {VIT_TENSORS(ONE, NONE)}, block[] = {VIT_TENSORS(NONE, ONE)};
 #undef ONE
 #undef NONE
@@ -173,11 +183,16 @@ void vit_random(struct vit *m, uint64_t seed)
     const double patch_bound = 1 / sqrt(3.0 * s->patch * s->patch); /* 1 / sqrt(fan_in) */
     for (size_t i = 0; i < m->count; i++) {
         struct vit_tensor *t = &m->tensors[i];
-        int norm = t->site == VITRO_AT_NORM1 || t->site == VITRO_AT_NORM2 || t->site == VITRO_AT_NORM;
+        int norm = t->site == VITRO_AT_NORM_PRE || t->site == VITRO_AT_NORM1 || t->site == VITRO_AT_NORM2 ||
+                   t->site == VITRO_AT_NORM;
         if (t->site == VITRO_AT_EMBED)
             fill_uniform(t, seed, t->name, patch_bound);
-        else if (t->site == VITRO_AT_TOKENS && t->part == 2)
+        else if (t->site == VITRO_AT_TOKENS && t->part != 1)
             fill_normal(t, seed, 1e-6);
+        else if (t->site == VITRO_AT_LS1 || t->site == VITRO_AT_LS2)
+            fill_constant(t, 1e-5f);
+        else if (t->part == VIT_PROJECTION)
+            fill_normal(t, seed, 1 / sqrt(s->dim));
         else if (norm || t->part == 2)
             fill_constant(t, t->part == 1 ? 1.0f : 0.0f);
         else
@@ -187,9 +202,9 @@ void vit_random(struct vit *m, uint64_t seed)
 
 void vit_reset_head(struct vit *m, uint64_t seed)
 {
-    const double bound = 1 / sqrt(m->shape.dim);
+    const double bound = 1 / sqrt(vit_features(&m->shape));
     for (size_t i = 0; i < m->count; i++)
-        if (m->tensors[i].site == VITRO_AT_HEAD)
+        if (m->tensors[i].site == VITRO_AT_HEAD && m->tensors[i].part != VIT_PROJECTION)
             fill_uniform(&m->tensors[i], seed, m->tensors[i].part == 1 ? "new head.weight" : "new head.bias",
                          bound);
 }

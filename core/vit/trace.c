@@ -33,6 +33,14 @@ static value norm(const struct vit_trace *v, int site, int block, value x)
     return stop(v, site, block, tape_layernorm(v->tape, x, w, b, v->vit->shape.eps));
 }
 
+/* LayerScale, where the model has it: x gamma, then the site's stop */
+static value layer_scale(const struct vit_trace *v, int site, int block, value x)
+{
+    if (!vit_has(&v->vit->shape, VIT_LAYER_SCALE))
+        return x;
+    return stop(v, site, block, tape_mul(v->tape, x, tensor(v, site, WEIGHT, block)));
+}
+
 /* One draw per sample: axis 0. */
 static value drop_path(const struct vit_trace *v, int site, int block, value x)
 {
@@ -41,19 +49,36 @@ static value drop_path(const struct vit_trace *v, int site, int block, value x)
     return tape_dropout(v->tape, x, p, vit_stream(0, block, site, 0), 1u << 0);
 }
 
-/* [batch, tokens, dim]: patches through the projection, the class token in front, plus positions */
+/* A token of the model's in front of each image's: [1, n, dim] to [batch, n, dim] */
+static value in_front(const struct vit_trace *v, value tokens, value x)
+{
+    struct tape *t = v->tape;
+    const int32_t batch = tape_shape(t, v->index).dim[0], n = tape_shape(t, tokens).dim[1];
+    value each = tape_expand(t, tokens, SHAPE(batch, n, v->vit->shape.dim));
+    return tape_concat(t, each, x, 1);
+}
+
+/* [batch, tokens, dim]: patches through the projection, the class token (and registers) in front, plus
+ * positions, which are the grid's alone in some models; CLIP's norm */
 static value embed(const struct vit_trace *v)
 {
     struct tape *t = v->tape;
     const struct vit_shape *s = &v->vit->shape;
     value patches = tape_patches(t, v->images, v->index, s->patch, v->mean, v->std);
     value w = tape_reshape(t, tensor(v, SITE(EMBED), WEIGHT, -1), SHAPE(s->dim, 3 * s->patch * s->patch));
-    value x = tape_add(t, tape_matmul(t, patches, w, 0, 1), tensor(v, SITE(EMBED), BIAS, -1));
+    value x = tape_matmul(t, patches, w, 0, 1), positions = tensor(v, SITE(TOKENS), WEIGHT, -1);
+    if (!vit_has(s, VIT_NO_PATCH_BIAS))
+        x = tape_add(t, x, tensor(v, SITE(EMBED), BIAS, -1));
     x = stop(v, SITE(EMBED), -1, x);
-    int32_t batch = tape_shape(t, v->index).dim[0];
-    value class_token = tape_expand(t, tensor(v, SITE(TOKENS), BIAS, -1), SHAPE(batch, 1, s->dim));
-    x = tape_add(t, tape_concat(t, class_token, x, 1), tensor(v, SITE(TOKENS), WEIGHT, -1));
-    return stop(v, SITE(TOKENS), -1, x);
+    if (vit_has(s, VIT_GRID_POSITIONS))
+        x = tape_add(t, x, positions);
+    if (s->registers)
+        x = in_front(v, tensor(v, SITE(TOKENS), VIT_REGISTERS, -1), x);
+    x = in_front(v, tensor(v, SITE(TOKENS), BIAS, -1), x);
+    if (!vit_has(s, VIT_GRID_POSITIONS))
+        x = tape_add(t, x, positions);
+    x = stop(v, SITE(TOKENS), -1, x);
+    return vit_has(s, VIT_NORM_PRE) ? norm(v, SITE(NORM_PRE), -1, x) : x;
 }
 
 /* Queries, keys and values, each with its stop: slices of one tensor, which cost nothing if they stay so. */
@@ -72,12 +97,29 @@ static value block(const struct vit_trace *v, int i, value x)
     struct tape *t = v->tape;
     x = stop(v, SITE(BLOCK_IN), i, x);
     value branch = attend(v, i, linear(v, SITE(QKV), i, norm(v, SITE(NORM1), i, x)));
-    branch = stop(v, SITE(ATTN_OUT), i, linear(v, SITE(PROJ), i, branch));
+    branch = layer_scale(v, SITE(LS1), i, linear(v, SITE(PROJ), i, branch));
+    branch = stop(v, SITE(ATTN_OUT), i, branch);
     x = stop(v, SITE(MID), i, tape_add(t, x, drop_path(v, SITE(ATTN_OUT), i, branch)));
     branch = linear(v, SITE(FC1), i, norm(v, SITE(NORM2), i, x));
-    branch = stop(v, SITE(ACT), i, tape_unary(t, branch, UNARY_GELU));
-    branch = stop(v, SITE(MLP_OUT), i, linear(v, SITE(FC2), i, branch));
+    const enum unary_fn act = vit_has(&v->vit->shape, VIT_QUICK_GELU) ? UNARY_QUICK_GELU : UNARY_GELU;
+    branch = stop(v, SITE(ACT), i, tape_unary(t, branch, act));
+    branch = layer_scale(v, SITE(LS2), i, linear(v, SITE(FC2), i, branch));
+    branch = stop(v, SITE(MLP_OUT), i, branch);
     return stop(v, SITE(BLOCK_OUT), i, tape_add(t, x, drop_path(v, SITE(MLP_OUT), i, branch)));
+}
+
+/* What the head reads, [batch, dim or projection]: CLIP's map to the space it shares with texts, and vectors of
+ * length 1, where the model has them */
+static value features(const struct vit_trace *v, value x)
+{
+    struct tape *t = v->tape;
+    const struct vit_shape *s = &v->vit->shape;
+    if (s->projection)
+        x = tape_matmul(t, x, tensor(v, SITE(HEAD), VIT_PROJECTION, -1), 0, 1);
+    if (!vit_has(s, VIT_UNIT_FEATURES))
+        return x;
+    value length = tape_unary(t, tape_sum(t, tape_mul(t, x, x), 1u << 1), UNARY_SQRT);
+    return tape_mul(t, x, tape_unary(t, length, UNARY_RECIP));
 }
 
 value vit_trace(const struct vit_trace *v)
@@ -94,6 +136,6 @@ value vit_trace(const struct vit_trace *v)
         return tape_fail(t, "%d tokens arrive at the last norm instead of %d", tape_shape(t, x).dim[1],
                          vit_tokens(s));
     x = tape_slice(t, x, 1, 0, 1);
-    x = tape_reshape(t, x, SHAPE(tape_shape(t, v->index).dim[0], s->dim));
-    return linear(v, SITE(HEAD), -1, x);
+    x = features(v, tape_reshape(t, x, SHAPE(tape_shape(t, v->index).dim[0], s->dim)));
+    return s->classes ? linear(v, SITE(HEAD), -1, x) : x;
 }

@@ -20,9 +20,11 @@ struct vit_trace { /* everything is lent for the call */
     void *context;
 };
 
-/* Logits [batch, classes], or 0; the tape knows why. Shapes are timm's, see methods.md's equations:
+/* Logits [batch, classes], or 0; the tape knows why. Without a head (classes 0) the features that it would read,
+ * [batch, vit_features]. A plain ViT is
  *     X0 = concat(cls, patches W + b) + pos;  per block  X += DP(attn(LN1 X)),  X += DP(mlp(LN2 X));
- *     logits = LN(X)[class token] Wh + bh.
+ *     logits = LN(X)[class token] Wh + bh;
+ * vit_shape's features, registers and projection say what differs.
  * DP, drop-path (Huang et al. 2016, arXiv:1603.09382), drops a branch of a whole sample with
  * probability drop_path * block / (depth - 1), each branch with its own draws. */
 value vit_trace(const struct vit_trace *v);

@@ -36,6 +36,15 @@ static inline uint32_t vitro_sites_of(int32_t block, uint32_t sites)
     return sites & (block < 0 ? outside : ~outside);
 }
 
+/* Places in the whole network: a site in the blocks counts once a block. */
+static inline int32_t vitro_count(const vitro_model *m, uint32_t sites)
+{
+    int32_t n = 0;
+    for (int32_t s = -1; (s = vitro_next(sites, s)) >= 0;)
+        n += vitro_sites_of(-1, 1u << s) ? 1 : m->depth;
+    return n;
+}
+
 /* Hooks sites in every block. */
 static inline void vitro_hook(vitro_decl *d, uint32_t sites)
 {

@@ -5,6 +5,7 @@ set(rules
     "dlfcn\\.h"                      "host/|vk/instance\\.c"
     "lapack"                         "host/singular\\.c"
     "cjson/|cJSON"                   "base/json\\.c"
+    "zip\\.h"                       "base/zip_file\\.c"
     "openssl/"                       "base/hash\\.c"
     "sqlite3\\.h"                  "study/index"
     "png\\.h|jpeglib\\.h|archive"    "data/"

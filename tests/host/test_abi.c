@@ -19,7 +19,7 @@ static void sizes_are_golden(void **state)
     (void)state;
     assert_int_equal(sizeof(vitro_blocks), 8);
     assert_int_equal(sizeof(vitro_shape), 20);
-    assert_int_equal(sizeof(vitro_model), 40);
+    assert_int_equal(sizeof(vitro_model), 52); /* 40 in 1.0 */
     assert_int_equal(sizeof(vitro_site), 24);
     assert_int_equal(sizeof(vitro_option), 64);
     assert_int_equal(sizeof(vitro_param_info), 72);
@@ -44,6 +44,7 @@ static void fields_stand_where_they_stood(void **state)
     AT(vitro_model, depth, 4), AT(vitro_model, dim, 8), AT(vitro_model, heads, 12);
     AT(vitro_model, hidden, 16), AT(vitro_model, patch, 20), AT(vitro_model, grid_h, 24);
     AT(vitro_model, grid_w, 28), AT(vitro_model, prefix, 32), AT(vitro_model, classes, 36);
+    AT(vitro_model, weights, 40), AT(vitro_model, biases, 44), AT(vitro_model, positions, 48); /* 1.1 */
     AT(vitro_site, kind, 4), AT(vitro_site, block, 8), AT(vitro_site, batch, 12);
     AT(vitro_site, tokens, 16);
     AT(vitro_site, prefix, 20);
@@ -133,17 +134,17 @@ static void fields_of_extensions_stand_where_they_stood(void **state)
 static void operations_stand_in_their_order(void **state)
 {
     (void)state;
-#define OPS(X)                                                                                           \
-    X(param)                                                                                             \
-    X(at)                                                                                                \
-    X(weight)                                                                                            \
-    X(replace)                                                                                           \
-    X(shape)                                                                                             \
-    X(fill)                                                                                              \
-    X(matmul)                                                                                            \
-    X(add) X(mul) X(affine) X(unary) X(softmax) X(normalize) X(dropout) X(reshape) X(permute) X(expand)  \
-        X(concat) X(slice) X(sum) X(unfold) X(fold) X(detach) X(fail) X(save) X(saved) X(grad) X(redrop) \
-            X(unary_back)
+#define OPS(X)                                                                                             \
+    X(param)                                                                                               \
+    X(at)                                                                                                  \
+    X(weight)                                                                                              \
+    X(replace)                                                                                             \
+    X(shape)                                                                                               \
+    X(fill)                                                                                                \
+    X(matmul)                                                                                              \
+    X(add)                                                                                                 \
+    X(mul) X(affine) X(unary) X(softmax) X(normalize) X(dropout) X(reshape) X(permute) X(expand) X(concat) \
+        X(slice) X(sum) X(unfold) X(fold) X(detach) X(fail) X(save) X(saved) X(grad) X(redrop) X(unary_back)
     size_t at = 8;
 #define X(name)              \
     AT(vitro_ops, name, at); \

@@ -33,7 +33,8 @@ static const struct count {
     {"pissa[r=8]", 294912},
     {"pissa[r=8,targets=all]", 1179648},
     {"adalora", 442512}, /* 12 * 12 * (4 * 768 + 1), before ranks fall */
-    {"gps", 166656}, /* the paper's 167424 with one entry a row of the patch projection, which it leaves out */
+    {"gps",
+     166656}, /* the paper's 167424 with one entry a row of the patch projection, which it leaves out */
     {"ssf", 205824},
     {"vpt[prompts=10]", 92160},
     {"vpt[prompts=100]", 921600},
@@ -99,7 +100,8 @@ static void check_count(const char *text, const struct vit_shape *shape, int64_t
     assert_int_equal(part.declared, method_trainable(n.method));
     if (shape == &vit_b)
         assert_int_equal(method_trainable(n.method), wanted);
-    assert_int_equal(method_head(n.method), (shape->dim + 1) * shape->classes);
+    assert_int_equal(method_head(n.method),
+                     (vit_features(shape) + 1) * shape->classes + shape->projection * shape->dim);
     tiny_close(&n);
 }
 
@@ -108,9 +110,27 @@ static void the_counts_are_the_studys_and_the_plugins_own(void **state)
     (void)state;
     for (int i = 0; i < COUNTS; i++) {
         check_count(counts[i].text, &vit_b, counts[i].vit_b);
-        check_count(counts[i].text, &tiny_shape, 0);
+        for (int k = 0; k < TINY_SHAPES; k++)
+            check_count(counts[i].text, tiny_shapes[k], 0);
     }
     check_count("oft", &vit_b, 142848); /* in blocks of 32: not for the tiny model's 24 channels */
+}
+
+/* The study's table for CLIP ViT-B/16: a norm before the blocks, no bias of the patch projection. */
+static void the_counts_of_clip_are_the_studys_as_well(void **state)
+{
+    (void)state;
+    static const struct count clip[] = {
+        {"full", 85799424}, {"layernorm", 39936}, {"difffit", 141312}, {"bitfit", 102912}};
+    struct vit_shape shape = vit_b;
+    shape.features = VIT_NORM_PRE | VIT_NO_PATCH_BIAS | VIT_QUICK_GELU;
+    shape.projection = 512;
+    for (size_t i = 0; i < sizeof clip / sizeof *clip; i++) {
+        struct tiny n = {0};
+        tiny_must(tiny_stack(&n, clip[i].text, &shape));
+        assert_int_equal(method_trainable(n.method), clip[i].vit_b);
+        tiny_close(&n);
+    }
 }
 
 static void a_stack_counts_shared_tensors_once(void **state)
@@ -135,11 +155,11 @@ static value plain_logits(struct tiny *n, const value *merged)
     return vit_trace(&v);
 }
 
-static void check_merge(const char *text)
+static void check_merge_as(const char *text, const struct vit_shape *shape)
 {
     struct tiny n;
     struct ref *r = NULL;
-    tiny_open(&n, text, &(struct method_step){.training = 0});
+    tiny_open_as(&n, text, shape, &(struct method_step){.training = 0});
     value *merged = mem_alloc(n.vit->count, sizeof *merged);
     assert_non_null(merged);
     tiny_must(method_merge(n.method, n.tape, merged));
@@ -156,6 +176,12 @@ static void check_merge(const char *text)
     tiny_close(&n);
 }
 
+static void check_merge(const char *text)
+{
+    for (int i = 0; i < TINY_SHAPES; i++)
+        check_merge_as(text, tiny_shapes[i]);
+}
+
 static void merged_weights_give_the_hooked_logits(void **state)
 {
     (void)state;
@@ -165,6 +191,7 @@ static void merged_weights_give_the_hooked_logits(void **state)
     check_merge("selective[part=block]");
     check_merge("difffit");
     check_merge("ssf+difffit");
+    check_merge("ssf+ssf");
     check_merge("fact_tt[r=3,scale=0.7]");
     check_merge("fact_tk[r=5,scale=0.7]");
     check_merge("fact_tk[r=4]+lora[r=2]+fact_tt[r=2]+difffit");
@@ -461,6 +488,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_counts_are_the_studys_and_the_plugins_own),
+        cmocka_unit_test(the_counts_of_clip_are_the_studys_as_well),
         cmocka_unit_test(a_stack_counts_shared_tensors_once),
         cmocka_unit_test(merged_weights_give_the_hooked_logits),
         cmocka_unit_test(what_cannot_be_merged_says_so),

@@ -23,6 +23,31 @@ enum { TINY_BATCH = 3, TINY_SEED = 11 };
 static const struct vit_shape tiny_shape = {
     .image = 32, .patch = 8, .dim = 24, .depth = 2, .heads = 3, .hidden = 96, .classes = 7, .eps = 1e-6f};
 
+/* The same with what CLIP and DINOv2 have beyond a plain ViT. */
+static const struct vit_shape tiny_clip = {.image = 32,
+                                           .patch = 8,
+                                           .dim = 24,
+                                           .depth = 2,
+                                           .heads = 3,
+                                           .hidden = 96,
+                                           .classes = 7,
+                                           .eps = 1e-5f,
+                                           .features = VIT_NORM_PRE | VIT_NO_PATCH_BIAS | VIT_QUICK_GELU |
+                                                       VIT_UNIT_FEATURES,
+                                           .projection = 16};
+static const struct vit_shape tiny_dino = {.image = 32,
+                                           .patch = 8,
+                                           .dim = 24,
+                                           .depth = 2,
+                                           .heads = 3,
+                                           .hidden = 96,
+                                           .classes = 7,
+                                           .eps = 1e-6f,
+                                           .features = VIT_LAYER_SCALE | VIT_GRID_POSITIONS,
+                                           .registers = 4};
+static const struct vit_shape *const tiny_shapes[] = {&tiny_shape, &tiny_clip, &tiny_dino};
+enum { TINY_SHAPES = sizeof tiny_shapes / sizeof *tiny_shapes };
+
 struct tiny { /* one tape with its loss and the gradients of all trainable tensors */
     struct vit *vit;
     struct plugins *plugins;
@@ -140,10 +165,11 @@ static inline void tiny_fill(struct tiny *n, struct ref *r)
             tiny_randomise(&n->tensors[i], ref_leaf(r, n->trace->leaves[i]));
 }
 
-static inline void tiny_open(struct tiny *n, const char *text, const struct method_step *step)
+static inline void tiny_open_as(struct tiny *n, const char *text, const struct vit_shape *shape,
+                                const struct method_step *step)
 {
     *n = (struct tiny){0};
-    tiny_must(tiny_stack(n, text, &tiny_shape));
+    tiny_must(tiny_stack(n, text, shape));
     tiny_must(tiny_record(n, step, -1));
     value *roots = mem_alloc(n->count + 2, sizeof *roots);
     assert_non_null(roots);
@@ -154,6 +180,11 @@ static inline void tiny_open(struct tiny *n, const char *text, const struct meth
     mem_free(roots);
     ref_seed(n->ref, TINY_SEED, 5);
     tiny_fill(n, n->ref);
+}
+
+static inline void tiny_open(struct tiny *n, const char *text, const struct method_step *step)
+{
+    tiny_open_as(n, text, &tiny_shape, step);
 }
 
 /* |a - b| over |b|, Euclidean. */

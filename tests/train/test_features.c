@@ -294,7 +294,14 @@ int main(void)
     draw_images();
     if (device_open(&device, &(struct device_spec){.index = -1}) < 0 ||
         plugins_create(&plugins, search) < 0 ||
-        vit_create(&vit, &(struct vit_shape){SIDE, PATCH, DIM, DEPTH, 3, 96, CLASSES, 1e-6f}) < 0) {
+        vit_create(&vit, &(struct vit_shape){.image = SIDE,
+                                             .patch = PATCH,
+                                             .dim = DIM,
+                                             .depth = DEPTH,
+                                             .heads = 3,
+                                             .hidden = 96,
+                                             .classes = CLASSES,
+                                             .eps = 1e-6f}) < 0) {
         fprintf(stderr, "%s\n", error_text());
         return 77;
     }

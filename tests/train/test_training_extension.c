@@ -371,7 +371,14 @@ static void gps_picks_what_pytorchs_gradients_pick(void **state)
     int32_t classes[COUNT];
     struct safetensors *f;
     struct vit *model;
-    must(vit_create(&model, &(struct vit_shape){32, 8, 24, 2, 3, 96, 7, 1e-6f}));
+    must(vit_create(&model, &(struct vit_shape){.image = 32,
+                                                .patch = 8,
+                                                .dim = 24,
+                                                .depth = 2,
+                                                .heads = 3,
+                                                .hidden = 96,
+                                                .classes = 7,
+                                                .eps = 1e-6f}));
     must(safetensors_open(&f, GOLDEN "/methods/model.safetensors"));
     must(safetensors_need(f, "images", SAFETENSORS_U8, PIXELS, pictures));
     must(safetensors_need(f, "labels", SAFETENSORS_I32, COUNT, classes));
@@ -413,7 +420,14 @@ int main(void)
     draw_images();
     if (device_open(&device, &(struct device_spec){.index = -1}) < 0 ||
         engine_create(&engine, device, ENGINE_AUTO) < 0 || plugins_create(&plugins, search) < 0 ||
-        vit_create(&vit, &(struct vit_shape){SIDE, 8, 24, 2, 3, 96, CLASSES, 1e-6f}) < 0) {
+        vit_create(&vit, &(struct vit_shape){.image = SIDE,
+                                             .patch = 8,
+                                             .dim = 24,
+                                             .depth = 2,
+                                             .heads = 3,
+                                             .hidden = 96,
+                                             .classes = CLASSES,
+                                             .eps = 1e-6f}) < 0) {
         fprintf(stderr, "%s\n", error_text());
         return 77;
     }

@@ -34,7 +34,14 @@ static void the_real_vit_tiny_has_its_known_shape_and_bytes(void **state)
 {
     (void)state;
     struct vit *m = load(path, (struct vit_import){0});
-    const struct vit_shape s = {224, 16, 192, 12, 3, 768, 1000, 1e-6f};
+    const struct vit_shape s = {.image = 224,
+                                .patch = 16,
+                                .dim = 192,
+                                .depth = 12,
+                                .heads = 3,
+                                .hidden = 768,
+                                .classes = 1000,
+                                .eps = 1e-6f};
     assert_memory_equal(&m->shape, &s, sizeof s);
     assert_int_equal(m->count, 152);
     assert_string_equal(m->source_hash, "4e5ce944135198610079233e82a87aa50807ef723a2c38fdd9605e69b6b5424b");

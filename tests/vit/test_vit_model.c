@@ -17,7 +17,14 @@
 /* A sample's mean and deviation lie this many standard errors off with odds of 1 in 10^6. */
 static const double errors_off = 5;
 
-static const struct vit_shape tiny = {224, 16, 192, 12, 3, 768, 1000, 1e-6f};
+static const struct vit_shape tiny = {.image = 224,
+                                      .patch = 16,
+                                      .dim = 192,
+                                      .depth = 12,
+                                      .heads = 3,
+                                      .hidden = 768,
+                                      .classes = 1000,
+                                      .eps = 1e-6f};
 static const struct vit_shape small = {
     .image = 16, .patch = 4, .dim = 64, .depth = 2, .heads = 2, .hidden = 128, .classes = 5, .eps = 1e-6f};
 
