@@ -17,17 +17,16 @@
 # linker; with-vk sees that and starts them directly.
 #
 # --check fetches nothing and exits 1 if the driver or the compiler is missing.
-# shellcheck disable=SC2016,SC2119 # scripts are written and apt formats given in single quotes
+# shellcheck disable=SC2016,SC2119 # scripts are written in single quotes
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/packages.sh"
 
 mesa_wanted=26    # the first whose compute code keeps uniform values scalar: 20 times Mesa 22's speed
 glslang_wanted=15 # the first with cooperative matrices
 recipe=2          # what an unpacked folder was made by; raise it to have old ones made anew
 
 usage() { die 2 "usage: scripts/driver.sh [--check]"; }
-
-os_release() { (. /etc/os-release && eval "printf '%s' \"\${$1:-}\""); }
 
 mesa_version() { dpkg-query -W -f '${Version}' mesa-vulkan-drivers 2>/dev/null || true; }
 
@@ -76,38 +75,10 @@ newer_suites() {
     esac
 }
 
-# Prints the mirrors of the distribution itself, as apt knows them, in apt's order.
-mirrors() {
-    apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' 2>/dev/null |
-        awk -v name="$(os_release VERSION_CODENAME)" \
-            '($2 == name || $2 ~ /^(stable|oldstable|testing)$/) && $3 == "main" && !seen[$1]++ { print $1 }'
-}
-
-# apt_private FOLDER COMMAND...: apt-get with a state of its own. The machine's settings (proxy,
-# credentials) still count; its lists, preferences and installed packages do not.
-apt_private() {
-    local state=$1/apt arch
-    shift
-    arch=$(dpkg --print-architecture)
-    apt-get -qq -o Dir::Etc::SourceList="$state/sources.list" -o Dir::Etc::SourceParts=/dev/null \
-        -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null \
-        -o Dir::State="$state" -o Dir::State::Lists="$state/lists" -o Dir::State::status="$state/status" \
-        -o Dir::Cache="$state/cache" -o Dir::Log="$state" -o Debug::NoLocking=1 -o APT::Sandbox::User=root \
-        -o APT::Architecture="$arch" -o APT::Architectures="$arch" -o APT::Default-Release= \
-        -o Acquire::Languages=none -o Acquire::Retries=2 -o Acquire::http::Timeout=20 \
-        -o Acquire::https::Timeout=20 "$@"
-}
-
 # download FOLDER MIRROR: the packages and all they need, libc included, into FOLDER/apt.
 download() {
-    local folder=$1 mirror=$2 key suite newest components
-    key=/usr/share/keyrings/$(os_release ID)-archive-keyring.gpg
-    rm -rf "$folder/apt"
-    mkdir -p "$folder"/apt/lists/partial "$folder"/apt/cache/archives/partial
-    : >"$folder/apt/status"
-    while read -r suite components; do
-        printf 'deb [signed-by=%s] %s %s %s\n' "$key" "$mirror" "$suite" "$components"
-    done < <(newer_suites) >"$folder/apt/sources.list"
+    local folder=$1 newest
+    apt_sources "$folder" "$2" < <(newer_suites)
     newest=$(awk 'END { print $4 }' "$folder/apt/sources.list")
     apt_private "$folder" update || return 1
     apt_private "$folder" -y -d --no-install-recommends -t "$newest" install "${packages[@]}"

@@ -26,6 +26,7 @@ run_tests() {
 }
 
 scripts/setup.sh
+scripts/other_drivers.sh
 for preset in release asan; do
     run_tests $preset
 done

@@ -170,6 +170,13 @@ int engine_kernel(struct engine *e, enum shader shader, const uint32_t *constant
     return 0;
 }
 
+void engine_kernels(const struct engine *e, engine_see *see, void *context)
+{
+    for (int s = 0; s < SHADER_COUNT; s++)
+        for (const struct entry *i = e->entries[s]; i; i = i->next)
+            see(context, i->kernel, i->constants, i->count);
+}
+
 void engine_want_custom(struct engine *e, int want)
 {
     e->unwanted = !want;

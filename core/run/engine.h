@@ -30,6 +30,10 @@ int engine_cpu_style(const struct engine *e);
 struct ladder;
 struct ladder *engine_ladder(const struct engine *e);
 
+/* Every kernel that was asked for so far, with its constants from 1 on. */
+typedef void engine_see(void *context, const struct kernel *kernel, const uint32_t *constants, uint32_t count);
+void engine_kernels(const struct engine *e, engine_see *see, void *context);
+
 /* Constant 0 is the lanes; constants[0 .. count - 1] are 1 and up. *out is lent for the engine's life. */
 int engine_kernel(struct engine *e, enum shader shader, const uint32_t *constants, uint32_t count,
                   const struct kernel **out);

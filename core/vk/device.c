@@ -8,14 +8,19 @@
 
 int device_list(struct device_info *infos, int room)
 {
+    struct device_limits limits;
+    struct features unused = {0};
+    TRY(limits_choose(&limits, NULL));
     struct instance *in = mem_alloc(1, sizeof *in);
     if (!in)
         return ERR_MEMORY;
     int rc = instance_open(in, 0);
     if (rc == 0) {
         rc = (int)in->count;
-        for (int i = 0; i < rc && i < room; i++)
+        for (int i = 0; i < rc && i < room; i++) {
             infos[i] = in->infos[i];
+            limits_apply(&limits, &infos[i], &unused);
+        }
     }
     instance_close(in);
     mem_free(in);
@@ -68,16 +73,28 @@ static int shares_memory(const struct device *d, uint64_t *max_buffer)
 static int create(struct device *d, const struct features *want)
 {
     static const char *const control_extension = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
-    int extension =
-        d->info.api_version < VK_API_VERSION_1_3 ? survey_has_extension(d->physical, control_extension) : 0;
-    TRY(extension);
-    float priority = 1.0f;
+    static const char *const statistics_extension = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
+    const char *extensions[MATRIX_EXTENSIONS + 2];
+    uint32_t count;
     struct matrix_features matrix;
-    const char *extensions[MATRIX_EXTENSIONS + 1];
-    uint32_t extension_count;
-    void *wanted = matrix_enable(&d->info, &matrix, (void *)&want->core, extensions, &extension_count);
-    if (extension)
-        extensions[extension_count++] = control_extension;
+    void *wanted = matrix_enable(&d->info, &matrix, (void *)&want->core, extensions, &count);
+    int control =
+        d->info.api_version < VK_API_VERSION_1_3 ? survey_has_extension(d->physical, control_extension) : 0;
+    TRY(control);
+    if (control)
+        extensions[count++] = control_extension;
+    d->statistics = d->compile_only ? survey_has_extension(d->physical, statistics_extension) : 0;
+    TRY(d->statistics);
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR statistics = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
+        .pNext = wanted,
+        .pipelineExecutableInfo = VK_TRUE,
+    };
+    if (d->statistics) {
+        extensions[count++] = statistics_extension;
+        wanted = &statistics;
+    }
+    float priority = 1.0f;
     TRY(survey_queue(d->physical, &d->family, &d->timestamp_bits));
     VkDeviceQueueCreateInfo queue = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
@@ -90,7 +107,7 @@ static int create(struct device *d, const struct features *want)
         .pNext = wanted,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &queue,
-        .enabledExtensionCount = extension_count,
+        .enabledExtensionCount = count,
         .ppEnabledExtensionNames = extensions,
     };
     TRY(VK(vkCreateDevice(d->physical, &info, NULL, &d->handle)));
@@ -106,15 +123,23 @@ static int create(struct device *d, const struct features *want)
 static int open_on(struct device *d, const struct device_spec *spec)
 {
     struct features want;
+    struct device_limits limits;
     char path[sizeof d->cache.path];
+    d->compile_only = spec->compile_only;
+    TRY(limits_choose(&limits, spec->limits));
     TRY(instance_open(&d->instance, spec->validate));
     TRY(choose(d, spec->index, &want));
+    limits_apply(&limits, &d->info, &want);
     TRY(create(d, &want));
     if (spec->validate)
         d->set_name = (PFN_vkSetDebugUtilsObjectNameEXT)vkGetInstanceProcAddr(d->instance.handle,
                                                                               "vkSetDebugUtilsObjectNameEXT");
     d->staged |= spec->stage_copies;
     d->fail_in = spec->fail_allocation_after;
+    if (limits.max_allocation && limits.max_allocation < d->max_buffer)
+        d->max_buffer = limits.max_allocation;
+    if (d->compile_only)
+        return 0; /* a cache would keep the compiler from telling */
     TRY(transfer_open(d));
     pipeline_cache_path(d, path, sizeof path);
     return path[0] ? pipeline_cache_open(&d->cache, d, path) : 0;
@@ -142,7 +167,8 @@ void device_close(struct device *d)
     char text[MESSAGE_SIZE]; /* closing after a failure must not change what it said */
     snprintf(text, sizeof text, "%s", error_text());
     if (d->handle) {
-        d->vk.vkDeviceWaitIdle(d->handle);
+        if (!d->compile_only)
+            d->vk.vkDeviceWaitIdle(d->handle);
         pipeline_cache_close(&d->cache, d);
         transfer_close(d);
         d->vk.vkDestroyDevice(d->handle, NULL);

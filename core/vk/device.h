@@ -1,7 +1,8 @@
 /* device.h - Vulkan devices: listing, choosing, opening, and what the rest needs to know of one.
  *
  * The loader is opened at run time (volk), so the program starts, and says what is missing, on a
- * machine without Vulkan. Only core/vk and core/run see Vulkan's own headers (through vk_private.h). */
+ * machine without Vulkan. Only core/vk and core/run see Vulkan's own headers (through vk_private.h).
+ * VITRO_VULKAN_LOADER names another loader, VITRO_VULKAN_DRIVER the manifest of the one driver to use. */
 #ifndef VITRO_VK_DEVICE_H
 #define VITRO_VK_DEVICE_H
 
@@ -44,6 +45,8 @@ struct device_info {      /* read only */
     uint32_t flexible_invocations, flexible_dimension; /* at most */
     uint32_t flexible_reserved;                        /* bytes of shared memory that they take */
     uint32_t compute_units;                            /* 0: unknown */
+    uint32_t subgroup_operations;                      /* in compute shaders, as VkSubgroupFeatureFlags */
+    int has_subgroup_sums; /* workgroups that are one subgroup can be had, with arithmetic over its lanes */
     double timestamp_ns;                               /* nanoseconds a tick; 0: no timestamps */
 };
 
@@ -54,15 +57,30 @@ struct device; /* an opened device with one queue; one thread at a time */
  * device gives 0. */
 int device_list(struct device_info *infos, int room);
 
+/* What a device pretends to lack, for tests and for VITRO_PRETEND: a number that is not 0 replaces the
+ * device's own where that is larger, a flag takes something away. */
+struct device_limits {
+    uint32_t subgroup_size; /* as kernels see it: the driver's own must allow it or !has_subgroup_sums */
+    uint32_t shared_bytes, max_invocations, max_groups;
+    uint64_t max_storage_range, max_allocation; /* the latter: of buffers, too */
+    int no_fp16, no_coopmat, no_subgroup_arithmetic, no_subgroup_control, no_timestamps;
+};
+/* Reads "shared_bytes=16384,no_fp16": the members' names, separated by commas. */
+int device_limits_parse(struct device_limits *out, const char *text);
+
 struct device_spec {
     int index;                    /* in device_list's order; -1: the first that can run us */
     int validate;                 /* turn on VK_LAYER_KHRONOS_validation; a message fails device_check */
     size_t fail_allocation_after; /* test feature: 0 off; n: the n-th buffer fails as out of memory */
     int stage_copies; /* test feature: as on a device with memory of its own, BUFFER_DEVICE is never mapped */
+    int compile_only; /* kernels are compiled, with kernel_statistics, and nothing is computed: for drivers of
+                         hardware that is not there. Buffers have addresses without memory, submits end at once,
+                         and what is read back is zeros. */
+    const struct device_limits *limits; /* NULL: VITRO_PRETEND's, if it is set */
 };
 /* Refuses, with the reason, devices that lack what the kernels need: Vulkan 1.2, buffer device
- * address, 64-bit and 8-bit shader integers, 8-bit storage, scalar block layout, timeline semaphores
- * and the common subgroup operations. The caller owns *out. */
+ * address, 64-bit and 8-bit shader integers, 8-bit storage, scalar block layout and timeline semaphores.
+ * The caller owns *out. */
 int device_open(struct device **out, const struct device_spec *spec);
 void device_close(struct device *d); /* NULL is fine; all its objects must be gone */
 const struct device_info *device_info(const struct device *d);

@@ -17,7 +17,11 @@ static VkInstance keeper;
 
 static int load_functions(void)
 {
-    const char *asked = getenv("VITRO_VULKAN_LOADER");
+    const char *asked = getenv("VITRO_VULKAN_LOADER"), *driver = getenv("VITRO_VULKAN_DRIVER");
+    if (driver && *driver &&
+        (setenv("VK_DRIVER_FILES", driver, 1) ||
+         setenv("VK_ICD_FILENAMES", driver, 1) /* older loaders' name */))
+        return fail(ERR_MEMORY, "out of memory: the environment cannot hold VITRO_VULKAN_DRIVER");
     const char *name = asked && *asked ? asked : "libvulkan.so.1";
     void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
     if (!library)

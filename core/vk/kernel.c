@@ -3,6 +3,8 @@
 
 #include "memory.h"
 
+#include <stdio.h>
+
 static const uint32_t spirv_magic = 0x07230203;
 
 static int check(const struct device *d, const struct kernel_spec *spec)
@@ -61,6 +63,7 @@ static int create_pipeline(struct kernel *k, struct device *d, const struct kern
     int choose = control && d->info.subgroup_min < d->info.subgroup_max;
     VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .flags = d->statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0,
         .stage =
             {
                 .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
@@ -124,4 +127,36 @@ void kernel_destroy(struct device *d, struct kernel *k)
 const char *kernel_name(const struct kernel *k)
 {
     return k->name;
+}
+
+static double statistic_value(const VkPipelineExecutableStatisticKHR *s)
+{
+    switch (s->format) {
+    case VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_BOOL32_KHR: return s->value.b32 ? 1 : 0;
+    case VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_INT64_KHR: return (double)s->value.i64;
+    case VK_PIPELINE_EXECUTABLE_STATISTIC_FORMAT_UINT64_KHR: return (double)s->value.u64;
+    default: return s->value.f64;
+    }
+}
+
+int kernel_statistics(struct device *d, const struct kernel *k, struct kernel_statistic *list, int room)
+{
+    enum { STATISTICS_MAX = 64 };
+    static const VkStructureType type = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_STATISTIC_KHR;
+    VkPipelineExecutableStatisticKHR found[STATISTICS_MAX] = {0};
+    uint32_t count = STATISTICS_MAX;
+    if (!d->statistics)
+        return 0;
+    for (int i = 0; i < STATISTICS_MAX; i++)
+        found[i].sType = type;
+    VkPipelineExecutableInfoKHR info = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_INFO_KHR,
+        .pipeline = k->pipeline, /* its first executable, and a compute pipeline's only one */
+    };
+    TRY(VK(d->vk.vkGetPipelineExecutableStatisticsKHR(d->handle, &info, &count, found)));
+    for (int i = 0; i < (int)count && i < room; i++) {
+        snprintf(list[i].name, sizeof list[i].name, "%s", found[i].name);
+        list[i].value = statistic_value(&found[i]);
+    }
+    return (int)count;
 }

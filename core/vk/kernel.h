@@ -27,4 +27,13 @@ int kernel_suits(const struct device *d, const struct spirv *module);
 void kernel_destroy(struct device *d, struct kernel *k); /* NULL is fine */
 const char *kernel_name(const struct kernel *k);
 
+/* What the driver's compiler says of a kernel of a device that was opened with `compile_only`: registers,
+ * spills, occupancy, by the driver's own names. Fills at most `room`; returns how many there are, 0 where the
+ * driver tells nothing, or negative. */
+struct kernel_statistic {
+    char name[64];
+    double value;
+};
+int kernel_statistics(struct device *d, const struct kernel *k, struct kernel_statistic *list, int room);
+
 #endif

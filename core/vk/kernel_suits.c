@@ -13,9 +13,9 @@
     X(22, Int16, f->core.features.shaderInt16)                                           \
     X(39, Int8, f->v12.shaderInt8)                                                       \
     X(61, GroupNonUniform, 1)                                                            \
-    X(63, GroupNonUniformArithmetic, 1)                                                  \
-    X(64, GroupNonUniformBallot, 1)                                                      \
-    X(65, GroupNonUniformShuffle, 1)                                                     \
+    X(63, GroupNonUniformArithmetic, operations &VK_SUBGROUP_FEATURE_ARITHMETIC_BIT)     \
+    X(64, GroupNonUniformBallot, operations &VK_SUBGROUP_FEATURE_BALLOT_BIT)             \
+    X(65, GroupNonUniformShuffle, operations &VK_SUBGROUP_FEATURE_SHUFFLE_BIT)           \
     X(4433, StorageBuffer16BitAccess, f->v11.storageBuffer16BitAccess)                   \
     X(4448, StorageBuffer8BitAccess, f->v12.storageBuffer8BitAccess)                     \
     X(4449, UniformAndStorageBuffer8BitAccess, f->v12.uniformAndStorageBuffer8BitAccess) \
@@ -24,7 +24,7 @@
     X(5347, PhysicalStorageBufferAddresses, f->v12.bufferDeviceAddress)
 
 /* 1 offered, 0 not, -1 none that a plugin may ask for */
-static int offers(const struct features *f, uint32_t capability, const char **name)
+static int offers(const struct features *f, uint32_t operations, uint32_t capability, const char **name)
 {
     switch (capability) {
 #define X(number, word, has) \
@@ -40,7 +40,7 @@ int kernel_suits(const struct device *d, const struct spirv *module)
     uint64_t invocations = 1;
     for (uint32_t i = 0; i < module->capability_count; i++) {
         const char *name = "";
-        int offered = offers(&d->features, module->capabilities[i], &name);
+        int offered = offers(&d->features, d->info.subgroup_operations, module->capabilities[i], &name);
         if (offered < 0)
             return fail(ERR_DEVICE, "it needs capability %u of SPIR-V, which is not offered to plugins",
                         (unsigned)module->capabilities[i]);

@@ -70,8 +70,8 @@ int stream_create(struct stream **out, struct device *d, int profile)
     if (!s)
         return ERR_MEMORY;
     s->device = d;
-    s->profile = profile;
-    int rc = open_handles(s);
+    s->profile = profile && !d->compile_only;
+    int rc = d->compile_only ? 0 : open_handles(s);
     if (rc < 0) {
         stream_destroy(s);
         return rc;
@@ -131,6 +131,10 @@ int stream_begin(struct stream *s)
     s->count = 0;
     s->rc = 0;
     TRY(stream_wait(s, 0));
+    if (d->compile_only) {
+        s->recording = 1;
+        return 0;
+    }
     TRY(VK(d->vk.vkResetCommandPool(d->handle, s->pool, 0)));
     VkCommandBufferBeginInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
@@ -214,6 +218,10 @@ void stream_dispatch(struct stream *s, const struct dispatch *work)
         keep(s, add_record(s, work));
     if (s->rc < 0)
         return;
+    if (d->compile_only) {
+        s->count++;
+        return;
+    }
     const struct kernel *k = work->kernel;
     d->vk.vkCmdBindPipeline(s->command, VK_PIPELINE_BIND_POINT_COMPUTE, k->pipeline);
     if (k->push_bytes)
@@ -255,7 +263,7 @@ void stream_copy(struct stream *s, const struct buffer *from, uint64_t from_offs
     if (!s->recording || s->rc < 0 || size == 0)
         return;
     keep(s, check_copy(from, from_offset, to, to_offset, size));
-    if (s->rc < 0)
+    if (s->rc < 0 || s->device->compile_only)
         return;
     VkBufferCopy region = {.srcOffset = from_offset, .dstOffset = to_offset, .size = size};
     s->device->vk.vkCmdCopyBuffer(s->command, buffer_handle(from), buffer_handle(to), 1, &region);
@@ -268,8 +276,10 @@ int stream_end(struct stream *s)
     if (!s->recording)
         return fail(ERR_INPUT, "a stream was ended that was not begun");
     s->recording = 0;
-    command_barrier(d, s->command, 1);
-    keep(s, VK(d->vk.vkEndCommandBuffer(s->command)));
+    if (!d->compile_only) {
+        command_barrier(d, s->command, 1);
+        keep(s, VK(d->vk.vkEndCommandBuffer(s->command)));
+    }
     if (s->rc < 0)
         return fail(s->rc, "%s", s->reason);
     s->recorded = 1;
@@ -281,6 +291,8 @@ int stream_submit(struct stream *s)
     struct device *d = s->device;
     if (!s->recorded)
         return fail(ERR_INPUT, "a stream was submitted before it was recorded");
+    if (d->compile_only)
+        return 0;
     TRY(stream_wait(s, SUBMITS_MAX - 1));
     uint64_t value = s->submitted + 1;
     VkTimelineSemaphoreSubmitInfo timeline = {

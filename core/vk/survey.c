@@ -25,10 +25,6 @@
     X(subgroup.subgroupSizeControl, 0, "")                                             \
     X(subgroup.computeFullSubgroups, 0, "")
 
-static const VkSubgroupFeatureFlags needed_subgroup_operations =
-    VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT |
-    VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
-
 int survey_has_extension(VkPhysicalDevice physical, const char *name)
 {
     uint32_t count = 0;
@@ -84,20 +80,6 @@ int survey_features(VkPhysicalDevice physical, const struct device_info *info, s
     want->member = has.member;
     FEATURES(X)
 #undef X
-    VkPhysicalDeviceSubgroupProperties subgroup = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES,
-    };
-    VkPhysicalDeviceProperties2 properties = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
-        .pNext = &subgroup,
-    };
-    vkGetPhysicalDeviceProperties2(physical, &properties);
-    if (!(subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) ||
-        (subgroup.supportedOperations & needed_subgroup_operations) != needed_subgroup_operations)
-        return fail(ERR_DEVICE,
-                    "%s lacks subgroup arithmetic, ballot or shuffle; use another device or a newer "
-                    "driver",
-                    info->name);
     uint32_t family, bits;
     return survey_queue(physical, &family, &bits);
 }
@@ -181,13 +163,19 @@ static void subgroup_sizes(const struct properties *p, struct device_info *info)
     info->subgroup_max = chosen ? p->control.maxSubgroupSize : info->subgroup_size;
 }
 
-static int offers(VkPhysicalDevice physical, struct device_info *info)
+static int offers(VkPhysicalDevice physical, const struct properties *p, struct device_info *info)
 {
     struct features has = {0};
     if (info->api_version < VK_API_VERSION_1_2)
         return 0;
-    features_link(&has, 0);
+    int control = has_subgroup_control(physical, info->api_version);
+    TRY(control);
+    features_link(&has, control);
     vkGetPhysicalDeviceFeatures2(physical, &has.core);
+    if (p->subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT)
+        info->subgroup_operations = p->subgroup.supportedOperations;
+    info->has_subgroup_sums = (info->subgroup_operations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) &&
+                              has.subgroup.subgroupSizeControl && has.subgroup.computeFullSubgroups;
     info->has_fp16 = has.v12.shaderFloat16 && has.v11.storageBuffer16BitAccess;
     return survey_matrix(physical, info);
 }
@@ -221,7 +209,7 @@ int survey_info(VkPhysicalDevice physical, struct device_info *info)
     info->max_storage_range = core->limits.maxStorageBufferRange;
     info->max_allocation = p.maintenance.maxMemoryAllocationSize;
     info->heap_bytes = device_heap(physical, info->is_cpu);
-    TRY(offers(physical, info));
+    TRY(offers(physical, &p, info));
     if (survey_queue(physical, &family, &timestamp_bits) == 0 && timestamp_bits > 0)
         info->timestamp_ns = (double)core->limits.timestampPeriod;
     return (size_t)core->deviceType < sizeof ranks / sizeof ranks[0] ? ranks[core->deviceType] : 3;

@@ -51,6 +51,11 @@ struct features { /* what a device offers, or what we switch on; chained by feat
 
 void features_link(struct features *f, int with_subgroup);
 
+/* The limits of the spec or of VITRO_PRETEND; *out all zero: none. */
+int limits_choose(struct device_limits *out, const struct device_limits *asked);
+/* Takes away from what a device is and from what of it is switched on. */
+void limits_apply(const struct device_limits *l, struct device_info *info, struct features *want);
+
 /* What a device is; returns its rank among kinds of devices, 0 the best, or negative. */
 int survey_info(VkPhysicalDevice physical, struct device_info *info);
 /* Which of our features the device has, in *want; negative with the reason when one that the
@@ -78,6 +83,9 @@ struct device {
     struct device_info info;
     struct features features; /* what is switched on */
     int subgroup_control; /* a kernel may ask for a subgroup size */
+    int compile_only;     /* see device.h; `compiled` instead of memory and queue */
+    int statistics;       /* pipelines are compiled with statistics */
+    uint64_t next_address; /* of a buffer without memory */
     VkPhysicalDeviceMemoryProperties memory;
     int staged;          /* device buffers are not mapped: the device's memory is its own */
     uint64_t max_buffer; /* bytes */
