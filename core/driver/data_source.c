@@ -2,6 +2,7 @@
 #include "data_source.h"
 
 #include "builtin.h"
+#include "corrupt.h"
 #include "file.h"
 #include "hash.h"
 #include "list.h"
@@ -118,6 +119,9 @@ static int open_source(struct pack **out, const struct settings *s, int size)
 {
     char folder[PATH_SIZE], path[PATH_SIZE + HASH_TEXT + 8], key[HASH_TEXT];
     double mean[3], deviation[3];
+    if (!file_exists(s->data))
+        return fail(ERR_IO, "%s cannot be found; give --data a pack, a folder, an archive or builtin:NAME",
+                    s->data);
     if (!s->normalise)
         return fail(ERR_USAGE,
                     "%s: say how its pixels are normalised, with --normalise none, half, imagenet or "
@@ -159,9 +163,8 @@ static int open_pack(struct pack **out, const struct settings *s, int size)
     return rc;
 }
 
-int open_data(struct pack **out, const struct settings *s, int size)
+static int open_clean(struct pack **out, const struct settings *s, int size)
 {
-    *out = NULL;
     if (!s->data)
         return fail(ERR_USAGE,
                     "the data is missing; give --data a pack, a folder or archive in VTAB's format, or "
@@ -169,6 +172,28 @@ int open_data(struct pack **out, const struct settings *s, int size)
     if (is_builtin(s->data))
         return draw_task(out, s, size);
     return is_pack(s->data) ? open_pack(out, s, size) : open_source(out, s, size);
+}
+
+/* Takes the pack and gives it back corrupted, or nothing. */
+static int corrupt_take(struct pack **pack, struct corruption what, uint64_t seed)
+{
+    struct pack *clean = *pack;
+    struct progress bar;
+    progress_begin(&bar, "corrupting the images", "images", 1);
+    int rc = pack_corrupt(pack, clean, what, seed, progress_pack, &bar);
+    progress_end(&bar);
+    pack_close(clean);
+    return rc;
+}
+
+int open_data(struct pack **out, const struct settings *s, int size)
+{
+    struct corruption what;
+    *out = NULL;
+    if (s->corrupt)
+        TRY(corruption_parse(&what, s->corrupt));
+    TRY(open_clean(out, s, size));
+    return s->corrupt ? corrupt_take(out, what, s->corrupt_seed) : 0;
 }
 
 int data_size(const struct settings *s, int *size)

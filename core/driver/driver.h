@@ -24,6 +24,8 @@ struct settings {
     const uint64_t *random_seed; /* which; NULL: the recipe's seed */
     int other_data;              /* evaluate on data other than a method was trained on */
     int32_t image, heads, top, size, training_split;
+    const char *corrupt; /* "fog:3": the data, corrupted */
+    uint64_t corrupt_seed;
     const char *checkpoint;
     int32_t checkpoint_steps;
     int32_t feature_cache; /* MiB; train_spec's */

@@ -68,6 +68,10 @@ static const struct argument data_rows[] = {
     {"normalise", 'n', ARGUMENT_TEXT, FIELD(normalise), 0, 0, NULL, "NAME",
      "what the pixels are shifted and scaled by: none, half, imagenet or clip. Packs know theirs; a folder "
      "or archive needs it; built-in tasks take half"},
+    {"corrupt", 0, ARGUMENT_TEXT, FIELD(corrupt), 0, 0, NULL, "NAME:N",
+     "corrupt every image of the data: one of ImageNet-C's 15 corruptions at a severity from 1 to 5, as in "
+     "gaussian_noise:3 (docs/robustness.md)"},
+    {"corrupt_seed", 0, ARGUMENT_SEED, FIELD(corrupt_seed), 0, 0, NULL, "N", "of the corruption's noise"},
     {0}};
 const struct argument_group group_data = {"Data", data_rows};
 
