@@ -1,6 +1,7 @@
 /* lower_attention.c - attention and its derivative, from fused queries, keys and values. */
 #include "program.h"
 
+#include "attention_tile.h"
 #include "error.h"
 
 #include <math.h>
@@ -45,11 +46,49 @@ static double flops_of(const struct sizes *z, int products)
     return 2.0 * products * z->batch * z->heads * z->queries * (z->tokens - z->k_from) * z->width;
 }
 
-enum { ROWS = 64 }; /* tokens of a workgroup of the GPU style; the CPU style has one a lane */
-
-static uint32_t row_tiles(const struct program *p, uint32_t rows)
+/* What must be read and written once: queries, keys and values, `outs` tensors like the result, and `parts`
+ * thirds of the fused tensor's gradient. */
+static double bytes_of(const struct sizes *z, int outs, int parts)
 {
-    return tiles(rows, engine_cpu_style(p->engine) ? engine_lanes(p->engine) : ROWS);
+    const double width = (double)z->heads * z->width, keys = z->tokens - z->k_from;
+    return 4 * z->batch * width * ((1 + outs) * (double)z->queries + 2 * keys + parts * (double)z->tokens);
+}
+
+struct choice { /* of a kernel for a pass */
+    enum shader shader;
+    uint32_t constants[5], constant_count;
+    uint32_t owned; /* rows of a workgroup */
+};
+
+/* `count` rows are computed. The CPU style, which needs no shared memory, owns a row a lane. */
+static struct choice choose(const struct program *p, enum attention_pass pass, const struct sizes *z,
+                            uint32_t count)
+{
+    static const enum shader shaders[][2] = {
+        [ATTENTION_FORWARD] = {SHADER_ATTENTION, SHADER_ATTENTION_CPU},
+        [ATTENTION_BACK_Q] = {SHADER_ATTENTION_BACK_Q, SHADER_ATTENTION_BACK_Q_CPU},
+        [ATTENTION_BACK_KV] = {SHADER_ATTENTION_BACK_KV, SHADER_ATTENTION_BACK_KV_CPU},
+    };
+    const struct device_info *info = device_info(engine_device(p->engine));
+    const struct attention_limits limits = {engine_lanes(p->engine), info->max_invocations,
+                                            info->shared_bytes, info->is_cpu};
+    struct attention_tile t;
+    if (!engine_cpu_style(p->engine) && attention_tile_choose(&t, pass, z->width, count, &limits))
+        return (struct choice){shaders[pass][0], {z->width, t.step, t.group, t.rows, t.unroll}, 5, t.owned};
+    const uint32_t keys = z->tokens - z->k_from, turn = 6; /* measured: 4 is 7 % slower, 8 as fast */
+    struct choice c = {shaders[pass][1], {z->width}, 1, engine_lanes(p->engine)};
+    if (pass == ATTENTION_FORWARD) {
+        c.constants[1] = keys < turn ? keys : turn;
+        c.constants[2] = z->heads;
+        c.constant_count = 3;
+    }
+    return c;
+}
+
+static void apply(struct work *w, const struct choice *c)
+{
+    memcpy(w->constants, c->constants, sizeof c->constants);
+    w->constant_count = c->constant_count;
 }
 
 static struct ref scratch(struct program *p, const char *name, uint64_t floats)
@@ -67,15 +106,12 @@ static void emit_forward(struct program *p, const struct node *n, struct ref out
                                   .queries = z.queries,
                                   .k_from = z.k_from};
     const struct ref refs[] = {program_value(p, n->in[0]), out, lse};
-    const uint32_t groups[3] = {row_tiles(p, z.queries), z.heads, z.batch};
-    const uint32_t keys = z.tokens - z.k_from, turn = 6; /* measured: 4 is 7 % slower, 8 as fast */
-    int cpu = engine_cpu_style(p->engine);
-    struct work *w = program_emit(p, cpu ? SHADER_ATTENTION_CPU : SHADER_ATTENTION, &push, sizeof push, refs,
-                                  3, 2 | 4, groups);
-    const uint32_t constants[] = {z.width, keys < turn ? keys : turn, z.heads};
-    memcpy(w->constants, constants, sizeof constants);
-    w->constant_count = cpu ? 3 : 1;
+    const struct choice c = choose(p, ATTENTION_FORWARD, &z, z.queries);
+    const uint32_t groups[3] = {tiles(z.queries, c.owned), z.heads, z.batch};
+    struct work *w = program_emit(p, c.shader, &push, sizeof push, refs, 3, 2 | 4, groups);
+    apply(w, &c);
     w->flops = flops_of(&z, 2);
+    w->bytes = bytes_of(&z, 1, 0);
 }
 
 /* The live log-sum-exp of the same operand and ranges as the attention n, or 0. */
@@ -129,15 +165,18 @@ void lower_attention_back(struct program *p, value v, const struct node *n)
         scratch(p, "attention delta", (uint64_t)z.batch * z.heads * z.queries),
         program_value(p, v),
     };
-    const uint32_t groups[3] = {row_tiles(p, z.tokens), z.heads, z.batch};
-    static const enum shader halves[2][2] = {{SHADER_ATTENTION_BACK_Q, SHADER_ATTENTION_BACK_KV},
-                                             {SHADER_ATTENTION_BACK_Q_CPU, SHADER_ATTENTION_BACK_KV_CPU}};
-    static const int products[] = {3, 4};
+    static const struct half {
+        enum attention_pass pass;
+        int products, parts; /* parts: thirds of the gradient that it writes */
+        uint32_t writes;
+    } halves[] = {{ATTENTION_BACK_Q, 3, 1, 32 | 16}, {ATTENTION_BACK_KV, 4, 2, 32}};
     for (int i = 0; i < 2; i++) {
-        struct work *w = program_emit(p, halves[engine_cpu_style(p->engine)][i], &push, sizeof push, refs, 6,
-                                      32 | (i == 0 ? 16 : 0), groups);
-        w->constants[0] = z.width;
-        w->constant_count = 1;
-        w->flops = flops_of(&z, products[i]);
+        const struct half *h = &halves[i];
+        const struct choice c = choose(p, h->pass, &z, i == 0 ? z.queries : z.tokens - z.k_from);
+        const uint32_t groups[3] = {tiles(z.tokens, c.owned), z.heads, z.batch};
+        struct work *w = program_emit(p, c.shader, &push, sizeof push, refs, 6, h->writes, groups);
+        apply(w, &c);
+        w->flops = flops_of(&z, h->products);
+        w->bytes = bytes_of(&z, (i == 0 ? 2 : 1), h->parts);
     }
 }

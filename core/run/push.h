@@ -48,13 +48,13 @@ struct push_pack { /* pack_cpu.comp */
     uint64_t from, panels;
     uint32_t n, k, k_stride, n_stride, from_batch, panels_batch;
 };
-struct push_attention { /* attention_cpu.comp */
+struct push_attention { /* attention.comp, attention_cpu.comp */
     uint64_t qkv, out, lse;
     uint32_t tokens, heads;
     float scale;
     uint32_t q_from, queries, k_from;
 };
-struct push_attention_back { /* attention_back_q_cpu.comp, attention_back_kv_cpu.comp */
+struct push_attention_back { /* attention_back_q.comp, attention_back_kv.comp, and _cpu */
     uint64_t qkv, out, lse, d_out, delta, d_qkv;
     uint32_t tokens, heads;
     float scale;
