@@ -39,6 +39,9 @@ struct settings {
     int final, replace, retry, csv, latex;
     int32_t jobs, replicates, trials, seeds;
     int32_t dim, depth, hidden, patch, images;
+    int inference; /* of profiles */
+    int32_t by, steps, outputs;
+    const char *trace;
     struct recipe recipe;
     const char *const *rest; /* what is no option, in order */
     int rest_count;
@@ -63,6 +66,7 @@ struct verb {
     X(plugins)   \
     X(lint)      \
     X(selftest)  \
+    X(profile)   \
     X(tasks)     \
     X(pack)      \
     X(model)     \

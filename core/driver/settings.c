@@ -14,6 +14,7 @@ void settings_init(struct settings *s)
                            .top = 5,
                            .training_split = 1,
                            .repeats = 5,
+                           .steps = 5,
                            .feature_cache = FEATURES_AUTO,
                            .store = "vitro-store",
                            .replicates = 2000,

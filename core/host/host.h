@@ -82,6 +82,8 @@ struct method_part {  /* one instance of the stack; lent by the method */
     uint32_t hooks, unfreezes;    /* sets of sites (VITRO_BIT), over all blocks */
 };
 const char *site_name(int32_t site); /* "QKV" */
+/* Whose tensor `id` is: the name of the first instance that declared or unfroze it, "head", or "backbone". */
+const char *method_owner(const struct method *m, size_t id);
 size_t method_parts(const struct method *m);
 int method_part(const struct method *m, size_t i, struct method_part *out);
 

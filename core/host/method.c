@@ -12,10 +12,6 @@
 
 enum { TEXT_LIMIT = 4096 };
 
-#define X(id) #id,
-const char *const site_names[VITRO_SITE_COUNT] = {VITRO_SITES(X)};
-#undef X
-
 int site_in_block(int32_t site)
 {
     return site >= VITRO_AT_BLOCK_IN && site <= VITRO_AT_BLOCK_OUT;

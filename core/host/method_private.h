@@ -4,6 +4,7 @@
 
 #include "host.h"
 #include "memory.h"
+#include "place.h"
 
 enum { STACK_LIMIT = 16, WHY_TEXT = 320, INSTANCE_NAME = 40 };
 
@@ -51,7 +52,6 @@ int training_ask(struct instance *in);
 /* Frees the memory it computes in; NULL is fine. */
 void training_clear(struct training_part *part);
 
-extern const char *const site_names[VITRO_SITE_COUNT]; /* "QKV" */
 int site_in_block(int32_t site);
 
 /* Remembers the reason unless there is one already. */

@@ -21,13 +21,8 @@ struct plugin_trace plugin_trace(struct trace *tr, const struct instance *in, en
 
 void trace_place(struct trace *tr, const char *what, int32_t site, int32_t block)
 {
-    char place[2 * INSTANCE_NAME + 40];
-    const char *where = site >= 0 ? site_names[site] : "no site";
-    if (block < 0)
-        snprintf(place, sizeof place, "%s at %s", what, where);
-    else
-        snprintf(place, sizeof place, "%s at %s of block %d", what, where, block);
-    tape_place(tr->tape, place);
+    char text[PLACE_TEXT];
+    tape_place(tr->tape, place_text(what, site, block, text));
 }
 
 void trace_complaint(struct trace *tr, const struct instance *in)

@@ -57,6 +57,19 @@ static void say_interpolation(const struct instance *in, int params, int neutral
     }
 }
 
+const char *method_owner(const struct method *m, size_t id)
+{
+    const struct tensor *t = &m->tensors[id];
+    if (t->is_head)
+        return "head";
+    if (t->owner >= 0)
+        return m->instances[t->owner].name;
+    for (size_t i = 0; i < m->count; i++)
+        if (m->instances[i].unfrozen[id])
+            return m->instances[i].name;
+    return place_backbone;
+}
+
 int method_part(const struct method *m, size_t i, struct method_part *out)
 {
     if (i >= m->count || !m->tensors)

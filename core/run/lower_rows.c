@@ -27,9 +27,7 @@ static struct work *emit_rows(struct program *p, enum shader shader, const void 
                               const struct ref *refs, uint32_t count, struct shape s)
 {
     const uint32_t groups[3] = {groups_of(row_count(s), ROWS_A_GROUP), 1, 1};
-    struct work *w = program_emit(p, shader, push, push_bytes, refs, count, 1u << (count - 1), groups);
-    w->bytes = (double)shape_count(s) * 4 * count;
-    return w;
+    return program_emit(p, shader, push, push_bytes, refs, count, 1u << (count - 1), groups);
 }
 
 void lower_softmax(struct program *p, value v, const struct node *n)

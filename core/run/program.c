@@ -97,6 +97,7 @@ struct work *program_emit(struct program *p, enum shader shader, const void *pus
     memcpy(w->push, push, push_bytes);
     memcpy(w->refs, refs, ref_count * sizeof *refs);
     w->setup = p->now && p->constant[p->now];
+    w->of = p->now;
     w->label = p->now ? op_names[tape_node(p->tape, p->now)->op] : "step";
     return w;
 }

@@ -40,8 +40,9 @@ struct work { /* one dispatch */
     uint32_t groups[3];
     int setup;          /* runs once, when the program is made */
     int32_t group;      /* works of one group run without barriers between them */
-    double flops, bytes;
+    double flops, bytes; /* bytes 0: those of its operands */
     const char *label;
+    value of; /* the value that it was emitted for; 0: the step's own */
 };
 
 struct fusion { /* a matrix product and what its epilogue takes over; product 0: none */
@@ -78,6 +79,7 @@ struct program {
     struct pack_memo *packs;
     uint32_t control; /* the slot of the control block */
     value now;        /* the value being lowered */
+    struct note *notes; /* of a profile: on the works of a step, in order; else NULL */
 };
 
 /* Storage. Values that only rename another share its slot. */

@@ -1,6 +1,7 @@
 /* run.c - see run.h. */
 #include "run.h"
 
+#include "describe.h"
 #include "error.h"
 #include "program.h"
 #include "stream.h"
@@ -136,6 +137,7 @@ static void emit_feed(struct run *r, const struct run_spec *s)
     struct work *w =
         program_emit(p, SHADER_FEED, &push, sizeof push, refs, 6, 1 | 2 | 4, (const uint32_t[3]){1, 1, 1});
     w->label = "feed";
+    w->bytes = 24.0 * r->batch; /* row numbers, labels and weights, read and written */
 }
 
 static void emit_logs(struct run *r, const struct run_spec *s)
@@ -149,8 +151,10 @@ static void emit_logs(struct run *r, const struct run_spec *s)
             program_value(p, s->logs[i]),
             {p->control, 0},
         };
-        program_emit(p, SHADER_RECORD, &push, sizeof push, refs, 3, 1,
-                     (const uint32_t[3]){(push.count + CHUNK - 1) / CHUNK, 1, 1});
+        struct work *w = program_emit(p, SHADER_RECORD, &push, sizeof push, refs, 3, 1,
+                                      (const uint32_t[3]){(push.count + CHUNK - 1) / CHUNK, 1, 1});
+        w->label = "record";
+        w->bytes = 8.0 * push.count;
     }
 }
 
@@ -287,8 +291,13 @@ static int run_build(struct run *r, const struct run_spec *s)
     emit_update(r, s);
     const struct ref control = {p->control, 0};
     struct push_advance push = {0};
-    program_emit(p, SHADER_ADVANCE, &push, sizeof push, &control, 1, 1, (const uint32_t[3]){1, 1, 1});
+    struct work *advance =
+        program_emit(p, SHADER_ADVANCE, &push, sizeof push, &control, 1, 1, (const uint32_t[3]){1, 1, 1});
+    advance->label = "advance";
+    advance->bytes = 2 * sizeof(uint32_t);
     TRY(p->rc);
+    if (s->profile)
+        TRY(describe_works(p, s));
     TRY(memory_plan(&r->memory, p));
     TRY(run_set_up(r));
     TRY(stream_create(&r->stream, r->device, s->profile));
@@ -407,7 +416,15 @@ uint32_t run_profile_count(const struct run *r)
 int run_profile(struct run *r, uint32_t i, struct run_time *out)
 {
     const struct kernel *kernel = NULL;
-    TRY(stream_time(r->stream, i, &out->label, &kernel, &out->ns, &out->flops, &out->bytes));
+    const char *label;
+    TRY(stream_time(r->stream, i, &label, &kernel, &out->ns, &out->flops, &out->bytes));
+    TRY(stream_start(r->stream, i, &out->start_ns));
+    const struct note *note = &r->program.notes[i];
+    out->label = note->op;
     out->kernel = kernel_name(kernel);
+    out->place = note->place;
+    out->phase = note->phase;
+    out->gradient = note->gradient;
+    out->shape = note->shape;
     return 0;
 }

@@ -67,9 +67,22 @@ struct run_memory {
 };
 struct run_memory run_memory(const struct run *r);
 
-/* Profile of the last finished step: row i of run_profile_count. */
+/* Profile of the last finished step: row i of run_profile_count. Texts are lent for the run's life. */
+enum run_phase {
+    RUN_FORWARD,
+    RUN_BACKWARD, /* what tape_backward recorded */
+    RUN_AGAIN,    /* forward once more: see again.h */
+    RUN_STEP,     /* of the step itself: batch, logs, optimizer */
+    RUN_PHASES
+};
+extern const char *const run_phases[RUN_PHASES]; /* "forward" */
 struct run_time {
-    const char *label, *kernel;
+    const char *label, *kernel; /* the op, or what the work is: "pack", "adamw"; its shader */
+    const char *place;          /* that recorded it, see tape_place; NULL: none */
+    enum run_phase phase;
+    int64_t gradient;   /* the id of the tensor whose gradient alone it makes, where that tensor is read; -1 */
+    struct shape shape; /* of the op's result; rank 0 where there is none */
+    double start_ns;    /* since the first dispatch of the step began */
     double ns, flops, bytes;
 };
 uint32_t run_profile_count(const struct run *r);

@@ -324,6 +324,7 @@ int tape_backward(struct tape *t, value loss, const value *wrt, size_t count, va
         goto out;
     }
     t->backward = &b;
+    t->derivative = 1;
     needs_mark(t, b.needs, b.count, wrt, count);
     if (!tape_why(t))
         b.gradient[loss] = tape_fill(t, tape_shape(t, loss), 1);
@@ -337,6 +338,7 @@ int tape_backward(struct tape *t, value loss, const value *wrt, size_t count, va
         rc = fail(ERR_INPUT, "%s", tape_why(t));
 out:
     t->backward = NULL;
+    t->derivative = 0;
     mem_free(b.gradient);
     mem_free(b.needs);
     return rc;

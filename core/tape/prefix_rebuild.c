@@ -77,6 +77,7 @@ static void copy(struct rebuild *r)
             continue;
         size_t i = cut_at(r->prefix, v);
         const struct node *n = tape_node(t, v);
+        r->tape->derivative = n->derivative;
         r->map[v] = i < r->prefix->count ? from_table(r, i, n->shape) : copied(r, n);
     }
 }

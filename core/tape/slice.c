@@ -130,9 +130,14 @@ static value make(struct cut *c, value top, struct rows r)
     count_uses(c);
     ask(c, top, r);
     mark(c, top);
+    const char *place = c->tape->place;
     for (value v = 1; v <= top; v++)
-        if (c->rows[v].to && !c->made[v])
+        if (c->rows[v].to && !c->made[v]) {
+            const struct node *n = &c->tape->nodes[v];
+            c->tape->place = n->op == OP_LEAF ? place : n->name; /* the rows are recorded where the whole was */
             c->made[v] = c->flags[v] & PARTS ? keep(c, v, rows_make(c, v)) : plain_slice(c, v);
+        }
+    c->tape->place = place;
     return c->made[top];
 }
 

@@ -94,9 +94,10 @@ static uint64_t node_hash(const struct node *n)
 {
     uint64_t h = 0xcbf29ce484222325u;
     const unsigned char *parts[] = {(const unsigned char *)&n->op, (const unsigned char *)&n->shape,
-                                    (const unsigned char *)n->in, (const unsigned char *)&n->attr};
-    const size_t sizes[] = {sizeof n->op, sizeof n->shape, sizeof n->in, sizeof n->attr};
-    for (int p = 0; p < 4; p++)
+                                    (const unsigned char *)n->in, (const unsigned char *)&n->attr,
+                                    (const unsigned char *)&n->again};
+    const size_t sizes[] = {sizeof n->op, sizeof n->shape, sizeof n->in, sizeof n->attr, sizeof n->again};
+    for (int p = 0; p < 5; p++)
         for (size_t i = 0; i < sizes[p]; i++)
             h = (h ^ parts[p][i]) * 0x100000001b3u;
     return h ^ h >> 29;
@@ -104,7 +105,7 @@ static uint64_t node_hash(const struct node *n)
 
 static int node_equal(const struct node *a, const struct node *b)
 {
-    return a->op == b->op && !memcmp(&a->shape, &b->shape, sizeof a->shape) &&
+    return a->op == b->op && a->again == b->again && !memcmp(&a->shape, &b->shape, sizeof a->shape) &&
            !memcmp(a->in, b->in, sizeof a->in) && !memcmp(&a->attr, &b->attr, sizeof a->attr);
 }
 
@@ -151,7 +152,7 @@ value record(struct tape *t, enum op op, struct shape shape, const value in[OP_I
         return tape_fail(t, "%s: the result has more than 2^31 elements; use a smaller batch", op_names[op]);
     if (tape_reserve(t) < 0)
         return tape_fail(t, "%s", error_text());
-    struct node n = {.op = op, .shape = shape, .attr = attr};
+    struct node n = {.op = op, .shape = shape, .attr = attr, .again = t->again, .derivative = t->derivative};
     memcpy(n.in, in, sizeof n.in);
     uint32_t *slot = table_slot(t, &n);
     if (*slot)

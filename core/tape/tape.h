@@ -3,7 +3,7 @@
  *
  * All values are float32 except the images leaf (uint8). An op with a bad operand returns poison (0)
  * and the tape keeps the first reason; ops on poison give poison, so arithmetic needs no checks.
- * Equal operations on equal operands give the same value. One thread at a time. */
+ * Equal operations on equal operands give the same value, within one repetition. One thread at a time. */
 #ifndef VITRO_TAPE_TAPE_H
 #define VITRO_TAPE_TAPE_H
 
@@ -116,6 +116,8 @@ struct node { /* read only */
     value in[OP_INPUTS];
     union attr attr;
     const char *name; /* of a leaf, else NULL or the place that recorded it; lives with the tape */
+    uint32_t again;   /* 0, or which repetition of what was computed before: see again.h */
+    int derivative;   /* recorded by tape_backward */
 };
 
 struct tape *tape_create(void); /* NULL: out of memory */

@@ -39,6 +39,8 @@ struct tape {
     char why[WHY_SIZE];
     long fail_countdown;
     struct backward *backward;
+    uint32_t again; /* of what is recorded: node's */
+    int derivative;
     const struct custom **calls; /* of custom values, in `names` */
     uint32_t call_count;
 };

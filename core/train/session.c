@@ -110,10 +110,12 @@ static int trace_forward(struct session *s, const struct program_spec *p, struct
     TRY(method_trace(&n->trace, s->spec.method, &step));
     if (!p->recipe)
         return 0;
+    tape_place(n->tape, "loss");
     n->labels = tape_leaf(n->tape, LEAF_INPUT, SHAPE(batch), id + 2, "labels");
     n->weights = tape_leaf(n->tape, LEAF_INPUT, SHAPE(batch), id + 3, "weights");
     value each = tape_cross_entropy(n->tape, n->trace->logits, n->labels);
     n->loss = tape_reshape(n->tape, tape_sum(n->tape, tape_mul(n->tape, each, n->weights), 1), SHAPE(1));
+    tape_place(n->tape, NULL);
     return tape_why(n->tape) ? fail(ERR_PLUGIN, "%s", tape_why(n->tape)) : 0;
 }
 

@@ -1,7 +1,7 @@
 /* trace.c - see trace.h. Reads like the equations: one line per layer, one stop per site. */
 #include "trace.h"
 
-#include <vitro/method.h>
+#include "place.h"
 
 enum { WEIGHT = VITRO_WEIGHT, BIAS = VITRO_BIAS };
 #define SITE(id) VITRO_AT_##id
@@ -14,8 +14,16 @@ static value tensor(const struct vit_trace *v, int site, int part, int block)
     return v->tensors[found - v->vit->tensors];
 }
 
+/* Names what is recorded from here on, up to the next stop. */
+static void at(const struct vit_trace *v, int site, int block)
+{
+    char text[PLACE_TEXT];
+    tape_place(v->tape, place_text(place_backbone, site, block, text));
+}
+
 static value stop(const struct vit_trace *v, int site, int block, value x)
 {
+    tape_place(v->tape, NULL);
     return v->hook ? v->hook(v->context, site, block, x) : x;
 }
 
@@ -23,6 +31,7 @@ static value stop(const struct vit_trace *v, int site, int block, value x)
 static value linear(const struct vit_trace *v, int site, int block, value x)
 {
     struct tape *t = v->tape;
+    at(v, site, block);
     value y = tape_matmul(t, x, tensor(v, site, WEIGHT, block), 0, 1);
     return stop(v, site, block, tape_add(t, y, tensor(v, site, BIAS, block)));
 }
@@ -30,6 +39,7 @@ static value linear(const struct vit_trace *v, int site, int block, value x)
 static value norm(const struct vit_trace *v, int site, int block, value x)
 {
     value w = tensor(v, site, WEIGHT, block), b = tensor(v, site, BIAS, block);
+    at(v, site, block);
     return stop(v, site, block, tape_layernorm(v->tape, x, w, b, v->vit->shape.eps));
 }
 
@@ -38,6 +48,7 @@ static value layer_scale(const struct vit_trace *v, int site, int block, value x
 {
     if (!vit_has(&v->vit->shape, VIT_LAYER_SCALE))
         return x;
+    at(v, site, block);
     return stop(v, site, block, tape_mul(v->tape, x, tensor(v, site, WEIGHT, block)));
 }
 
@@ -64,12 +75,14 @@ static value embed(const struct vit_trace *v)
 {
     struct tape *t = v->tape;
     const struct vit_shape *s = &v->vit->shape;
+    at(v, SITE(EMBED), -1);
     value patches = tape_patches(t, v->images, v->index, s->patch, v->mean, v->std);
     value w = tape_reshape(t, tensor(v, SITE(EMBED), WEIGHT, -1), SHAPE(s->dim, 3 * s->patch * s->patch));
     value x = tape_matmul(t, patches, w, 0, 1), positions = tensor(v, SITE(TOKENS), WEIGHT, -1);
     if (!vit_has(s, VIT_NO_PATCH_BIAS))
         x = tape_add(t, x, tensor(v, SITE(EMBED), BIAS, -1));
     x = stop(v, SITE(EMBED), -1, x);
+    at(v, SITE(TOKENS), -1);
     if (vit_has(s, VIT_GRID_POSITIONS))
         x = tape_add(t, x, positions);
     if (s->registers)
@@ -86,9 +99,11 @@ static value attend(const struct vit_trace *v, int i, value qkv)
 {
     static const int sites[3] = {SITE(Q), SITE(K), SITE(V)};
     value p[3];
+    at(v, SITE(ATTN), i);
     tape_attention_split(v->tape, qkv, p);
     for (int k = 0; k < 3; k++)
         p[k] = stop(v, sites[k], i, p[k]);
+    at(v, SITE(ATTN), i);
     return stop(v, SITE(ATTN), i, tape_attention_joined(v->tape, qkv, p[0], p[1], p[2], v->vit->shape.heads));
 }
 
@@ -99,12 +114,15 @@ static value block(const struct vit_trace *v, int i, value x)
     value branch = attend(v, i, linear(v, SITE(QKV), i, norm(v, SITE(NORM1), i, x)));
     branch = layer_scale(v, SITE(LS1), i, linear(v, SITE(PROJ), i, branch));
     branch = stop(v, SITE(ATTN_OUT), i, branch);
+    at(v, SITE(MID), i);
     x = stop(v, SITE(MID), i, tape_add(t, x, drop_path(v, SITE(ATTN_OUT), i, branch)));
     branch = linear(v, SITE(FC1), i, norm(v, SITE(NORM2), i, x));
     const enum unary_fn act = vit_has(&v->vit->shape, VIT_QUICK_GELU) ? UNARY_QUICK_GELU : UNARY_GELU;
+    at(v, SITE(ACT), i);
     branch = stop(v, SITE(ACT), i, tape_unary(t, branch, act));
     branch = layer_scale(v, SITE(LS2), i, linear(v, SITE(FC2), i, branch));
     branch = stop(v, SITE(MLP_OUT), i, branch);
+    at(v, SITE(BLOCK_OUT), i);
     return stop(v, SITE(BLOCK_OUT), i, tape_add(t, x, drop_path(v, SITE(MLP_OUT), i, branch)));
 }
 
@@ -135,7 +153,10 @@ value vit_trace(const struct vit_trace *v)
     if (x && tape_shape(t, x).dim[1] != vit_tokens(s))
         return tape_fail(t, "%d tokens arrive at the last norm instead of %d", tape_shape(t, x).dim[1],
                          vit_tokens(s));
+    at(v, SITE(HEAD), -1);
     x = tape_slice(t, x, 1, 0, 1);
     x = features(v, tape_reshape(t, x, SHAPE(tape_shape(t, v->index).dim[0], s->dim)));
-    return s->classes ? linear(v, SITE(HEAD), -1, x) : x;
+    x = s->classes ? linear(v, SITE(HEAD), -1, x) : x;
+    tape_place(t, NULL);
+    return x;
 }

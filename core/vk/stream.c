@@ -318,8 +318,8 @@ uint32_t stream_dispatch_count(const struct stream *s)
     return s->count;
 }
 
-int stream_time(struct stream *s, uint32_t i, const char **label, const struct kernel **kernel, double *ns,
-                double *flops, double *bytes)
+/* Ticks of both stamps of dispatch i. */
+static int read_stamps(struct stream *s, uint32_t i, uint64_t stamps[2])
 {
     struct device *d = s->device;
     if (!s->profile || !s->submitted || i >= s->count)
@@ -327,16 +327,37 @@ int stream_time(struct stream *s, uint32_t i, const char **label, const struct k
                     (unsigned)s->count,
                     s->profile ? "or was not submitted yet" : "and was created without a profile");
     TRY(stream_wait(s, 0));
-    uint64_t stamps[2];
-    TRY(VK(d->vk.vkGetQueryPoolResults(d->handle, s->queries[i / POOL_DISPATCHES], 2 * (i % POOL_DISPATCHES),
-                                       2, sizeof stamps, stamps, sizeof stamps[0],
-                                       VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT)));
-    uint64_t ticks = stamps[1] - stamps[0];
+    return VK(d->vk.vkGetQueryPoolResults(d->handle, s->queries[i / POOL_DISPATCHES],
+                                          2 * (i % POOL_DISPATCHES), 2, 2 * sizeof *stamps, stamps,
+                                          sizeof *stamps, VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
+}
+
+/* Counters wrap. */
+static double ticks_ns(const struct device *d, uint64_t from, uint64_t to)
+{
+    uint64_t ticks = to - from;
     if (d->timestamp_bits < 64)
         ticks &= ((uint64_t)1 << d->timestamp_bits) - 1;
+    return (double)ticks * d->info.timestamp_ns;
+}
+
+int stream_start(struct stream *s, uint32_t i, double *ns)
+{
+    uint64_t first[2], stamps[2];
+    TRY(read_stamps(s, i, stamps));
+    TRY(read_stamps(s, 0, first));
+    *ns = ticks_ns(s->device, first[0], stamps[0]);
+    return 0;
+}
+
+int stream_time(struct stream *s, uint32_t i, const char **label, const struct kernel **kernel, double *ns,
+                double *flops, double *bytes)
+{
+    uint64_t stamps[2];
+    TRY(read_stamps(s, i, stamps));
     *label = s->records[i].label;
     *kernel = s->records[i].kernel;
-    *ns = (double)ticks * d->info.timestamp_ns;
+    *ns = ticks_ns(s->device, stamps[0], stamps[1]);
     *flops = s->records[i].flops;
     *bytes = s->records[i].bytes;
     return 0;

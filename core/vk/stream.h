@@ -42,5 +42,7 @@ int stream_wait(struct stream *s, uint32_t pending);
 uint32_t stream_dispatch_count(const struct stream *s);
 int stream_time(struct stream *s, uint32_t i, const char **label, const struct kernel **kernel, double *ns,
                 double *flops, double *bytes);
+/* Nanoseconds from the start of that submit's first dispatch to the start of dispatch i. */
+int stream_start(struct stream *s, uint32_t i, double *ns);
 
 #endif

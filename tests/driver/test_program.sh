@@ -12,7 +12,7 @@ trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
 export XDG_CACHE_HOME=$folder/cache LC_ALL=C
 unset VITRO_PLUGIN_PATH VITRO_VULKAN_LOADER
-verbs="devices plugins lint selftest tasks pack model db train eval predict pretrain study compare agree ensemble report export show diff
+verbs="devices plugins lint selftest profile tasks pack model db train eval predict pretrain study compare agree ensemble report export show diff
     repro demo version"
 
 vitro() { ${launcher:+"$launcher"} "$program" "$@"; }
@@ -340,6 +340,17 @@ the_kernels_that_are_asked_for_agree() {
     refuses 2 "xyzzy" -- selftest --filter xyzzy
 }
 
+a_profile_says_whose_time_it_is() {
+    local profile=(profile --model tiny.safetensors --method lora[r=2]+bitfit --batch 4 --steps 2)
+    run 0 "${profile[@]}" --by method --trace trace.json && is_silent || return 1
+    says "lora" && says "bitfit" && says "backbone" && says "backward" && says "ceiling of products" || return 1
+    grep -qF '"traceEvents"' trace.json && grep -qF 'lora at QKV of block 0' trace.json || { echo "no trace" && return 1; }
+    run 0 "${profile[@]}" --by kernel --top 2 --json && says ' others"' && says '"ceiling_gflops"' || return 1
+    run 0 "${profile[@]}" --by place --inference && says "lora at QKV of block 1" && ! says "backward" >err || return 1
+    refuses 2 "--by" "kernel, op, site, place, method" -- "${profile[@]}" --by colour &&
+        refuses 7 "no/such" -- "${profile[@]}" --trace no/such/folder.json
+}
+
 words=(help_is_there_for_every_verb no_verb_or_a_wrong_one_is_refused wrong_options_are_refused_by_name
     a_sentence_is_one_line_whatever_a_name_holds wrong_methods_are_refused wrong_plugins_are_refused
     missing_and_damaged_files_are_refused a_full_disk_is_noticed_on_stdout no_vulkan_loader_is_one_sentence
@@ -351,7 +362,8 @@ work=(a_small_model_is_made truncated_weights_are_refused
     a_stopped_training_says_so_and_goes_on a_checkpoint_of_another_training_is_refused
     what_is_computed_once_changes_no_byte a_diverged_training_is_one_sentence a_full_disk_leaves_no_half_file
     a_wrong_device_is_refused
-    a_test_split_opens_once_and_that_is_written_down the_demo_ends_with_a_table_and_a_report the_kernels_that_are_asked_for_agree)
+    a_test_split_opens_once_and_that_is_written_down the_demo_ends_with_a_table_and_a_report the_kernels_that_are_asked_for_agree
+    a_profile_says_whose_time_it_is)
 
 failed=0
 if [ "$group" = work ]; then

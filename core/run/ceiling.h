@@ -1,0 +1,16 @@
+/* ceiling.h - what a device does at its best with these kernels, measured: a large matrix product for arithmetic, a
+ * large copy for memory. What a profile's rows are held against. */
+#ifndef VITRO_RUN_CEILING_H
+#define VITRO_RUN_CEILING_H
+
+#include "engine.h"
+
+struct ceiling {
+    double flops, bytes; /* a second; the fastest of a few runs */
+    uint32_t m, n, k;    /* of the product [m k] x [k n] */
+    uint64_t copied;     /* bytes read and as many written */
+};
+/* A second or so. Refuses a device without timestamps. */
+int ceiling_measure(struct ceiling *out, struct engine *engine);
+
+#endif
