@@ -24,6 +24,7 @@ libjpeg-dev               -
 libarchive-dev            -
 libssl-dev                -
 zlib1g-dev                -
+libunistring-dev          -
 liblapacke-dev            -
 libopenblas-serial-dev    -
 libcmocka-dev             -

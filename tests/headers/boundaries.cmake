@@ -7,7 +7,8 @@ set(rules
     "cjson/|cJSON"                   "base/json\\.c"
     "zip\\.h"                       "base/zip_file\\.c"
     "openssl/"                       "base/hash\\.c"
-    "sqlite3\\.h"                  "study/index"
+    "sqlite3\\.h"                    "study/index"
+    "uni(case|ctype|norm|str)\\.h"   "clip/"
     "png\\.h|jpeglib\\.h|archive"    "data/"
     "vitro/(method|sdk|training|kernel)\\.h" "host/|vit/")
 
