@@ -20,6 +20,7 @@ struct settings {
     struct argument_list plugin_path;
     const char *directory;
     const char *model, *method, *data, *normalise, *load, *save, *output, *classes, *task;
+    const char *head, *templates, *tokenizer; /* of CLIP's zero-shot heads */
     int random;                  /* random weights in the model's shape */
     const uint64_t *random_seed; /* which; NULL: the recipe's seed */
     int other_data;              /* evaluate on data other than a method was trained on */
@@ -74,6 +75,7 @@ struct verb {
     X(train)     \
     X(eval)      \
     X(predict)   \
+    X(zeroshot)  \
     X(pretrain)  \
     X(study)     \
     X(compare)   \

@@ -27,18 +27,47 @@ static int load(struct vit **out, const struct settings *s, const struct vit_imp
     return vit_load_bytes(out, bundled_model, bundled_model_size, "the bundled model", want);
 }
 
-int open_model(struct vit **out, const struct settings *s, int size, int classes)
+/* Weights of the shape's, drawn: the file that gives the shape is a part of what they are. */
+static void draw_weights(struct vit *m, const struct settings *s)
+{
+    const uint64_t seed = s->random_seed ? *s->random_seed : s->recipe.seed;
+    char shape[13];
+    vit_random(m, seed);
+    snprintf(shape, sizeof shape, "%.12s", m->source_hash);
+    snprintf(m->source_hash, sizeof m->source_hash, "random-%llu-%s", (unsigned long long)seed, shape);
+}
+
+static int open_without_head(struct vit **out, const struct settings *s, int size, int classes)
 {
     const struct vit_import want = {.image = size, .classes = classes, .heads = s->heads};
     TRY(load(out, s, &want));
-    if (s->random) {
-        const uint64_t seed = s->random_seed ? *s->random_seed : s->recipe.seed;
-        char shape[13]; /* the file that gives the shape is a part of what was drawn */
-        vit_random(*out, seed);
-        snprintf(shape, sizeof shape, "%.12s", (*out)->source_hash);
-        snprintf((*out)->source_hash, sizeof(*out)->source_hash, "random-%llu-%s", (unsigned long long)seed,
-                 shape);
-    }
+    if (s->random)
+        draw_weights(*out, s);
+    return 0;
+}
+
+int open_model_with(struct vit **out, const struct settings *s, int size, const struct head_file *head)
+{
+    TRY(open_without_head(out, s, size, head->classes));
+    return head_file_apply(head, *out);
+}
+
+static int open_head_file(struct vit **out, const struct settings *s, int size, int classes)
+{
+    struct head_file head;
+    TRY(head_file_open(&head, s->head));
+    int rc = classes && classes != head.classes
+                 ? fail(ERR_INPUT, "%s has %d classes, but the data has %d", s->head, head.classes, classes)
+                 : open_model_with(out, s, size, &head);
+    head_file_close(&head);
+    return rc;
+}
+
+int open_model(struct vit **out, const struct settings *s, int size, int classes)
+{
+    if (s->head)
+        return open_head_file(out, s, size, classes);
+    TRY(open_without_head(out, s, size, classes));
     if (classes)
         vit_reset_head(*out, s->recipe.seed);
     return 0;

@@ -3,11 +3,15 @@
 #define VITRO_DRIVER_MODEL_SOURCE_H
 
 #include "driver.h"
+#include "head_file.h"
 #include "model.h"
 
 /* The model named by settings.model at that image side and class count (0: as it is); with
- * settings.random the same shape with random weights. A new head is drawn from the seed. */
+ * settings.random the same shape with random weights. The head is settings.head's where that is named; a new one is
+ * drawn from the seed. */
 int open_model(struct vit **out, const struct settings *s, int size, int classes);
+/* The same with that head on it. */
+int open_model_with(struct vit **out, const struct settings *s, int size, const struct head_file *head);
 /* The image's side that the model was made for. */
 int model_size(const struct settings *s, int *size);
 /* What settings.model may say, NULL meaning the same. */

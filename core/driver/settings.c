@@ -56,6 +56,8 @@ static const struct argument model_rows[] = {
      "weights of a plain ViT: a safetensors file with timm's names; else the model bundled with the program"},
     {"random", 0, ARGUMENT_FLAG, FIELD(random), 0, 0, NULL, NULL,
      "only the model's shape: its weights are drawn from the seed, to see what pre-training is worth"},
+    {"head", 0, ARGUMENT_TEXT, FIELD(head), 0, 0, NULL, "FILE",
+     "a classifier's head to begin with, as `vitro zeroshot --save` writes; else the model's own, or a new one"},
     {"heads", 0, ARGUMENT_WHOLE, FIELD(heads), 0, 1024, NULL, "N",
      "attention heads, where the file does not say; 0 believes it, or else takes width / 64"},
     {"image", 'i', ARGUMENT_WHOLE, FIELD(image), 0, 1024, NULL, "SIZE",

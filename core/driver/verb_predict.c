@@ -1,7 +1,8 @@
 /* verb_predict.c - `vitro predict IMAGE...`: the likeliest classes of each image. */
 #include "driver.h"
-#include "file.h"
+#include "head_file.h"
 #include "image.h"
+#include "lines.h"
 #include "machine.h"
 #include "memory.h"
 #include "method_file.h"
@@ -14,46 +15,28 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAMES_LIMIT = 16 << 20 }; /* bytes of a file of class names */
 static const char default_normalise[] = "half";
 
-struct names { /* of the classes; entries may be missing */
-    char *text;
-    const char **name;
-    size_t count;
-};
-
-/* One name a line. */
-static int read_names(struct names *out, const char *path)
+static int noted_names(struct lines *out, const struct json *names)
 {
-    size_t size;
-    TRY(file_read(path, NAMES_LIMIT, &out->text, &size));
-    size_t lines = 1;
-    for (const char *c = out->text; *c; c++)
-        lines += *c == '\n';
-    out->name = mem_alloc(lines, sizeof *out->name);
-    if (!out->name)
-        return ERR_MEMORY;
-    char *state = NULL;
-    for (char *line = strtok_r(out->text, "\r\n", &state); line; line = strtok_r(NULL, "\r\n", &state))
-        out->name[out->count++] = line;
+    for (const struct json *name = json_first(names); name; name = json_next(name))
+        TRY(lines_add(out, json_string(name)));
     return 0;
 }
 
-static int noted_names(struct names *out, const struct method_file *f)
+/* The classes' names: of --classes, of the trained method, or of the head's file; none where nothing names them. */
+static int read_names(struct lines *out, const struct settings *s, const struct method_file *f)
 {
-    out->name = mem_alloc(json_count(f->names), sizeof *out->name);
-    if (!out->name)
-        return ERR_MEMORY;
-    for (const struct json *name = json_first(f->names); name; name = json_next(name))
-        out->name[out->count++] = json_string(name);
-    return 0;
-}
-
-static void names_finish(struct names *n)
-{
-    mem_free(n->text);
-    mem_free(n->name);
+    struct head_file head = {0};
+    if (s->classes)
+        return lines_read(out, s->classes);
+    if (f)
+        return noted_names(out, f->names);
+    if (s->head)
+        TRY(head_file_open(&head, s->head));
+    int rc = noted_names(out, head.names);
+    head_file_close(&head);
+    return rc;
 }
 
 /* All images at the model's side, one behind the other; the caller frees *rgb. */
@@ -87,7 +70,7 @@ static void softmax(float *row, int count)
 }
 
 /* The likeliest classes of one image, in order; `row` is used up. */
-static int describe(struct json *top, float *row, int classes, const struct names *names, int wanted)
+static int describe(struct json *top, float *row, int classes, const struct lines *names, int wanted)
 {
     softmax(row, classes);
     for (int k = 0; k < wanted && k < classes; k++) {
@@ -96,14 +79,14 @@ static int describe(struct json *top, float *row, int classes, const struct name
         snprintf(number, sizeof number, "class %d", best);
         struct json *j = json_append_object(top);
         TRY(json_set_integer(j, "class", best));
-        TRY(json_set_string(j, "name", (size_t)best < names->count ? names->name[best] : number));
+        TRY(json_set_string(j, "name", (size_t)best < names->count ? names->line[best] : number));
         TRY(json_set_number(j, "probability", (double)row[best]));
         row[best] = -1;
     }
     return 0;
 }
 
-static int predict(struct trial *t, const struct settings *s, const struct names *names,
+static int predict(struct trial *t, const struct settings *s, const struct lines *names,
                    struct json *document)
 {
     const int classes = t->vit->shape.classes;
@@ -158,17 +141,14 @@ static int run_with(const struct settings *s, const struct method_file *f)
 {
     struct machine machine = {0};
     struct trial t = {0};
-    struct names names = {0};
+    struct lines names = {0};
     struct json *document = json_object();
     int rc;
-    if (s->classes)
-        TRY_OUT(read_names(&names, s->classes));
-    else if (f)
-        TRY_OUT(noted_names(&names, f));
+    TRY_OUT(read_names(&names, s, f));
     TRY_OUT(prepare(&t, &machine, s, f));
     if (names.count && names.count != (size_t)t.vit->shape.classes) {
-        rc = fail(ERR_INPUT, "%s names %zu classes, but the head has %d", s->classes, names.count,
-                  t.vit->shape.classes);
+        rc = fail(ERR_INPUT, "%s names %zu classes, but the head has %d",
+                  s->classes ? s->classes : "the file", names.count, t.vit->shape.classes);
         goto out;
     }
     TRY_OUT(predict(&t, s, &names, document));
@@ -180,7 +160,7 @@ static int run_with(const struct settings *s, const struct method_file *f)
 out:
     trial_finish(&t);
     machine_close(&machine);
-    names_finish(&names);
+    lines_free(&names);
     json_destroy(document);
     return rc;
 }
