@@ -1,6 +1,7 @@
 /* main.c - `vitro VERB ...`: finds the verb, reads its options, runs it, and turns its code into one
  * sentence on stderr and an exit status. */
 #include "driver.h"
+#include "table.h"
 
 #include "memory.h"
 #include "nearest.h"
@@ -25,9 +26,7 @@ void say(const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    for (char *c = text; *c; c++) /* a file's name may hold anything; the sentence stays one line */
-        if ((unsigned char)*c < ' ' || *c == 127)
-            *c = '?';
+    text_tame(text); /* a file's name may hold anything */
     fprintf(stderr, "vitro: %s\n", text);
 }
 

@@ -210,11 +210,15 @@ int study_print(const struct json *document)
                number_of(stage, "planned"));
     }
     printf("), %.0f s of training\n", number_of(document, "training_seconds"));
-    for (const struct json *row = json_first(json_get(document, "lost")); row; row = json_next(row))
-        printf("%s: %s of %s on %s (%.12s): %s\n", json_string(json_get(row, "state")),
-               json_string(json_get(row, "stage")), json_string(json_get(row, "method")),
-               json_string(json_get(row, "pack")), json_string(json_get(row, "id")),
-               json_string(json_get(row, "reason")));
+    for (const struct json *row = json_first(json_get(document, "lost")); row; row = json_next(row)) {
+        char text[1024];
+        snprintf(text, sizeof text, "%s: %s of %s on %s (%.12s): %s", json_string(json_get(row, "state")),
+                 json_string(json_get(row, "stage")), json_string(json_get(row, "method")),
+                 json_string(json_get(row, "pack")), json_string(json_get(row, "id")),
+                 json_string(json_get(row, "reason")));
+        text_tame(text); /* a plugin may have said anything */
+        printf("%s\n", text);
+    }
     if (json_get(document, "ledger_breaks_at"))
         printf("the ledger was changed after it was written: line %.0f does not fit the one before\n",
                number_of(document, "ledger_breaks_at"));

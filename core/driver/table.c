@@ -102,6 +102,13 @@ static void format_number(enum form form, double number, char *text)
     }
 }
 
+void text_tame(char *text)
+{
+    for (char *c = text; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 127)
+            *c = '?';
+}
+
 /* What the cell shows; "-" for what is not there. */
 static void format_cell(const struct json *value, enum form form, char text[CELL])
 {
@@ -116,6 +123,7 @@ static void format_cell(const struct json *value, enum form form, char text[CELL
         format_number(form, number, text);
     else
         snprintf(text, CELL, "-");
+    text_tame(text);
 }
 
 static void print_cell(const char *text, int width, int left, int last)

@@ -35,6 +35,8 @@ int json_print(const struct json *document);
 struct json *json_append_object(struct json *array);
 struct json *json_set_array(struct json *object, const char *key);
 
+/* What a file or a plugin wrote stays one line and commands no terminal: control characters become "?". */
+void text_tame(char *text);
 /* Columns that the text takes on a terminal (UTF-8; wide characters count two, marks none). */
 int text_width(const char *text);
 

@@ -74,6 +74,9 @@ int compare_print(const struct json *analysis)
     if (rc == 0) {
         table_print(rows, columns);
         print_foot(analysis);
+        if (json_count(packs) > k)
+            printf("%zu more packs are not shown here; --json, `vitro export` and `vitro report` have all.\n",
+                   json_count(packs) - k);
     }
     json_destroy(rows);
     return rc;

@@ -135,7 +135,7 @@ static int print(const struct settings *s, const struct json *document)
         printf("\n");
         table_print_card(answers, card);
     } else {
-        printf("\nTheir answers cannot be paired: they did not judge the same images.\n");
+        printf("\nTheir answers cannot be paired: not both judged images, or not the same ones.\n");
     }
     return 0;
 }

@@ -26,7 +26,7 @@ struct repro {
     struct study *study;
     struct job job;
     char folder[STORE_PATH]; /* where it is trained again */
-    char name[HASH_TEXT + 16];
+    char name[HASH_TEXT + 32];
     struct json *rows;
     int differs;
 };
@@ -150,7 +150,7 @@ static int prepare(struct repro *r, const struct result_file *file)
                     file->outcome.edited ? "not what was written" : panel_states[file->outcome.state],
                     file->outcome.reason);
     TRY(job_find(&r->job, &r->study, r->store, json_get(file->result, "spec")));
-    snprintf(r->name, sizeof r->name, "repro-%s", file->id);
+    snprintf(r->name, sizeof r->name, "repro-%s-%ld", file->id, (long)getpid()); /* two may run at once */
     TRY(store_remove(r->store, STORE_WORK, r->name));
     TRY(store_path(r->store, STORE_WORK, r->name, NULL, r->folder));
     return file_make_folders(r->folder);

@@ -39,7 +39,8 @@ void loaded_flag(struct loaded *l, const char *format, ...)
     l->panel.flag_count++;
 }
 
-/* Logits into the arena; the labels must be those that the pack's other results have. */
+/* Logits into the arena. A result whose images, classes or labels are not those that the pack's others have is left
+ * out, with a flag: *out stays NULL. */
 static int take_logits(struct loaded *l, const struct store *store, const char *id, uint32_t images,
                        int32_t classes, const int32_t **labels, const float **out)
 {
@@ -49,16 +50,16 @@ static int take_logits(struct loaded *l, const struct store *store, const char *
     TRY(store_logits(store, id, &logits, &own, &count, &width));
     float *kept = arena_alloc(&l->arena, (size_t)count * (size_t)width, sizeof *kept);
     int32_t *first = *labels ? NULL : arena_alloc(&l->arena, count, sizeof *first);
-    int rc = kept && (*labels || first) ? 0 : ERR_MEMORY;
-    if (rc == 0 && (count != images || width != classes))
-        rc = fail(ERR_INPUT,
-                  "the result %.12s has logits of %u images and %d classes where the pack has %u and %d", id,
-                  count, width, images, classes);
-    if (rc == 0 && *labels && memcmp(*labels, own, count * sizeof *own) != 0)
-        rc = fail(ERR_INPUT, "the result %.12s has other labels than the pack's other results", id);
-    if (rc == 0) {
-        memcpy(kept, logits, (size_t)count * (size_t)width * sizeof *kept);
-        *out = kept;
+    const int rc = kept && (*labels || first) ? 0 : ERR_MEMORY;
+    if (rc == 0 && (count != images || width != classes)) {
+        loaded_flag(l,
+                    "the result %.12s is left out: it has logits of %u images and %d classes where the pack has %u "
+                    "and %d",
+                    id, count, width, images, classes);
+    } else if (rc == 0 && *labels && memcmp(*labels, own, count * sizeof *own) != 0) {
+        loaded_flag(l, "the result %.12s is left out: it has other labels than the pack's other results", id);
+    } else if (rc == 0) {
+        *out = memcpy(kept, logits, (size_t)count * (size_t)width * sizeof *kept);
         if (first)
             *labels = memcpy(first, own, count * sizeof *own);
     }
@@ -144,8 +145,13 @@ static int take_run(struct loaded *l, const struct plan *plan, const struct plan
     out->test_images_a_second = final->outcome.eval_images_a_second;
     if (out->state != PANEL_DONE)
         return 0;
-    return take_logits(l, plan->store, final->id, pack->test_images, pack->classes, &pack->test_labels,
-                       &out->logits);
+    TRY(take_logits(l, plan->store, final->id, pack->test_images, pack->classes, &pack->test_labels,
+                    &out->logits));
+    if (!out->logits) {
+        out->state = PANEL_MISSING;
+        out->reason = "its logits are not the pack's";
+    }
+    return 0;
 }
 
 static int take_cell(struct loaded *l, const struct plan *plan, const struct plan_cell *c)

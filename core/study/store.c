@@ -195,6 +195,8 @@ int store_keep(struct store *s, const char *id)
     sync_folder(from);
     TRY(put_in_place(from, to));
     sync_folder(above);
+    *strrchr(above, '/') = 0;
+    sync_folder(above); /* the folder of the first digits may be new */
     return store_remove(s, STORE_WORK, id);
 }
 
