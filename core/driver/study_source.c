@@ -81,23 +81,29 @@ static int resolve_one_pack(struct study *study, uint32_t index, struct store *s
 
 /* --- weights and plugins */
 
+static int make_absolute(struct study *study, const char **path)
+{
+    char file[STORE_PATH];
+    TRY(absolute(*path, file));
+    *path = arena_string(&study->arena, file);
+    return *path ? 0 : ERR_MEMORY;
+}
+
 static int resolve_one_backbone(struct study *study, uint32_t index, const struct settings *s,
                                 struct vit **vit)
 {
     struct study_backbone *b = &study->backbones[index];
     struct settings with = *s;
-    char file[STORE_PATH];
     with.model = b->model;
+    with.head = b->head;
     with.heads = b->heads;
     with.random = b->random;
     with.recipe.seed = study->tune.seed;
-    if (strcmp(b->model, bundled_name) != 0) {
-        TRY(absolute(b->model, file));
-        b->model = arena_string(&study->arena, file);
-        if (!b->model)
-            return ERR_MEMORY;
-    }
-    TRY(open_model(vit, &with, 0, 2));
+    if (strcmp(b->model, bundled_name) != 0)
+        TRY(make_absolute(study, &b->model));
+    if (b->head)
+        TRY(make_absolute(study, &b->head));
+    TRY(open_model(vit, &with, 0, b->head ? 0 : 2));
     return resolve_backbone(study, index, *vit);
 }
 

@@ -97,6 +97,7 @@ static int read_settings(struct worker *w)
     struct settings *s = &w->with;
     int64_t cache = FEATURES_AUTO;
     s->model = text_of(w->places, "model");
+    s->head = json_string(json_get(w->places, "head"));
     s->data = text_of(w->places, "pack");
     s->method = text_of(w->spec, "method");
     json_bool(json_get(w->places, "random"), &s->random);

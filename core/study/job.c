@@ -36,6 +36,8 @@ static int fill(struct json *j, const struct job *job)
     TRY(json_take(j, "spec", json_copy(job->spec)));
     TRY(json_set_string(j, "out", job->out));
     TRY(json_set_string(places, "model", job->backbone->model));
+    if (job->backbone->head)
+        TRY(json_set_string(places, "head", job->backbone->head));
     TRY(json_set_bool(places, "random", job->backbone->random));
     TRY(json_set_string(places, "pack", job->pack->file));
     TRY(json_set_integer(places, "device", job->device));

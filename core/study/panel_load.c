@@ -52,10 +52,11 @@ static int take_logits(struct loaded *l, const struct store *store, const char *
     int32_t *first = *labels ? NULL : arena_alloc(&l->arena, count, sizeof *first);
     const int rc = kept && (*labels || first) ? 0 : ERR_MEMORY;
     if (rc == 0 && (count != images || width != classes)) {
-        loaded_flag(l,
-                    "the result %.12s is left out: it has logits of %u images and %d classes where the pack has %u "
-                    "and %d",
-                    id, count, width, images, classes);
+        loaded_flag(
+            l,
+            "the result %.12s is left out: it has logits of %u images and %d classes where the pack has %u "
+            "and %d",
+            id, count, width, images, classes);
     } else if (rc == 0 && *labels && memcmp(*labels, own, count * sizeof *own) != 0) {
         loaded_flag(l, "the result %.12s is left out: it has other labels than the pack's other results", id);
     } else if (rc == 0) {

@@ -16,6 +16,7 @@ int resolve_backbone(struct study *s, uint32_t index, const struct vit *vit)
 {
     struct study_backbone *b = &s->backbones[index];
     b->heads = vit->shape.heads;
+    b->head_classes = b->head ? vit->shape.classes : 0;
     return keep(s, &b->sha256, vit->source_hash);
 }
 
@@ -32,6 +33,11 @@ int resolve_pack(struct study *s, uint32_t index, const struct pack_info *info, 
     TRY(keep(s, &p->normalise, info->normalise));
     TRY(keep(s, &p->group, p->group ? p->group : info->kind));
     p->classes = info->class_count;
+    for (uint32_t i = 0; i < s->backbone_count; i++)
+        if (s->backbones[i].head_classes && s->backbones[i].head_classes != p->classes)
+            return fail(ERR_INPUT,
+                        "it has %d classes, but the head %s has %d; a head fits the classes it was made for",
+                        p->classes, s->backbones[i].head, s->backbones[i].head_classes);
     p->size = info->size;
     for (int k = 0; k < PACK_SPLITS; k++) {
         TRY(keep(s, &p->split[k], info->split_fingerprint[k]));

@@ -15,10 +15,12 @@
 enum { STUDY_NAME = 64 };
 
 struct study_backbone {
-    const char *name, *model; /* a path, or "bundled" */
+    const char *name, *model; /* a path, or "bundled"; the path is absolute once resolved, as the head's is */
+    int32_t head_classes;     /* resolved: of that head; 0: a new one fits any data */
+    const char *head;         /* a file of it to begin with (vit/head_file.h); NULL: a new one */
     int32_t heads;            /* 0: the file's own */
     int random;               /* random weights in its shape */
-    const char *sha256;       /* resolved: of the weights */
+    const char *sha256;       /* resolved: of the weights, the head's with them */
 };
 
 struct study_pack {

@@ -17,6 +17,9 @@ static const char *const axis_kinds[] = {"list", "uniform", "log_uniform"};
 static int put_backbone(struct json *j, const struct study_backbone *b)
 {
     TRY(json_set_string(j, "sha256", b->sha256));
+    TRY(json_set_string(j, "model", b->model));
+    if (b->head)
+        TRY(json_set_string(j, "head", b->head));
     return json_set_integer(j, "heads", b->heads);
 }
 
@@ -161,6 +164,10 @@ static int take_whole(const struct json *j, const char *key, int32_t *out)
 static int take_backbone(struct study *s, const struct json *j, struct study_backbone *b)
 {
     TRY(take_text(s, j, "sha256", &b->sha256));
+    if (json_get(j, "model")) /* studies of older programs lack it, and are worked on where they were begun */
+        TRY(take_text(s, j, "model", &b->model));
+    if (json_get(j, "head"))
+        TRY(take_text(s, j, "head", &b->head));
     return take_whole(j, "heads", &b->heads);
 }
 
