@@ -12,7 +12,7 @@ trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
 export XDG_CACHE_HOME=$folder/cache LC_ALL=C
 unset VITRO_PLUGIN_PATH VITRO_VULKAN_LOADER
-verbs="devices plugins lint selftest profile tasks pack model db train eval predict pretrain study compare agree ensemble report export show diff
+verbs="devices plugins lint selftest profile tasks pack model db train eval predict zeroshot pretrain study compare agree ensemble report export show diff
     repro demo version"
 
 vitro() { ${launcher:+"$launcher"} "$program" "$@"; }
@@ -105,6 +105,9 @@ wrong_options_are_refused_by_name() {
         refuses 2 '"stray"' -- devices stray &&
         refuses 2 '"b"' "too many" -- pack a b &&
         refuses 2 "IMAGE is missing" -- predict &&
+        refuses 2 "--model FILE is needed" "both its towers" -- zeroshot --data builtin:count &&
+        refuses 2 "--data DATA evaluates" "--save FILE keeps" -- zeroshot --model x.safetensors &&
+        refuses 2 "--classes FILE must name" -- zeroshot --model x.safetensors --save h.safetensors &&
         refuses 2 "--data" -- train --model x.safetensors &&
         refuses 2 "--save" -- pretrain
 }

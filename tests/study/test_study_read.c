@@ -7,7 +7,7 @@
 static const char good[] =
     "{'schema': 'vitro.recipe/1', 'name': 'first', 'about': 'a trial of it',"
     " 'backbones': [{'name': 'micro', 'model': 'bundled'}, {'name': 'ti', 'model': 'w/ti.safetensors',"
-    " 'heads': 3, 'random': true}],"
+    " 'head': 'zero.safetensors', 'heads': 3, 'random': true}],"
     " 'packs': ['builtin:count:8/4/4', 'sets/eurosat.tar', {'name': 'pets', 'data': 'x.pack',"
     " 'normalise': 'half', 'group': 'natural', 'image': 96}],"
     " 'methods': ['linear', {'name': 'small lora', 'method': 'lora[r=1]', 'search': {'lr': [0.001, 0.01]}}],"
@@ -30,6 +30,8 @@ static void a_recipe_is_read_as_it_is_written(void **state)
     assert_int_equal(s->backbone_count, 2);
     assert_string_equal(s->backbones[1].model, "w/ti.safetensors");
     assert_int_equal(s->backbones[1].heads, 3);
+    assert_string_equal(s->backbones[1].head, "zero.safetensors");
+    assert_null(s->backbones[0].head);
     assert_true(s->backbones[1].random && !s->backbones[0].random);
     assert_int_equal(s->pack_count, 3);
     assert_string_equal(s->packs[0].name, "count");
