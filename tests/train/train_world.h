@@ -79,7 +79,14 @@ static inline int run_world(int (*run)(void), const char *const *folders, int32_
         labels[i] = (int32_t)rng_below(&g, CLASSES);
     if (device_open(&device, &(struct device_spec){.index = -1}) < 0 ||
         engine_create(&engine, device, ENGINE_AUTO) < 0 || plugins_create(&plugins, folders) < 0 ||
-        vit_create(&vit, &(struct vit_shape){SIDE, 8, 24, depth, 3, 96, CLASSES, 1e-6f}) < 0) {
+        vit_create(&vit, &(struct vit_shape){.image = SIDE,
+                                             .patch = 8,
+                                             .dim = 24,
+                                             .depth = depth,
+                                             .heads = 3,
+                                             .hidden = 96,
+                                             .classes = CLASSES,
+                                             .eps = 1e-6f}) < 0) {
         fprintf(stderr, "%s\n", error_text());
         return 77;
     }
