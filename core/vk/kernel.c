@@ -2,6 +2,7 @@
 #include "vk_private.h"
 
 #include "memory.h"
+#include "spirv.h"
 
 #include <stdio.h>
 
@@ -42,6 +43,14 @@ static int create_layout(struct kernel *k, struct device *d)
     return VK(d->vk.vkCreatePipelineLayout(d->handle, &info, NULL, &k->layout));
 }
 
+/* Rows of a workgroup that are known to be no multiple of a subgroup have none that is full. */
+static int fills_subgroups(const struct kernel_spec *spec)
+{
+    struct spirv module;
+    return spirv_read(&module, spec->spirv, spec->spirv_bytes) < 0 ||
+           module.local_size[0] % spec->subgroup_size == 0;
+}
+
 static int create_pipeline(struct kernel *k, struct device *d, const struct kernel_spec *spec,
                            VkShaderModule module)
 {
@@ -59,7 +68,7 @@ static int create_pipeline(struct kernel *k, struct device *d, const struct kern
         .requiredSubgroupSize = spec->subgroup_size,
     };
     /* Without the control every subgroup has the default size, which `check` compared. */
-    int control = spec->subgroup_size && d->subgroup_control;
+    int control = spec->subgroup_size && d->subgroup_control && fills_subgroups(spec);
     int choose = control && d->info.subgroup_min < d->info.subgroup_max;
     VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
