@@ -43,6 +43,8 @@ struct settings {
     int inference; /* of profiles */
     int32_t by, steps, outputs;
     const char *trace;
+    int memory, checkpoint_activations;
+    int32_t device_memory; /* MiB at most; 0: all */
     struct recipe recipe;
     const char *const *rest; /* what is no option, in order */
     int rest_count;

@@ -16,7 +16,8 @@ static void say_line(void *context, const char *text)
 
 int machine_open(struct machine *m, const struct settings *s)
 {
-    const struct device_spec spec = {.index = s->device, .validate = s->validate};
+    const struct device_spec spec = {
+        .index = s->device, .validate = s->validate, .memory = (uint64_t)s->device_memory << 20};
     TRY(device_open(&m->device, &spec));
     if (s->verbose)
         say("device: %s, driver %s", device_info(m->device)->name, device_info(m->device)->driver);

@@ -35,6 +35,8 @@ const struct argument_group group_json = {"Output", json_rows};
 static const struct argument machine_rows[] = {
     {"device", 'd', ARGUMENT_WHOLE, FIELD(device), -1, 255, NULL, "N",
      "device number as `vitro devices` lists them; -1 takes the first that can be used"},
+    {"device_memory", 0, ARGUMENT_WHOLE, FIELD(device_memory), 0, 1 << 30, NULL, "MIB",
+     "use at most so much of the device's memory; 0: what there is"},
     {"validate", 0, ARGUMENT_FLAG, FIELD(validate), 0, 0, NULL, NULL,
      "let Vulkan's validation layers watch, and fail on what they report"},
     {0}};

@@ -116,6 +116,7 @@ int trial_train(struct trial *t, const struct settings *s, enum pack_split split
                                     .checkpoint = s->checkpoint,
                                     .identity = identity,
                                     .checkpoint_steps = (uint32_t)s->checkpoint_steps,
+                                    .checkpoint_activations = s->checkpoint_activations,
                                     .feature_cache = s->feature_cache};
     if (rc == 0)
         rc = session_train(t->session, &spec, result);

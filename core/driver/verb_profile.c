@@ -1,6 +1,7 @@
 /* verb_profile.c - `vitro profile`: where the time of a step goes. */
 #include "driver.h"
 #include "machine.h"
+#include "memory_view.h"
 #include "model_source.h"
 #include "profile_view.h"
 #include "progress.h"
@@ -86,8 +87,10 @@ static int write_trace(const struct trial *t, const struct settings *s, const st
 static int measure(struct trial *t, const struct settings *s, struct profile *p, struct ceiling *c)
 {
     static const double half[3] = {0.5, 0.5, 0.5}; /* pixels are random: any normalisation costs the same */
-    const struct profile_spec spec = {
-        .recipe = &s->recipe, .inference = s->inference, .steps = (uint32_t)s->steps};
+    const struct profile_spec spec = {.recipe = &s->recipe,
+                                      .inference = s->inference,
+                                      .steps = (uint32_t)s->steps,
+                                      .again = s->checkpoint_activations};
     struct progress bar;
     TRY(machine_open(t->machine, s));
     progress_begin(&bar, "measuring the device's ceiling", NULL, 0);
@@ -125,6 +128,14 @@ static int run(const struct settings *s)
     int rc;
     TRY_OUT(trial_method(&t, &machine, s, s->method));
     TRY_OUT(trial_model(&t, s, s->image, s->outputs));
+    if (s->memory) {
+        struct foresee_spec spec = memory_spec(s);
+        spec.images = (uint32_t)s->recipe.batch;
+        spec.feature_cache = 0;
+        TRY_OUT(machine_open(&machine, s));
+        rc = memory_show(&t, s, &spec, document);
+        goto out;
+    }
     TRY_OUT(measure(&t, s, &profile, &ceiling));
     TRY_OUT(describe(document, &t, s, &profile, &ceiling));
     if (s->trace) {
@@ -170,6 +181,10 @@ static const struct argument rows[] = {
      "rows to show; the rest is summed up in one"},
     {"outputs", 0, ARGUMENT_WHOLE, FIELD(outputs), 0, 100000, NULL, "N",
      "classes of the head; 0: the head of the model's file"},
+    {"checkpoint_activations", 0, ARGUMENT_FLAG, FIELD(checkpoint_activations), 0, 0, NULL, NULL,
+     "as in `vitro train`: the blocks' forward part is computed again in the backward pass"},
+    {"memory", 0, ARGUMENT_FLAG, FIELD(memory), 0, 0, NULL, NULL,
+     "only say what a step would take of the device's memory, and for what; nothing is run (docs/memory.md)"},
     {"trace", 0, ARGUMENT_TEXT, FIELD(trace), 0, 0, NULL, "FILE",
      "also write every dispatch of every step there, for ui.perfetto.dev or chrome://tracing"},
     {0}};

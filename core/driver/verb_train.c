@@ -1,6 +1,7 @@
 /* verb_train.c - `vitro train`: fine-tunes a model with a method, says how good it became, keeps it. */
 #include "driver.h"
 #include "machine.h"
+#include "memory_view.h"
 #include "model_source.h"
 #include "opening.h"
 #include "progress.h"
@@ -113,6 +114,17 @@ out:
     return rc;
 }
 
+/* Without training, nor a session: what does not fit is told too. */
+static int only_memory(struct trial *t, const struct settings *s, const struct pack *pack, struct json *document)
+{
+    const struct pack_info *info = pack_info(pack);
+    struct foresee_spec spec = memory_spec(s);
+    spec.images = pack_images(pack, s->training_split ? PACK_TRAINVAL : PACK_TRAIN).count;
+    TRY(trial_model(t, s, info->size, info->class_count));
+    TRY(machine_open(t->machine, s));
+    return memory_show(t, s, &spec, document);
+}
+
 static void preset(struct settings *s)
 {
     s->method = "lora";
@@ -134,6 +146,10 @@ static int run(const struct settings *s)
         TRY_OUT(pack_seal(pack));
     TRY_OUT(
         recipe_check(&s->recipe, pack_images(pack, s->training_split ? PACK_TRAINVAL : PACK_TRAIN).count));
+    if (s->memory) {
+        rc = only_memory(&t, s, pack, document);
+        goto out;
+    }
     TRY_OUT(trial_start(&t, s, pack));
     if (s->final) /* before it costs time */
         TRY_OUT(record(&t, s));
@@ -165,6 +181,11 @@ static const struct argument rows[] = {
     {"feature_cache", 0, ARGUMENT_WHOLE, FIELD(feature_cache), FEATURES_AUTO, 1 << 20, NULL, "MIB",
      "device memory for what the method leaves alike in every epoch, so that it is computed once; changes no "
      "result. -1: up to 1024 and a quarter of the device's; 0: none"},
+    {"checkpoint_activations", 0, ARGUMENT_FLAG, FIELD(checkpoint_activations), 0, 0, NULL, NULL,
+     "compute each block's forward part again in the backward pass instead of keeping it: less memory, more time, "
+     "the same bits"},
+    {"memory", 0, ARGUMENT_FLAG, FIELD(memory), 0, 0, NULL, NULL,
+     "only say what the training would take of the device's memory, and for what (docs/memory.md)"},
     {"checkpoint_steps", 0, ARGUMENT_WHOLE, FIELD(checkpoint_steps), 0, 1e9, NULL, "N",
      "steps between checkpoints; 0: one at the end of each epoch"},
     {0}};

@@ -218,6 +218,7 @@ static int train(struct worker *w)
                                     .context = w,
                                     .checkpoint = w->with.checkpoint,
                                     .identity = w->id,
+                                    .checkpoint_activations = w->with.checkpoint_activations,
                                     .feature_cache = w->with.feature_cache};
     return session_train(w->trial.session, &spec, &w->trained);
 }

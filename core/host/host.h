@@ -102,6 +102,8 @@ struct method_trace {    /* one recorded forward pass */
     value penalty;       /* a scalar to add to the loss; 0 when no plugin has one */
     const value *leaves; /* the leaf of each tensor, in method_tensors' order */
     size_t count;
+    const value *blocks; /* what enters each block, before its hooks */
+    size_t block_count;
 };
 
 /* Leaf i has tensor i's kind and the id i. The trace holds what hand-written derivatives need and

@@ -39,7 +39,8 @@ int trace_begin(struct trace *tr)
     tr->leaves = arena_alloc(&tr->arena, m->tensor_count, sizeof *tr->leaves);
     tr->backbone = arena_alloc(&tr->arena, m->vit->count, sizeof *tr->backbone);
     tr->seen = arena_alloc(&tr->arena, sites, sizeof *tr->seen);
-    if (!tr->leaves || !tr->backbone || !tr->seen)
+    tr->blocks = arena_alloc(&tr->arena, (size_t)m->model.depth, sizeof *tr->blocks);
+    if (!tr->leaves || !tr->backbone || !tr->seen || !tr->blocks)
         return ERR_MEMORY;
     TRY(fronts_begin(tr));
     for (size_t i = 0; i < m->tensor_count; i++) {
@@ -124,6 +125,8 @@ static value stop_at_site(void *context, int32_t kind, int32_t block, value x)
     struct trace *tr = context;
     const struct method *m = tr->method;
     fronts_arrive(tr, kind);
+    if (kind == VITRO_AT_BLOCK_IN)
+        tr->blocks[block] = x;
     for (size_t k = 0; k < m->count && x && !tape_why(tr->tape); k++) {
         const struct instance *in = &m->instances[kind == VITRO_AT_BLOCK_OUT ? m->count - 1 - k : k];
         if (in->hooked[block + 1] >> kind & 1)
@@ -189,6 +192,8 @@ static int run_trace(struct trace *tr, const struct method_step *step)
         return fail(tr->refused ? ERR_PLUGIN : ERR_INPUT, "%s", tape_why(tr->tape));
     tr->pub.leaves = tr->leaves;
     tr->pub.count = tr->method->tensor_count;
+    tr->pub.blocks = tr->blocks;
+    tr->pub.block_count = (size_t)tr->method->model.depth;
     return 0;
 }
 

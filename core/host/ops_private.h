@@ -38,6 +38,7 @@ struct trace {               /* behind a struct method_trace */
     value *leaves;   /* of the tensors */
     value *backbone; /* of the backbone's: its leaf, or in a merge what has become of it */
     value patch_bias; /* what a merge gives the patch projection of a model without a bias; 0: nothing */
+    value *blocks;   /* [depth]: what enters each */
     value *seen;     /* [depth + 1][sites]: values after all hooks; 0: not there yet */
     struct front front[FRONTS];
     int in_equivalent; /* of a kernel, just now */

@@ -158,6 +158,18 @@ int bank_arena_write(struct bank *b, enum bank_arena arena, const float *data)
     return buffer_write(device_of(b), &b->arenas[arena], 0, data, b->arena_floats * sizeof(float));
 }
 
+struct bank_memory bank_memory(const struct bank *b)
+{
+    struct bank_memory m = {.frozen = b->frozen.size,
+                            .weights = b->arenas[BANK_WEIGHTS].size,
+                            .gradients = b->arenas[BANK_GRADIENTS].size,
+                            .moments = b->arenas[BANK_FIRST].size + b->arenas[BANK_SECOND].size,
+                            .factors = b->factors.size};
+    for (const struct layout *l = b->layouts; l; l = l->next)
+        m.layouts += l->buffer.size;
+    return m;
+}
+
 uint64_t bank_address(const struct bank *b, size_t id)
 {
     return home(b, id)->address + b->offset[id] * sizeof(float);

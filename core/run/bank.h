@@ -41,6 +41,11 @@ size_t bank_arena_floats(const struct bank *b);
 int bank_arena_read(struct bank *b, enum bank_arena arena, float *data);
 int bank_arena_write(struct bank *b, enum bank_arena arena, const float *data);
 
+struct bank_memory { /* bytes */
+    uint64_t frozen, layouts, weights, gradients, moments, factors;
+};
+struct bank_memory bank_memory(const struct bank *b);
+
 /* For programs: device addresses. Gradient: of a trainable tensor, else 0. */
 uint64_t bank_address(const struct bank *b, size_t id);
 uint64_t bank_gradient_address(const struct bank *b, size_t id);

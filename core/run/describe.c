@@ -5,10 +5,17 @@
 #include "describe.h"
 #include "error.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 const char *const run_phases[RUN_PHASES] = {
     [RUN_FORWARD] = "forward", [RUN_BACKWARD] = "backward", [RUN_AGAIN] = "again", [RUN_STEP] = "step"};
+
+static const char *const unary_names[UNARY_COUNT] = {
+#define X(NAME, name) #name,
+    UNARY_FUNCTIONS(X)
+#undef X
+};
 
 enum { NOBODY = -1, SEVERAL = -2 };
 
@@ -72,6 +79,11 @@ static double operands_bytes(const struct program *p, const struct work *w)
     return bytes;
 }
 
+static enum run_phase phase_of(const struct node *n)
+{
+    return n->again ? RUN_AGAIN : n->derivative ? RUN_BACKWARD : RUN_FORWARD;
+}
+
 static void describe(struct program *p, struct work *w, const int64_t *who, struct note *note)
 {
     value v = subject(p, w);
@@ -82,7 +94,7 @@ static void describe(struct program *p, struct work *w, const int64_t *who, stru
     if (w->label == op_names[tape_node(p->tape, w->of)->op])
         note->op = w->label = op_names[n->op];
     note->shape = n->shape;
-    note->phase = n->again ? RUN_AGAIN : n->derivative ? RUN_BACKWARD : RUN_FORWARD;
+    note->phase = phase_of(n);
     if (n->op != OP_LEAF)
         note->place = n->name;
     if (n->derivative && n->name && who[v] >= 0 && reads_at(p, who[v], n->name))
@@ -116,4 +128,78 @@ int describe_works(struct program *p, const struct run_spec *s)
     }
     mem_free(who);
     return 0;
+}
+
+/* A slot of the activations. */
+static int is_activation(const struct slot *s)
+{
+    return !s->kept && s->last >= 0;
+}
+
+/* The group of work during which most bytes are in use. */
+static int find_peak(const struct program *p, const unsigned char *counted, int32_t *peak)
+{
+    int32_t groups = 0;
+    for (uint32_t i = 1; i < p->slot_count; i++)
+        groups = p->slots[i].last >= groups ? p->slots[i].last + 1 : groups;
+    int64_t *change = mem_alloc((size_t)groups + 1, sizeof *change), now = 0, most = -1;
+    if (!change)
+        return ERR_MEMORY;
+    for (uint32_t i = 1; i < p->slot_count; i++)
+        if (counted[i]) {
+            change[p->slots[i].first] += (int64_t)p->slots[i].bytes;
+            change[p->slots[i].last + 1] -= (int64_t)p->slots[i].bytes;
+        }
+    *peak = 0;
+    for (int32_t g = 0; g < groups; g++) {
+        now += change[g];
+        if (now > most) {
+            most = now;
+            *peak = g;
+        }
+    }
+    mem_free(change);
+    return 0;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    const struct run_alive *x = a, *y = b;
+    return x->bytes < y->bytes ? 1 : x->bytes > y->bytes ? -1 : 0;
+}
+
+static struct run_alive alive_of(struct program *p, const struct slot *s)
+{
+    struct run_alive a = {.name = s->name, .bytes = s->bytes, .made = RUN_STEP};
+    const struct node *n = s->of ? tape_node(p->tape, s->of) : NULL;
+    if (!n)
+        return a;
+    int itself = s->name == n->name || s->name == op_names[n->op]; /* not a kernel's scratch */
+    a.name = itself ? op_names[n->op] : s->name;
+    if (n->op == OP_UNARY && itself)
+        a.name = unary_names[n->attr.unary.fn];
+    a.place = n->op != OP_LEAF && n->name ? arena_string(&p->arena, n->name) : NULL;
+    a.shape = n->shape;
+    a.made = phase_of(n);
+    return a;
+}
+
+int describe_peak(struct program *p)
+{
+    int32_t peak;
+    unsigned char *counted = mem_alloc(p->slot_count + 1, 1);
+    p->alive = arena_alloc(&p->arena, p->slot_count + 1, sizeof *p->alive);
+    if (!counted || !p->alive) {
+        mem_free(counted);
+        return ERR_MEMORY;
+    }
+    for (uint32_t i = 1; i < p->slot_count; i++)
+        counted[i] = (unsigned char)(is_activation(&p->slots[i]) && !p->slots[i].fixed);
+    int rc = find_peak(p, counted, &peak);
+    for (uint32_t i = 1; i < p->slot_count && rc == 0; i++)
+        if (counted[i] && p->slots[i].first <= peak && p->slots[i].last >= peak)
+            p->alive[p->alive_count++] = alive_of(p, &p->slots[i]);
+    qsort(p->alive, p->alive_count, sizeof *p->alive, by_bytes);
+    mem_free(counted);
+    return rc;
 }

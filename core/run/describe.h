@@ -15,4 +15,7 @@ struct program;
 /* Fills p->notes, and the works' bytes where their lowering does not say them; after lowering. */
 int describe_works(struct program *p, const struct run_spec *s);
 
+/* Fills p->alive; after memory is planned. */
+int describe_peak(struct program *p);
+
 #endif

@@ -70,8 +70,45 @@ static void patch(struct program *p)
         }
 }
 
+static int refuse_large(const struct program *p, const struct slot *s, uint64_t piece)
+{
+    return fail(
+        ERR_DEVICE,
+        "a single tensor (%s) takes %.1f MiB, but the largest buffer on %s is %.1f MiB; use a smaller batch",
+        s->name, (double)s->bytes / (1 << 20), device_info(engine_device(p->engine))->name,
+        (double)piece / (1 << 20));
+}
+
+static int pieces_create(struct pieces *a, struct device *d, uint64_t bytes, uint64_t each, const char *name)
+{
+    uint32_t count = (uint32_t)((bytes + each - 1) / each);
+    a->buffers = mem_alloc(count, sizeof *a->buffers);
+    if (!a->buffers)
+        return ERR_MEMORY;
+    a->each = each;
+    for (; a->count < count; a->count++) {
+        uint64_t left = bytes - a->count * each, size = left < each ? left : each;
+        TRY(buffer_create(&a->buffers[a->count], d, BUFFER_DEVICE, size, name));
+        a->bytes += size;
+    }
+    return 0;
+}
+
+static uint64_t piece_address(const struct pieces *a, uint64_t offset)
+{
+    return a->buffers[offset / a->each].address + offset % a->each;
+}
+
+static void pieces_destroy(struct pieces *a, struct device *d)
+{
+    for (uint32_t i = 0; i < a->count; i++)
+        buffer_destroy(d, &a->buffers[i]);
+    mem_free(a->buffers);
+    *a = (struct pieces){0};
+}
+
 /* Offsets: kept slots side by side, the others by lifetime. */
-static int place(struct program *p, struct span *spans, uint64_t *activations, uint64_t *kept)
+static int place(struct program *p, struct span *spans, uint64_t piece, uint64_t *activations, uint64_t *kept)
 {
     *kept = 0;
     uint64_t *offset = mem_alloc(p->slot_count, sizeof *offset);
@@ -81,14 +118,20 @@ static int place(struct program *p, struct span *spans, uint64_t *activations, u
         struct slot *s = &p->slots[i];
         if (s->address || s->last < 0)
             continue;
+        if (s->bytes > piece) {
+            mem_free(offset);
+            return refuse_large(p, s, piece);
+        }
         if (s->kept) {
+            if (s->bytes && *kept / piece != (*kept + s->bytes - 1) / piece) /* not across two pieces */
+                *kept = (*kept / piece + 1) * piece;
             offset[i] = *kept;
             *kept += (s->bytes + PLAN_ALIGN - 1) & ~(uint64_t)(PLAN_ALIGN - 1);
         } else {
             spans[i] = (struct span){.size = s->bytes, .first = s->first, .last = s->last};
         }
     }
-    int rc = plan_offsets(spans, p->slot_count, activations);
+    int rc = plan_offsets(spans, p->slot_count, piece, activations);
     for (uint32_t i = 1; i < p->slot_count; i++)
         if (p->slots[i].kept)
             spans[i].offset = offset[i];
@@ -105,16 +148,15 @@ int memory_plan(struct memory *m, struct program *p)
     struct span *spans = mem_alloc(p->slot_count + 1, sizeof *spans);
     if (!spans)
         return ERR_MEMORY;
-    TRY_OUT(place(p, spans, &activations, &kept));
     struct device *d = engine_device(p->engine);
-    if (activations)
-        TRY_OUT(buffer_create(&m->activations, d, BUFFER_DEVICE, activations, "activations"));
-    if (kept)
-        TRY_OUT(buffer_create(&m->kept, d, BUFFER_DEVICE, kept, "constants"));
+    uint64_t piece = device_largest_buffer(d) / PLAN_ALIGN * PLAN_ALIGN;
+    TRY_OUT(place(p, spans, piece, &activations, &kept));
+    TRY_OUT(pieces_create(&m->activations, d, activations, piece, "activations"));
+    TRY_OUT(pieces_create(&m->kept, d, kept, piece, "constants"));
     for (uint32_t i = 1; i < p->slot_count; i++) {
         struct slot *s = &p->slots[i];
         if (!s->address && s->last >= 0)
-            s->address = (s->kept ? m->kept.address : m->activations.address) + spans[i].offset;
+            s->address = piece_address(s->kept ? &m->kept : &m->activations, spans[i].offset);
     }
     patch(p);
 out:
@@ -124,11 +166,16 @@ out:
 
 void memory_finish(struct memory *m, struct device *d)
 {
-    buffer_destroy(d, &m->activations);
-    buffer_destroy(d, &m->kept);
+    pieces_destroy(&m->activations, d);
+    pieces_destroy(&m->kept, d);
 }
 
 int memory_write(struct memory *m, struct device *d, uint64_t address, const void *bytes, size_t size)
 {
-    return buffer_write(d, &m->kept, address - m->kept.address, bytes, size);
+    for (uint32_t i = 0; i < m->kept.count; i++) {
+        const struct buffer *b = &m->kept.buffers[i];
+        if (address >= b->address && address - b->address < b->size)
+            return buffer_write(d, b, address - b->address, bytes, size);
+    }
+    return fail(ERR_INPUT, "there is no tensor at that address to write to");
 }

@@ -41,7 +41,7 @@ uint32_t program_slot(struct program *p, const char *name, uint64_t bytes)
     }
     if (p->slot_count == 0)
         p->slot_count = 1; /* slot 0 is none */
-    p->slots[p->slot_count] = (struct slot){.name = name, .bytes = bytes, .first = INT32_MAX, .last = -1};
+    p->slots[p->slot_count] = (struct slot){.name = name, .bytes = bytes, .of = p->now, .first = INT32_MAX, .last = -1};
     return p->slot_count++;
 }
 
@@ -49,7 +49,7 @@ uint32_t program_slot_at(struct program *p, const char *name, uint64_t bytes, ui
 {
     uint32_t s = program_slot(p, name, bytes);
     if (s)
-        p->slots[s].address = address;
+        p->slots[s].address = address, p->slots[s].fixed = 1;
     return s;
 }
 
@@ -65,6 +65,7 @@ struct ref program_value(struct program *p, value v)
         else
             s = program_slot(p, n->name ? n->name : op_names[n->op], bytes);
         if (s) {
+            p->slots[s].of = root;
             p->slots[s].constant = p->constant[root];
             p->slots[s].kept = p->constant[root] || n->op == OP_LEAF;
         }

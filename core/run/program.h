@@ -19,6 +19,8 @@ struct slot { /* a piece of device memory */
     const char *name;
     uint64_t bytes;
     uint64_t address;   /* known from the start, or after planning */
+    value of;           /* what it was made for; 0: the step itself */
+    int fixed;          /* its address was known from the start */
     int constant;       /* filled once, by the set-up */
     int kept;           /* keeps its contents between steps: constants and what the host writes */
     int32_t first, last; /* groups of work that touch it */
@@ -79,6 +81,8 @@ struct program {
     struct pack_memo *packs;
     uint32_t control; /* the slot of the control block */
     value now;        /* the value being lowered */
+    struct run_alive *alive; /* at the peak of the activations, the largest first, where run_spec.explain asks */
+    uint32_t alive_count;
     struct note *notes; /* of a profile: on the works of a step, in order; else NULL */
 };
 
@@ -104,13 +108,18 @@ struct work *program_emit(struct program *p, enum shader shader, const void *pus
 void program_refuse(struct program *p, int rc); /* the sentence is set already */
 void program_finish(struct program *p);
 
+struct pieces { /* an arena, in as many buffers as the device's largest one asks for */
+    struct buffer *buffers;
+    uint32_t count;
+    uint64_t each, bytes;
+};
 struct memory { /* of a program */
-    struct buffer activations, kept;
+    struct pieces activations, kept;
 };
 /* Groups the work between barriers, gives every slot its place, patches the addresses. */
 int memory_plan(struct memory *m, struct program *p);
 void memory_finish(struct memory *m, struct device *d);
-/* Writes bytes at an address inside the kept buffer. */
+/* Writes bytes at an address inside the kept buffers. */
 int memory_write(struct memory *m, struct device *d, uint64_t address, const void *bytes, size_t size);
 
 /* A strided view of up to four axes: the outermost may be merged by map_emit. */

@@ -299,6 +299,10 @@ static int run_build(struct run *r, const struct run_spec *s)
     if (s->profile)
         TRY(describe_works(p, s));
     TRY(memory_plan(&r->memory, p));
+    if (s->explain)
+        TRY(describe_peak(p));
+    if (device_rehearses(r->device))
+        return 0;
     TRY(run_set_up(r));
     TRY(stream_create(&r->stream, r->device, s->profile));
     return record_work(r, r->stream, 0);
@@ -402,10 +406,22 @@ int run_write(struct run *r, value leaf, const float *data)
 
 struct run_memory run_memory(const struct run *r)
 {
-    struct run_memory m = {r->memory.activations.size, r->memory.kept.size, 0};
-    for (size_t i = 0; i < r->log_count; i++)
+    struct run_memory m = {.activations = r->memory.activations.bytes,
+                           .constants = r->memory.kept.bytes,
+                           .control = r->control.size + r->order.size + r->rates.size};
+    for (size_t i = 0; i < r->log_count && !r->logs_lent; i++)
         m.logs += r->logs[i].buffer.size;
     return m;
+}
+
+uint32_t run_alive_count(const struct run *r)
+{
+    return r->program.alive_count;
+}
+
+struct run_alive run_alive(const struct run *r, uint32_t i)
+{
+    return r->program.alive[i];
 }
 
 uint32_t run_profile_count(const struct run *r)

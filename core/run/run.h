@@ -41,6 +41,7 @@ struct run_spec { /* everything is lent for the call, bank and feed for the run'
                                       of the caller's, of `series` rows each */
     uint32_t series;              /* the longest series, in steps */
     int profile;
+    int explain;                  /* remember what run_alive tells */
 };
 int run_create(struct run **out, const struct run_spec *spec);
 void run_destroy(struct run *r); /* waits; NULL is fine */
@@ -62,12 +63,6 @@ int run_log(struct run *r, size_t which, uint32_t from, uint32_t count, float *o
 /* Writes a LEAF_INPUT leaf other than the four above; for tests and tools. */
 int run_write(struct run *r, value leaf, const float *data);
 
-struct run_memory {
-    uint64_t activations, constants, logs; /* bytes of device memory, beside the bank's and feed's */
-};
-struct run_memory run_memory(const struct run *r);
-
-/* Profile of the last finished step: row i of run_profile_count. Texts are lent for the run's life. */
 enum run_phase {
     RUN_FORWARD,
     RUN_BACKWARD, /* what tape_backward recorded */
@@ -76,6 +71,23 @@ enum run_phase {
     RUN_PHASES
 };
 extern const char *const run_phases[RUN_PHASES]; /* "forward" */
+
+struct run_memory {
+    uint64_t activations, constants, logs, control; /* bytes of device memory, beside the bank's and feed's */
+};
+struct run_memory run_memory(const struct run *r);
+
+/* What lives when the activations are at their peak, the largest first; texts are lent for the run's life. */
+struct run_alive {
+    const char *name, *place; /* "gelu", "panels"; place NULL: none */
+    struct shape shape;       /* of the value it is, or serves */
+    enum run_phase made;
+    uint64_t bytes;
+};
+uint32_t run_alive_count(const struct run *r);
+struct run_alive run_alive(const struct run *r, uint32_t i);
+
+/* Profile of the last finished step: row i of run_profile_count. Texts are lent for the run's life. */
 struct run_time {
     const char *label, *kernel; /* the op, or what the work is: "pack", "adamw"; its shader */
     const char *place;          /* that recorded it, see tape_place; NULL: none */

@@ -32,8 +32,14 @@ static uint64_t aligned(uint64_t n)
     return (n + PLAN_ALIGN - 1) & ~(uint64_t)(PLAN_ALIGN - 1);
 }
 
+/* Where a span of that size that should lie at `offset` does not cross into the next piece. */
+static uint64_t within_piece(uint64_t offset, uint64_t size, uint64_t piece)
+{
+    return piece && offset / piece != (offset + size - 1) / piece ? (offset / piece + 1) * piece : offset;
+}
+
 /* The lowest gap among the placed spans, sorted by offset, that overlap s in time. */
-static uint64_t lowest_gap(const struct place *placed, size_t count, const struct span *s)
+static uint64_t lowest_gap(const struct place *placed, size_t count, const struct span *s, uint64_t piece)
 {
     uint64_t offset = 0;
     for (size_t i = 0; i < count; i++) {
@@ -43,12 +49,12 @@ static uint64_t lowest_gap(const struct place *placed, size_t count, const struc
         if (p->offset >= offset + s->size)
             break;
         if (aligned(p->offset + p->size) > offset)
-            offset = aligned(p->offset + p->size);
+            offset = within_piece(aligned(p->offset + p->size), s->size, piece);
     }
     return offset;
 }
 
-int plan_offsets(struct span *spans, size_t count, uint64_t *total)
+int plan_offsets(struct span *spans, size_t count, uint64_t piece, uint64_t *total)
 {
     *total = 0;
     struct place *order = mem_alloc(count, 2 * sizeof *order);
@@ -64,7 +70,7 @@ int plan_offsets(struct span *spans, size_t count, uint64_t *total)
         s->offset = 0;
         if (!s->size)
             continue;
-        s->offset = lowest_gap(placed, n, s);
+        s->offset = lowest_gap(placed, n, s, piece);
         if (s->offset + s->size > *total)
             *total = aligned(s->offset + s->size);
         size_t at = n++; /* insertion keeps the placed ones sorted */

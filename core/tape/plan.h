@@ -14,7 +14,8 @@ struct span { /* one tensor: filled by the caller except offset */
 enum { PLAN_ALIGN = 256 };
 
 /* Greedy by size (Pisarchyk and Lee 2020, arXiv:2001.03288): largest first, each at the lowest
- * offset free for its whole life. *total: bytes of the arena. Negative: out of memory. */
-int plan_offsets(struct span *spans, size_t count, uint64_t *total);
+ * offset free for its whole life. No span crosses a multiple of `piece`, of which PLAN_ALIGN is a divisor and no span
+ * is larger: the arena may lie in pieces. 0: in one. *total: bytes of the arena. Negative: out of memory. */
+int plan_offsets(struct span *spans, size_t count, uint64_t piece, uint64_t *total);
 
 #endif

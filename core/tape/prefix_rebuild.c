@@ -61,11 +61,7 @@ static value copied(struct rebuild *r, const struct node *n)
     value in[OP_INPUTS] = {0};
     for (int i = 0; i < op_arity[n->op]; i++)
         in[i] = r->map[n->in[i]];
-    if (n->op == OP_HOOKED || n->op == OP_DETACH) /* mattered to the derivative alone */
-        return in[0];
-    if (n->op == OP_CUSTOM) /* its call lives with the other tape */
-        return tape_custom(r->tape, in[0], in + 1, tape_call(t, n), NULL, NULL);
-    return record(r->tape, n->op, n->shape, in, n->attr, n->name);
+    return tape_copy_node(r->tape, t, n, in);
 }
 
 static void copy(struct rebuild *r)

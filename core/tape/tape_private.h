@@ -49,6 +49,9 @@ struct tape {
 value record(struct tape *t, enum op op, struct shape shape, const value in[OP_INPUTS], union attr attr,
              const char *name);
 
+/* n, of the tape `from`, with these operands. Nothing is simplified; derivatives written by hand stay behind. */
+value tape_copy_node(struct tape *to, const struct tape *from, const struct node *n, const value in[OP_INPUTS]);
+
 /* Keeps a rule; *at is its number. Negative: the tape is poisoned. */
 int keep_rule(struct tape *t, struct rule rule, uint32_t *at);
 

@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "error.h"
 #include "memory.h"
+#include "session.h"
 
 static uint32_t batch_of(const struct run_spec *spec)
 {
@@ -73,6 +74,8 @@ static int compute(struct features *f, const struct run_spec *spec)
                                                 .log_count = f->prefix.count,
                                                 .log_rows = f->rows,
                                                 .series = steps}));
+    if (device_rehearses(f->device))
+        goto out;
     TRY_OUT(run_begin(run, &(struct run_series){.steps = steps, .order = order}));
     TRY_OUT(replay(f, run, steps, batch, images));
 out:
@@ -110,6 +113,15 @@ static int translate(struct features *f, const struct prefix_spec *search, struc
     spec->tables = f->tables;
     spec->table_count = cuts;
     return 0;
+}
+
+uint64_t feature_bytes(const struct device *d, int32_t mebibytes)
+{
+    enum { AUTO_MEBIBYTES = 1024, AUTO_SHARE = 4 };
+    uint64_t share = device_budget(d) / AUTO_SHARE, most = (uint64_t)AUTO_MEBIBYTES << 20;
+    if (mebibytes != FEATURES_AUTO)
+        return (uint64_t)mebibytes << 20;
+    return share < most ? share : most;
 }
 
 int features_keep(struct features *f, struct run_spec *spec, uint32_t first_id)

@@ -28,6 +28,9 @@ struct features {   /* the first three by the caller, the rest zeroed; nothing i
     struct run_gradient *gradients;
 };
 
+/* Bytes that train_spec.feature_cache allows. */
+uint64_t feature_bytes(const struct device *d, int32_t mebibytes);
+
 /* Looks for values of spec's tape that are worth keeping; if there are any, computes them for all images of
  * spec->feed and turns *spec into the program that reads them, by what `f` owns. Leaf ids from first_id on
  * must be free. */

@@ -67,7 +67,8 @@ static int compile(const struct bench *b, int profile, struct run **out)
                                                   .series = 1,
                                                   .recipe = b->spec->inference ? NULL : r,
                                                   .update = !b->spec->inference,
-                                                  .profile = profile},
+                                                  .profile = profile,
+                                                  .again = b->spec->again},
                            out);
 }
 

@@ -10,6 +10,7 @@ struct profile_spec {            /* lent */
     const struct recipe *recipe; /* its batch, and what training depends on */
     int inference;               /* logits of a batch instead of a training step */
     uint32_t steps;              /* timed, after one that is not */
+    int again;                   /* train_spec's checkpoint_activations */
 };
 
 struct profile_step {                /* on the host, in seconds since the first step began */

@@ -17,6 +17,8 @@ static int fill_bank(struct session *s)
         size_t n = (size_t)shape_count(s->tensors[i].shape);
         most = n > most ? n : most;
     }
+    if (device_rehearses(engine_device(s->spec.engine)))
+        return 0;
     float *data = mem_alloc(most, sizeof *data);
     int rc = data ? 0 : ERR_MEMORY;
     for (size_t i = 0; i < s->count && rc == 0; i++) {
@@ -141,10 +143,26 @@ static int trace_backward(struct session *s, struct net *n)
     return rc;
 }
 
+/* The blocks' inputs, where features took the place of what is below them, are on another tape. */
+static int compute_again(struct recompute *again, struct run_spec *spec, const struct net *n,
+                         const struct features *f)
+{
+    size_t count = n->trace->block_count;
+    value *kept = mem_alloc(count, sizeof *kept);
+    if (!kept)
+        return ERR_MEMORY;
+    for (size_t i = 0; i < count; i++)
+        kept[i] = f && f->tape ? f->values[n->trace->blocks[i]] : n->trace->blocks[i];
+    int rc = recompute_apply(again, spec, kept, count);
+    mem_free(kept);
+    return rc;
+}
+
 int session_program(struct session *s, const struct program_spec *p, struct run **out)
 {
     int rc;
     struct net n = {0};
+    struct recompute again = {0};
     TRY_OUT(trace_forward(s, p, &n));
     if (p->recipe)
         TRY_OUT(trace_backward(s, &n));
@@ -162,7 +180,8 @@ int session_program(struct session *s, const struct program_spec *p, struct run 
                             .logs = &log,
                             .log_count = 1,
                             .series = p->series,
-                            .profile = p->profile};
+                            .profile = p->profile,
+                            .explain = p->explain};
     if (p->recipe) {
         spec.beta1 = p->recipe->beta1;
         spec.beta2 = p->recipe->beta2;
@@ -171,8 +190,11 @@ int session_program(struct session *s, const struct program_spec *p, struct run 
     }
     if (p->features)
         TRY_OUT(features_keep(p->features, &spec, (uint32_t)s->count + LEAVES_OF_A_STEP));
+    if (p->recipe && p->again)
+        TRY_OUT(compute_again(&again, &spec, &n, p->features));
     TRY_OUT(run_create(out, &spec));
 out:
+    recompute_finish(&again);
     net_finish(&n);
     return rc;
 }

@@ -57,6 +57,8 @@ struct train_spec {
                                   resume; NULL: "" */
     uint32_t checkpoint_steps; /* steps between checkpoints; 0: one at the end of each epoch */
     float *losses;             /* NULL, or room for the loss of every step */
+    int checkpoint_activations; /* compute the blocks' forward part again in the backward pass: same bits, less
+                                   memory, more time */
     int32_t feature_cache;     /* MiB of device memory at most for what is computed once for all epochs;
                                   0: none; FEATURES_AUTO: 1 GiB or a quarter of the device's */
 };

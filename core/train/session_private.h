@@ -3,6 +3,7 @@
 #define VITRO_TRAIN_SESSION_PRIVATE_H
 
 #include "feature_cache.h"
+#include "recompute.h"
 #include "run.h"
 #include "session.h"
 
@@ -24,6 +25,8 @@ struct program_spec { /* what a program of a session does */
     int update;                  /* with a recipe: apply AdamW */
     int scan;                    /* with a recipe: gradients as they are outside training, see steering.h */
     int profile;                 /* time every dispatch */
+    int explain;                 /* remember what run_alive tells */
+    int again;                   /* with a recipe: the forward part of blocks is computed again, not kept */
     struct features *features;   /* NULL, or what is to be computed once, see there */
 };
 /* Traces, differentiates and compiles. Training logs the loss (1 number a step), evaluation the logits

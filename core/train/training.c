@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "error.h"
 #include "file.h"
+#include "foresee.h"
 #include "memory.h"
 #include "run.h"
 #include "session_private.h"
@@ -150,23 +151,18 @@ static int training_begin(struct training *t)
     return 0;
 }
 
-static uint64_t feature_bytes(const struct device *d, int32_t mebibytes)
-{
-    enum { AUTO_MEBIBYTES = 1024, AUTO_SHARE = 4 };
-    uint64_t share = device_info(d)->heap_bytes / AUTO_SHARE, most = (uint64_t)AUTO_MEBIBYTES << 20;
-    if (mebibytes != FEATURES_AUTO)
-        return (uint64_t)mebibytes << 20;
-    return share < most ? share : most;
-}
-
 /* The program of a step; features are worth a pass over the images where more than one is left. */
 static int compile(struct training *t, struct feed *feed)
 {
     const struct recipe *r = &t->spec->recipe;
     struct session *s = t->session;
     uint64_t left = (uint64_t)(t->at.steps - t->at.step) * (uint64_t)r->batch;
-    struct program_spec program = {
-        .feed = feed, .batch = (uint32_t)r->batch, .series = t->steps_an_epoch, .recipe = r, .update = 1};
+    struct program_spec program = {.feed = feed,
+                                   .batch = (uint32_t)r->batch,
+                                   .series = t->steps_an_epoch,
+                                   .recipe = r,
+                                   .update = 1,
+                                   .again = t->spec->checkpoint_activations};
     t->features.limit = feature_bytes(engine_device(s->spec.engine), t->spec->feature_cache);
     t->features.report = report_features;
     t->features.context = t;
@@ -188,6 +184,7 @@ int session_train(struct session *s, const struct train_spec *spec, struct train
     *result = (struct train_result){0};
     TRY_OUT(training_begin(&t));
     result->resumed = t.at.step;
+    TRY_OUT(memory_check(s, spec));
     TRY_OUT(feed_create(&feed, s->spec.engine, spec->images.rgb, spec->images.labels,
                         (int32_t)spec->images.count, s->spec.vit->shape.image));
     TRY_OUT(steering_begin(s, &feed, &spec->recipe, t.at.steps));

@@ -17,6 +17,7 @@ struct buffer_object {
     VkBuffer buffer;
     VkDeviceMemory memory;
     uint64_t counted; /* bytes this buffer adds to the device's account */
+    int rehearsed;    /* it has no memory, see device_rehearse_begin */
 };
 
 VkBuffer buffer_handle(const struct buffer *b)
@@ -119,7 +120,8 @@ static int bind(struct device *d, struct buffer *b, enum buffer_kind kind, const
                     d->info.name);
     const VkMemoryHeap *heap = &d->memory.memoryHeaps[d->memory.memoryTypes[type].heapIndex];
     int local = (heap->flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0;
-    if (needs.size > heap->size || (local && needs.size + d->used > d->info.heap_bytes))
+    if (needs.size > heap->size ||
+        (local && (needs.size + d->used > d->info.heap_bytes || needs.size + d->used > d->limit)))
         return refuse(d, name, b->size, "its memory is too small");
     VkResult result = allocate(d, o, needs.size, type);
     if (result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_OUT_OF_HOST_MEMORY)
@@ -147,12 +149,36 @@ static int clear(struct device *d, struct buffer *b, uint64_t bytes)
     return transfer_finish(d);
 }
 
+uint64_t buffer_largest(uint64_t most)
+{
+    uint64_t overhead = SLACK + GRANULE;
+    return most > overhead ? (most - overhead) / GRANULE * GRANULE : 0;
+}
+
+/* Size and address alone. */
+static int rehearse(struct buffer *b, struct device *d, enum buffer_kind kind, uint64_t bytes)
+{
+    int type = choose_memory(d, kind, ~0u);
+    int local = type >= 0 && d->memory.memoryHeaps[d->memory.memoryTypes[type].heapIndex].flags &
+                                 VK_MEMORY_HEAP_DEVICE_LOCAL_BIT;
+    b->object->rehearsed = 1;
+    b->object->counted = local ? bytes : 0;
+    b->address = d->rehearsed_address;
+    d->rehearsed_address += bytes;
+    d->rehearsed += b->object->counted;
+    if (d->rehearsed > d->rehearsed_peak)
+        d->rehearsed_peak = d->rehearsed;
+    return 0;
+}
+
 static int fill_in(struct buffer *b, struct device *d, enum buffer_kind kind, const char *name)
 {
     struct buffer_object *o = b->object;
-    if (b->size > d->max_buffer - SLACK - GRANULE || b->size > SIZE_MAX - SLACK - GRANULE)
+    if (b->size > buffer_largest(d->max_buffer) || b->size > SIZE_MAX - SLACK - GRANULE)
         return refuse(d, name, b->size, "no buffer can be so large");
     uint64_t bytes = (b->size + GRANULE - 1) / GRANULE * GRANULE + SLACK;
+    if (d->rehearses)
+        return rehearse(b, d, kind, bytes);
     TRY(create_handle(d, o, bytes));
     device_name_object(d, VK_OBJECT_TYPE_BUFFER, (uint64_t)o->buffer, name);
     TRY(bind(d, b, kind, name));
@@ -183,7 +209,7 @@ int buffer_create(struct buffer *out, struct device *d, enum buffer_kind kind, s
     if (!out->object)
         return ERR_MEMORY;
     out->size = size;
-    if (d->compile_only) {
+    if (d->compile_only && !d->rehearses) {
         invent(out, d);
         return 0;
     }
@@ -198,11 +224,13 @@ void buffer_destroy(struct device *d, struct buffer *b)
     if (!b || !b->object)
         return;
     struct buffer_object *o = b->object;
+    if (o->rehearsed)
+        d->rehearsed -= o->counted;
     if (o->buffer)
         d->vk.vkDestroyBuffer(d->handle, o->buffer, NULL);
     if (o->memory)
         d->vk.vkFreeMemory(d->handle, o->memory, NULL); /* unmaps it, too */
-    d->used -= o->counted;
+    d->used -= o->rehearsed ? 0 : o->counted;
     mem_free(o);
     memset(b, 0, sizeof *b);
 }
@@ -238,7 +266,7 @@ static int need_staging(struct device *d)
 int buffer_write(struct device *d, const struct buffer *b, size_t offset, const void *bytes, size_t size)
 {
     TRY(check_range(b, offset, size, "written"));
-    if (size == 0 || d->compile_only)
+    if (size == 0 || d->compile_only || b->object->rehearsed)
         return 0;
     if (b->mapped) {
         TRY(VK(d->vk.vkQueueWaitIdle(d->queue)));
@@ -260,7 +288,7 @@ int buffer_read(struct device *d, const struct buffer *b, size_t offset, void *b
     TRY(check_range(b, offset, size, "read"));
     if (size == 0)
         return 0;
-    if (d->compile_only) {
+    if (d->compile_only || b->object->rehearsed) {
         memset(bytes, 0, size);
         return 0;
     }

@@ -65,7 +65,7 @@ static int shares_memory(const struct device *d, uint64_t *max_buffer)
         .pNext = d->info.api_version >= VK_API_VERSION_1_3 ? &limits : NULL,
     };
     vkGetPhysicalDeviceProperties2(d->physical, &properties);
-    *max_buffer = limits.maxBufferSize;
+    *max_buffer = limits.maxBufferSize < d->info.max_allocation ? limits.maxBufferSize : d->info.max_allocation;
     return properties.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU ||
            properties.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
 }
@@ -81,6 +81,8 @@ static int create(struct device *d, const struct features *want)
     int control =
         d->info.api_version < VK_API_VERSION_1_3 ? survey_has_extension(d->physical, control_extension) : 0;
     TRY(control);
+    d->has_budget = survey_has_extension(d->physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+    TRY(d->has_budget);
     if (control)
         extensions[count++] = control_extension;
     d->statistics = d->compile_only ? survey_has_extension(d->physical, statistics_extension) : 0;
@@ -135,6 +137,7 @@ static int open_on(struct device *d, const struct device_spec *spec)
         d->set_name = (PFN_vkSetDebugUtilsObjectNameEXT)vkGetInstanceProcAddr(d->instance.handle,
                                                                               "vkSetDebugUtilsObjectNameEXT");
     d->staged |= spec->stage_copies;
+    d->limit = spec->memory ? spec->memory : UINT64_MAX;
     d->fail_in = spec->fail_allocation_after;
     if (limits.max_allocation && limits.max_allocation < d->max_buffer)
         d->max_buffer = limits.max_allocation;
@@ -196,6 +199,47 @@ uint64_t device_memory(const struct device *d, uint64_t *peak)
     if (peak)
         *peak = d->peak;
     return d->used;
+}
+
+uint64_t device_budget(const struct device *d)
+{
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT,
+    };
+    VkPhysicalDeviceMemoryProperties2 memory = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
+        .pNext = d->has_budget ? &budget : NULL,
+    };
+    uint64_t least = d->info.heap_bytes < d->limit ? d->info.heap_bytes : d->limit, most = 0;
+    vkGetPhysicalDeviceMemoryProperties2(d->physical, &memory);
+    for (uint32_t i = 0; d->has_budget && i < memory.memoryProperties.memoryHeapCount; i++)
+        if ((memory.memoryProperties.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) &&
+            budget.heapBudget[i] > most)
+            most = budget.heapBudget[i];
+    return most && most < least ? most : least;
+}
+
+uint64_t device_largest_buffer(const struct device *d)
+{
+    return buffer_largest(d->max_buffer);
+}
+
+void device_rehearse_begin(struct device *d)
+{
+    d->rehearses = 1;
+    d->rehearsed = d->rehearsed_peak = 0;
+    d->rehearsed_address = (uint64_t)1 << 40;
+}
+
+uint64_t device_rehearse_end(struct device *d)
+{
+    d->rehearses = 0;
+    return d->rehearsed_peak;
+}
+
+int device_rehearses(const struct device *d)
+{
+    return d->rehearses;
 }
 
 void device_name_object(struct device *d, VkObjectType type, uint64_t object, const char *name)

@@ -72,6 +72,7 @@ struct device_spec {
     int index;                    /* in device_list's order; -1: the first that can run us */
     int validate;                 /* turn on VK_LAYER_KHRONOS_validation; a message fails device_check */
     size_t fail_allocation_after; /* test feature: 0 off; n: the n-th buffer fails as out of memory */
+    uint64_t memory;              /* bytes of the device's memory to use at most; 0: all of it */
     int stage_copies; /* test feature: as on a device with memory of its own, BUFFER_DEVICE is never mapped */
     int compile_only; /* kernels are compiled, with kernel_statistics, and nothing is computed: for drivers of
                          hardware that is not there. Buffers have addresses without memory, submits end at once,
@@ -90,5 +91,17 @@ int device_check(struct device *d);
 
 /* Bytes allocated on the device now, and the most there ever were. */
 uint64_t device_memory(const struct device *d, uint64_t *peak);
+/* Bytes that this program may use in all: of the device's memory, of what the driver says is left by others
+ * (VK_EXT_memory_budget), and of device_spec's memory, the least. */
+uint64_t device_budget(const struct device *d);
+/* Bytes of the largest buffer. */
+uint64_t device_largest_buffer(const struct device *d);
+
+/* Between begin and end, buffers take no memory: they have sizes and addresses, what is written to them is lost,
+ * and zeros are read. Returns the most bytes they would have taken at a time. For predicting what fits: nothing can
+ * be run on them, and all of them must be destroyed before the end. */
+void device_rehearse_begin(struct device *d);
+uint64_t device_rehearse_end(struct device *d);
+int device_rehearses(const struct device *d);
 
 #endif

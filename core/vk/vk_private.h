@@ -90,6 +90,10 @@ struct device {
     int staged;          /* device buffers are not mapped: the device's memory is its own */
     uint64_t max_buffer; /* bytes */
     uint64_t used, peak; /* bytes of device memory */
+    uint64_t limit;      /* of them: device_spec's memory */
+    int has_budget;      /* the driver says how much others leave */
+    int rehearses;
+    uint64_t rehearsed, rehearsed_peak, rehearsed_address; /* as used and peak; where the next buffer lies */
     size_t fail_in;      /* test feature: the fail_in-th buffer from now fails; 0: off */
     struct pipeline_cache cache;
     VkCommandPool transfer_pool; /* for blocking copies */
@@ -106,6 +110,7 @@ struct kernel {
     VkPipeline pipeline;
 };
 
+uint64_t buffer_largest(uint64_t most); /* bytes that a buffer holds where none can have more than `most` */
 VkBuffer buffer_handle(const struct buffer *b);
 
 /* What the device wrote before is seen by what it does after and, with `host`, by the processor

@@ -349,7 +349,7 @@ a_profile_says_whose_time_it_is() {
     says "lora" && says "bitfit" && says "backbone" && says "backward" && says "ceiling of products" || return 1
     grep -qF '"traceEvents"' trace.json && grep -qF 'lora at QKV of block 0' trace.json || { echo "no trace" && return 1; }
     run 0 "${profile[@]}" --by kernel --top 2 --json && says ' others"' && says '"ceiling_gflops"' || return 1
-    run 0 "${profile[@]}" --by place --inference && says "lora at QKV of block 1" && ! says "backward" >err || return 1
+    run 0 "${profile[@]}" --by place --inference && says "lora at QKV of block 0" && ! says "backward" >err || return 1
     refuses 2 "--by" "kernel, op, site, place, method" -- "${profile[@]}" --by colour &&
         refuses 7 "no/such" -- "${profile[@]}" --trace no/such/folder.json
 }

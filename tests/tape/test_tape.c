@@ -119,7 +119,7 @@ static void spans_alive_together_never_overlap(void **state)
             .size = rng_below(&g, 5000), .first = first, .last = first + (int32_t)rng_below(&g, 30)};
         sum += s[i].size;
     }
-    assert_int_equal(plan_offsets(s, COUNT, &total), 0);
+    assert_int_equal(plan_offsets(s, COUNT, 0, &total), 0);
     for (int i = 0; i < COUNT; i++) {
         assert_true(s[i].offset % PLAN_ALIGN == 0 && s[i].offset + s[i].size <= total);
         for (int j = 0; j < i; j++) {

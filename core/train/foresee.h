@@ -1,0 +1,38 @@
+/* foresee.h - what a training will take of the device's memory, before it takes any: the session and its programs are
+ * made once on a device that only pretends to have memory (device_rehearse_begin). */
+#ifndef VITRO_TRAIN_FORESEE_H
+#define VITRO_TRAIN_FORESEE_H
+
+#include "run.h"
+#include "session.h"
+
+struct foresee_spec { /* lent */
+    const struct recipe *recipe;
+    uint32_t images; /* of the training set */
+    int inference;   /* logits of batches, instead of training */
+    int checkpoint_activations;
+    int32_t feature_cache; /* train_spec's */
+};
+
+enum { FORESEEN_ALIVE = 12 };
+struct foreseen { /* bytes of device memory */
+    struct bank_memory bank;
+    struct run_memory run;
+    uint64_t images, features;
+    uint64_t peak;   /* of all, with what buffers lose to alignment */
+    uint64_t budget; /* what there is for this program */
+    struct foreseen_alive {
+        char text[160]; /* "gelu, backbone at ACT of block 3 [64 197 3072]" */
+        uint64_t bytes;
+    } alive[FORESEEN_ALIVE];         /* the largest when the activations are at their peak */
+    uint32_t alive_count, alive_all; /* listed; and how many there are then */
+};
+int foresee(struct foreseen *out, const struct session_spec *session, const struct foresee_spec *spec);
+
+/* Refuses a training that will not fit, with how much is missing and what would fit. */
+int memory_check(const struct session *s, const struct train_spec *spec);
+
+/* "1.5 GiB", "312 MiB" */
+const char *bytes_text(uint64_t bytes, char text[32]);
+
+#endif
