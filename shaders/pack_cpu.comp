@@ -5,6 +5,9 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "lanes.glsl"
+#include "number.glsl"
+
+layout(constant_id = 1) const uint NUMBER = 0; // what the numbers are rounded to
 
 layout(push_constant) uniform Push {
     RF from, panels;
@@ -21,6 +24,6 @@ void main()
     for (uint i = first * 16u + lane; i < end * 16u; i += LANES) {
         uint k = i / 16u, n = gl_WorkGroupID.x * 16u + i % 16u;
         float x = source[k * k_stride + min(n, N - 1u) * n_stride].v;
-        panel[i].v = n < N ? x : 0.0;
+        panel[i].v = n < N ? rounded(NUMBER, x) : 0.0;
     }
 }

@@ -54,7 +54,7 @@ static int fill_leaves(struct check_net *n, struct run *run, struct ref *ref)
             return ERR_MEMORY;
         struct rng g = {.seed = SEED, .stream = i};
         for (int64_t k = 0; k < count; k++) {
-            data[k] = draw(&g, &n->leaves[i]);
+            data[k] = number_round(n->inputs, draw(&g, &n->leaves[i]));
             if (reference)
                 reference[k] = (double)data[k];
         }
@@ -122,7 +122,7 @@ static int time_run(struct run *run, int repeats, struct check_result *result)
     return 0;
 }
 
-static int run_case(struct check_net *n, struct bank *bank, int repeats, struct check_result *result)
+int check_run(struct check_net *n, struct bank *bank, int repeats, struct check_result *result)
 {
     int rc;
     struct ref *ref = NULL;
@@ -134,6 +134,7 @@ static int run_case(struct check_net *n, struct bank *bank, int repeats, struct 
                             .logs = n->outputs,
                             .log_count = n->output_count,
                             .series = 1,
+                            .number = n->number,
                             .profile = repeats > 0};
     const struct run_series series = {.first = STEP, .steps = 1, .seed = SEED};
     TRY_OUT(ref_create(&ref, n->tape, n->outputs, n->output_count));
@@ -166,7 +167,7 @@ int check_ops(struct engine *engine, const char *filter, int repeats,
         struct check_result result = {.name = c->name, .tolerance = c->tolerance};
         if (n.tape) {
             c->trace(&n);
-            result.rc = run_case(&n, bank, repeats, &result);
+            result.rc = check_run(&n, bank, repeats, &result);
         } else {
             result.rc = ERR_MEMORY;
         }

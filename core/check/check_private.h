@@ -2,6 +2,8 @@
 #ifndef VITRO_CHECK_PRIVATE_H
 #define VITRO_CHECK_PRIVATE_H
 
+#include "check.h"
+#include "number.h"
 #include "tape.h"
 
 enum { CHECK_LEAVES = 8, CHECK_OUTPUTS = 4 };
@@ -13,6 +15,7 @@ struct check_leaf {
 
 struct check_net {
     struct tape *tape;
+    enum number number, inputs; /* of the run's products; what inputs are rounded to */
     struct check_leaf leaves[CHECK_LEAVES];
     uint32_t leaf_count;
     value outputs[CHECK_OUTPUTS];
@@ -28,5 +31,9 @@ struct check_case {
     void (*trace)(struct check_net *n);
 };
 extern const struct check_case check_cases[]; /* ended by a NULL name */
+
+/* Runs a traced net on the device and in double; the errors go to *result. */
+struct bank;
+int check_run(struct check_net *n, struct bank *bank, int repeats, struct check_result *result);
 
 #endif

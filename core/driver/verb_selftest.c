@@ -80,8 +80,11 @@ static int run(const struct settings *s)
     TRY_OUT(json_set_string(document, "device", device_info(m.device)->name));
     progress_begin(&report.bar, "selftest", NULL, 0);
     int failed = check_ops(m.engine, s->filter, s->repeats, add_result, &report);
+    int products = failed < 0 ? 0 : check_products(m.engine, s->filter, s->repeats, add_result, &report);
     progress_end(&report.bar);
     TRY_OUT(failed);
+    TRY_OUT(products);
+    failed += products;
     TRY_OUT(report.rc);
     TRY_OUT(machine_check(&m));
     if (report.cases == 0)
@@ -110,7 +113,8 @@ const struct verb verb_selftest = {
     .summary = "every kernel on this device against the reference",
     .synopsis = "[--device N] [--filter TEXT] [--json]",
     .about = "Runs every kernel on this device and holds its results against an interpreter that computes in "
-             "double on the processor. The error is the largest difference relative to the largest number. "
+             "double on the processor; matrix products by every tile that this device may take, in every "
+             "precision. The error is the largest difference relative to the largest number. "
              "Exits 1 if a kernel disagrees.",
     .examples = {"vitro selftest", "vitro selftest --filter attention --repeats 20"},
     .groups = groups,

@@ -1,6 +1,7 @@
 /* engine.c - see engine.h. */
 #include "engine.h"
 
+#include "bfloat_module.h"
 #include "error.h"
 #include "ladder.h"
 #include "memory.h"
@@ -24,10 +25,15 @@
 #include "feed_spv.h"
 #include "gather_spv.h"
 #include "gemm_cpu_spv.h"
+#include "gemm_packed_spv.h"
+#include "gemm_reduce_spv.h"
 #include "gemm_spv.h"
+#include "gemm_subgroup_spv.h"
+#include "gemm_workgroup_spv.h"
 #include "layernorm_back_spv.h"
 #include "layernorm_spv.h"
 #include "map_spv.h"
+#include "narrow_spv.h"
 #include "pack_cpu_spv.h"
 #include "patches_spv.h"
 #include "record_spv.h"
@@ -137,10 +143,36 @@ struct ladder *engine_ladder(const struct engine *e)
     return e->ladder;
 }
 
+int engine_has(const struct engine *e, enum shader shader)
+{
+    (void)e;
+    return sources[shader].bytes > sizeof(uint32_t); /* one word: the compiler could not build it */
+}
+
+/* Creates the kernel of a source, or of its twin for bf16. */
+static int make_kernel(struct engine *e, enum shader shader, struct kernel_spec *spec, struct kernel **out)
+{
+    const struct source *source = &sources[shader];
+    uint32_t *twin = NULL;
+    spec->name = source->name;
+    spec->push_bytes = source->push_bytes;
+    spec->spirv = source->spirv;
+    spec->spirv_bytes = source->bytes;
+    if (!engine_has(e, shader))
+        return fail(ERR_DEVICE, "the kernel %s is not in this program: its shader compiler was too old",
+                    source->name);
+    if (shader == SHADER_GEMM_SUBGROUP_BF16 || shader == SHADER_GEMM_WORKGROUP_BF16) {
+        TRY(bfloat_module(source->spirv, source->bytes, &twin, &spec->spirv_bytes));
+        spec->spirv = twin;
+    }
+    int rc = kernel_create(out, e->device, spec);
+    mem_free(twin);
+    return rc;
+}
+
 int engine_kernel(struct engine *e, enum shader shader, const uint32_t *constants, uint32_t count,
                   const struct kernel **out)
 {
-    const struct source *source = &sources[shader];
     for (struct entry *i = e->entries[shader]; i; i = i->next)
         if (i->count == count && !memcmp(i->constants, constants, count * sizeof *constants)) {
             *out = i->kernel;
@@ -151,15 +183,10 @@ int engine_kernel(struct engine *e, enum shader shader, const uint32_t *constant
         return ERR_MEMORY;
     made->count = count;
     memcpy(made->constants, constants, count * sizeof *constants);
-    struct kernel_spec spec = {.name = source->name,
-                               .spirv = source->spirv,
-                               .spirv_bytes = source->bytes,
-                               .push_bytes = source->push_bytes,
-                               .constant_count = count + 1,
-                               .subgroup_size = e->lanes};
+    struct kernel_spec spec = {.constant_count = count + 1, .subgroup_size = e->lanes};
     spec.constants[0] = e->lanes;
     memcpy(spec.constants + 1, constants, count * sizeof *constants);
-    int rc = kernel_create(&made->kernel, e->device, &spec);
+    int rc = make_kernel(e, shader, &spec, &made->kernel);
     if (rc < 0) {
         mem_free(made);
         return rc;

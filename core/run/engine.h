@@ -34,6 +34,8 @@ struct ladder *engine_ladder(const struct engine *e);
 typedef void engine_see(void *context, const struct kernel *kernel, const uint32_t *constants, uint32_t count);
 void engine_kernels(const struct engine *e, engine_see *see, void *context);
 
+/* Whether the shader is in this program: those that need a newer compiler may not be. */
+int engine_has(const struct engine *e, enum shader shader);
 /* Constant 0 is the lanes; constants[0 .. count - 1] are 1 and up. *out is lent for the engine's life. */
 int engine_kernel(struct engine *e, enum shader shader, const uint32_t *constants, uint32_t count,
                   const struct kernel **out);

@@ -16,9 +16,35 @@ static const char *const rung_names[] = {
 #undef X
 };
 
-/* name, rung, rows, columns, depth, m, n, invocations, buffers: see struct tile */
+/* name, rung, rows, columns, depth, m, n, invocations, buffers: see struct tile. The last of the TILED must suit
+ * every device and product. */
 const struct tile ladder_tiles[] = {
-    {"tiled 64x64", RUNG_TILED, 64, 64, 16, 4, 4, 256, 1},
+    {"workgroup 128x256", RUNG_WORKGROUP, 128, 256, 64, 0, 0, 256, 1},
+    {"workgroup 128x128", RUNG_WORKGROUP, 128, 128, 64, 0, 0, 256, 1},
+    {"workgroup 64x64", RUNG_WORKGROUP, 64, 64, 64, 0, 0, 128, 1},
+    {"subgroup 128x128", RUNG_SUBGROUP, 128, 128, 32, 64, 32, 0, 1},
+    {"subgroup 128x128 twice", RUNG_SUBGROUP, 128, 128, 32, 64, 32, 0, 2},
+    {"subgroup 128x64", RUNG_SUBGROUP, 128, 64, 32, 64, 32, 0, 1},
+    {"subgroup 64x64", RUNG_SUBGROUP, 64, 64, 32, 32, 32, 0, 1},
+    {"subgroup 64x64 twice", RUNG_SUBGROUP, 64, 64, 32, 32, 32, 0, 2},
+    {"subgroup 32x32", RUNG_SUBGROUP, 32, 32, 32, 16, 16, 0, 1},
+    {"subgroup 32x32 of two", RUNG_SUBGROUP, 32, 32, 32, 32, 16, 0, 1},
+    {"subgroup 128x32", RUNG_SUBGROUP, 128, 32, 32, 64, 32, 0, 1},
+    {"subgroup 32x128", RUNG_SUBGROUP, 32, 128, 32, 32, 64, 0, 1},
+    {"packed 128x128", RUNG_PACKED, 128, 128, 16, 8, 8, 0, 1},
+    {"packed 128x64", RUNG_PACKED, 128, 64, 16, 8, 8, 0, 1},
+    {"packed 64x64", RUNG_PACKED, 64, 64, 16, 8, 4, 0, 1},
+    {"packed 32x32", RUNG_PACKED, 32, 32, 16, 4, 4, 0, 1},
+    {"packed 128x16", RUNG_PACKED, 128, 16, 16, 8, 4, 0, 1},
+    {"packed 16x128", RUNG_PACKED, 16, 128, 16, 4, 8, 0, 1},
+    {"tiled 128x128", RUNG_TILED, 128, 128, 16, 8, 8, 0, 1},
+    {"tiled 128x64", RUNG_TILED, 128, 64, 16, 8, 8, 0, 1},
+    {"tiled 128x64 twice", RUNG_TILED, 128, 64, 16, 8, 8, 0, 2},
+    {"tiled 64x64", RUNG_TILED, 64, 64, 16, 8, 4, 0, 1},
+    {"tiled 64x64 twice", RUNG_TILED, 64, 64, 16, 8, 4, 0, 2},
+    {"tiled 128x16", RUNG_TILED, 128, 16, 16, 8, 4, 0, 1},
+    {"tiled 16x128", RUNG_TILED, 16, 128, 16, 4, 8, 0, 1},
+    {"tiled 32x32", RUNG_TILED, 32, 32, 16, 4, 4, 0, 1},
     {"cpu", RUNG_CPU, 0, 0, 0, 0, 0, 0, 0},
     {0},
 };
@@ -32,8 +58,9 @@ struct fixed { /* a choice that was set */
 };
 struct ladder {
     struct fixed *fixed;
-    uint64_t forbidden; /* bit i: ladder_tiles[i] */
-    int only;           /* enum rung, or RUNG_COUNT */
+    uint64_t forbidden;          /* bit i: ladder_tiles[i] */
+    int only;                    /* enum rung, or RUNG_COUNT */
+    struct ladder_choice pinned; /* tile NULL: none */
 };
 
 static int rung_by_name(const char *name, size_t length)
@@ -76,6 +103,11 @@ void ladder_only(struct engine *e, enum rung rung)
     engine_ladder(e)->only = rung;
 }
 
+void ladder_pin(struct engine *e, const struct ladder_choice *choice)
+{
+    engine_ladder(e)->pinned = choice ? *choice : (struct ladder_choice){0};
+}
+
 void ladder_forbid(struct engine *e, const struct tile *tile)
 {
     engine_ladder(e)->forbidden |= 1ull << (tile - ladder_tiles);
@@ -88,13 +120,97 @@ static int same_product(const struct product *a, const struct product *b)
            a->number == b->number;
 }
 
+uint32_t ladder_invocations(const struct engine *e, const struct tile *t)
+{
+    if (t->rung == RUNG_WORKGROUP || t->rung == RUNG_CPU)
+        return t->invocations;
+    return t->rows / t->m * (t->columns / t->n) * (t->rung == RUNG_SUBGROUP ? engine_lanes(e) : 1);
+}
+
+const struct device_matrix *ladder_matrix(const struct engine *e, const struct tile *t, enum number number)
+{
+    const struct device_info *info = device_info(engine_device(e));
+    const struct device_matrix *best = NULL;
+    for (uint32_t i = 0; i < info->matrix_count; i++) {
+        const struct device_matrix *m = &info->matrices[i];
+        int whole = t->m % m->m == 0 && t->n % m->n == 0 && t->depth % m->k == 0;
+        if (m->number == number && whole && m->m % 8 == 0 && m->n % 8 == 0 && m->k % 8 == 0 &&
+            (!best || m->m * m->n * m->k > best->m * best->n * best->k))
+            best = m;
+    }
+    return best;
+}
+
+/* Bytes of shared memory that the kernels declare, see shaders/lib/gemm_tiled.glsl and gemm_subgroup.comp. An
+ * operand of SUBGROUP that lies across takes no more than one along. */
+static uint64_t shared_bytes(const struct engine *e, const struct tile *t, enum number number)
+{
+    uint64_t edge = t->rows + t->columns;
+    if (t->rung == RUNG_SUBGROUP) {
+        const struct device_matrix *m = ladder_matrix(e, t, number);
+        uint64_t along = edge * (t->depth / 8 + 1) * 16, stash = ladder_invocations(e, t) / engine_lanes(e);
+        return t->buffers * along + (m ? stash * m->m * m->n * 4 : 0);
+    }
+    return t->buffers * (uint64_t)t->depth * (edge + 8) * (t->rung == RUNG_PACKED ? 2 : 4);
+}
+
+/* Every invocation fetches the same number of pieces of a slice: fours, or eights for SUBGROUP. */
+static int divides(const struct tile *t, uint32_t invocations)
+{
+    uint32_t piece = t->rung == RUNG_SUBGROUP ? 8 : 4;
+    return t->rows * t->depth / piece % invocations == 0 && t->columns * t->depth / piece % invocations == 0;
+}
+
+/* Whether the device has workgroups of such matrices. Their rows are read by eights. */
+static int suits_workgroup(const struct device_info *info, const struct tile *t, const struct product *p)
+{
+    if (!info->has_coopmat2 || (p->a_t ? p->m : p->k) % 8 || (p->b_t ? p->k : p->n) % 8 ||
+        t->columns > info->flexible_dimension || t->rows > info->flexible_dimension ||
+        t->invocations > info->flexible_invocations || info->flexible_reserved > info->shared_bytes)
+        return 0;
+    for (uint32_t i = 0; i < info->flexible_count; i++) {
+        const struct device_matrix *g = &info->flexible[i].granularity;
+        if (g->number == p->number && info->flexible[i].invocations == t->invocations &&
+            t->rows % g->m == 0 && t->columns % g->n == 0 && t->depth % g->k == 0)
+            return 1;
+    }
+    return 0;
+}
+
+static int suits_number(const struct engine *e, const struct tile *t, const struct product *p)
+{
+    const struct device_info *info = device_info(engine_device(e));
+    int matrices = p->number != NUMBER_FP32 && (p->number != NUMBER_BF16 || info->has_bf16);
+    switch (t->rung) {
+    case RUNG_WORKGROUP:
+        return matrices && engine_has(e, SHADER_GEMM_WORKGROUP) && suits_workgroup(info, t, p);
+    case RUNG_SUBGROUP:
+        return matrices && info->has_coopmat && engine_has(e, SHADER_GEMM_SUBGROUP) &&
+               ladder_matrix(e, t, p->number) != NULL;
+    case RUNG_PACKED: return p->number == NUMBER_FP16 && info->has_fp16;
+    default: return 1;
+    }
+}
+
 int ladder_suits(const struct engine *e, const struct tile *tile, const struct product *product)
 {
-    (void)product;
     const struct device_info *info = device_info(engine_device(e));
     if (tile->rung == RUNG_CPU)
         return 1;
-    return tile->invocations <= info->max_invocations;
+    uint32_t invocations = ladder_invocations(e, tile);
+    if (!suits_number(e, tile, product) || invocations > info->max_invocations ||
+        invocations % engine_lanes(e))
+        return 0;
+    return tile->rung == RUNG_WORKGROUP ||
+           (divides(tile, invocations) && shared_bytes(e, tile, product->number) <= info->shared_bytes);
+}
+
+int ladder_serves(const struct engine *e, const struct tile *tile)
+{
+    int only = engine_ladder(e)->only;
+    if (only != RUNG_COUNT)
+        return (int)tile->rung == only;
+    return engine_cpu_style(e) ? tile->rung == RUNG_CPU : tile->rung != RUNG_CPU;
 }
 
 static int allowed(const struct engine *e, const struct tile *tile, const struct product *product)
@@ -102,14 +218,15 @@ static int allowed(const struct engine *e, const struct tile *tile, const struct
     return !(engine_ladder(e)->forbidden >> (tile - ladder_tiles) & 1) && ladder_suits(e, tile, product);
 }
 
-/* The rungs to take from: the device's style, or only one where any of its tiles suits. */
-static int wanted(const struct engine *e, const struct product *product, enum rung rung)
+/* As ladder_serves; where the only allowed rung has nothing for the product, all of the style's. */
+static int wanted(const struct engine *e, const struct product *product, const struct tile *tile)
 {
-    int only = engine_ladder(e)->only;
-    for (int i = 0; i < TILES && only != RUNG_COUNT; i++)
-        if ((int)ladder_tiles[i].rung == only && allowed(e, &ladder_tiles[i], product))
-            return (int)rung == only;
-    return engine_cpu_style(e) ? rung == RUNG_CPU : rung != RUNG_CPU;
+    if (engine_ladder(e)->only == RUNG_COUNT || ladder_serves(e, tile))
+        return ladder_serves(e, tile);
+    for (int i = 0; i < TILES; i++)
+        if (ladder_serves(e, &ladder_tiles[i]) && allowed(e, &ladder_tiles[i], product))
+            return 0;
+    return engine_cpu_style(e) ? tile->rung == RUNG_CPU : tile->rung != RUNG_CPU;
 }
 
 /* A model of the time that a choice takes, in multiply-adds of one compute unit: waves of workgroups, each
@@ -151,8 +268,9 @@ static int by_rung_and_cost(const void *a, const void *b)
 /* Whether k may be cut in so many parts: each has some slices of the tile's depth left. */
 static int may_split(const struct tile *t, const struct product *p, uint32_t splits)
 {
-    enum { SLICES_LEAST = 8 };
-    return splits == 1 || (t->rung != RUNG_CPU && p->k / splits >= SLICES_LEAST * t->depth);
+    enum { SLICES_LEAST = 8, NUMBERS_MOST = 1 << 24 };
+    return splits == 1 || (t->rung != RUNG_CPU && p->k / splits >= SLICES_LEAST * t->depth &&
+                           (uint64_t)p->batches * p->m * p->n <= NUMBERS_MOST);
 }
 
 uint32_t ladder_candidates(const struct engine *e, const struct product *product, struct ladder_choice *out,
@@ -162,9 +280,9 @@ uint32_t ladder_candidates(const struct engine *e, const struct product *product
     uint32_t count = 0;
     for (int i = 0; i < TILES; i++) {
         const struct tile *t = &ladder_tiles[i];
-        if (!wanted(e, product, t->rung) || !allowed(e, t, product))
+        if (!wanted(e, product, t) || !allowed(e, t, product))
             continue;
-        for (uint32_t splits = 1; splits <= 1 && may_split(t, product, splits); splits *= 2) {
+        for (uint32_t splits = 1; splits <= SPLITS_MAX && may_split(t, product, splits); splits *= 2) {
             struct ladder_choice c = {t, splits};
             all[count++] = (struct priced){c, cost(e, &c, product)};
         }
@@ -179,6 +297,10 @@ uint32_t ladder_candidates(const struct engine *e, const struct product *product
 
 struct ladder_choice ladder_choose(const struct engine *e, const struct product *product)
 {
+    const struct ladder_choice *pinned = &engine_ladder(e)->pinned;
+    if (pinned->tile && ladder_suits(e, pinned->tile, product) &&
+        may_split(pinned->tile, product, pinned->splits))
+        return *pinned;
     for (const struct fixed *f = engine_ladder(e)->fixed; f; f = f->next)
         if (same_product(&f->product, product) && allowed(e, f->choice.tile, product))
             return f->choice;

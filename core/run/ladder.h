@@ -10,8 +10,8 @@
 #ifndef VITRO_RUN_LADDER_H
 #define VITRO_RUN_LADDER_H
 
+#include "device.h"
 #include "number.h"
-#include "shaders.h"
 
 struct engine;
 
@@ -61,6 +61,8 @@ struct ladder_choice ladder_choose(const struct engine *e, const struct product 
 /* Fixes the choice for products of this shape, layout and precision, from the next program on. Refuses a tile
  * that does not suit. */
 int ladder_set(struct engine *e, const struct product *product, const struct ladder_choice *choice);
+/* For tests: every product that the choice suits takes it, before all else; NULL: no longer. */
+void ladder_pin(struct engine *e, const struct ladder_choice *choice);
 /* Never to be used on this engine again: its results were wrong here. */
 void ladder_forbid(struct engine *e, const struct tile *tile);
 
@@ -76,6 +78,13 @@ const char *product_text(const struct product *p, char out[PRODUCT_TEXT]);
 extern const struct tile ladder_tiles[];
 /* Whether the tile can compute the product on this device at all. */
 int ladder_suits(const struct engine *e, const struct tile *tile, const struct product *product);
+
+/* Whether this engine takes from the tile's rung: that of its style, or the only one that is allowed. */
+int ladder_serves(const struct engine *e, const struct tile *tile);
+/* Invocations of its workgroups here, and of SUBGROUP the matrix that it is put together of. */
+uint32_t ladder_invocations(const struct engine *e, const struct tile *tile);
+const struct device_matrix *ladder_matrix(const struct engine *e, const struct tile *tile,
+                                          enum number number);
 
 /* An engine's own part: what was set and forbidden. Reads VITRO_LADDER. */
 struct ladder;

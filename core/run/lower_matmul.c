@@ -1,13 +1,11 @@
 /* lower_matmul.c - matrix products with their epilogues. */
 #include "program.h"
 
-#include "error.h"
 #include "ladder.h"
 
 #include <string.h>
 
 enum { PANEL = 16, PACK_STEPS = 64 }; /* columns of a panel; steps of k a workgroup packs */
-enum { EPILOGUE_BIAS = 1, EPILOGUE_RESIDUAL = 2, EPILOGUE_PRE = 4, EPILOGUE_ACT = 8, EPILOGUE_BACK = 16 };
 
 static struct product product_of(const struct program *p, const struct node *n)
 {
@@ -18,7 +16,8 @@ static struct product product_of(const struct program *p, const struct node *n)
                         .a_t = n->attr.matmul.a_t,
                         .b_t = n->attr.matmul.b_t,
                         .a_batched = a.rank > 2,
-                        .b_batched = b.rank > 2};
+                        .b_batched = b.rank > 2,
+                        .number = p->number};
     r.batches = (uint32_t)shape_count(s) / (r.m * r.n);
     if (!r.a_t && !r.b_batched) { /* one matrix for all rows */
         r.m *= r.batches;
@@ -42,6 +41,8 @@ static void emit_pack(struct program *p, const struct product *r, struct ref fro
     const struct ref refs[] = {from, panels};
     const uint32_t groups[3] = {tiles, (r->k + PACK_STEPS - 1) / PACK_STEPS, count};
     struct work *w = program_emit(p, SHADER_PACK, &push, sizeof push, refs, 2, 2, groups);
+    w->constants[0] = (uint32_t)r->number;
+    w->constant_count = 1;
     w->setup = constant;
     w->label = "pack";
     w->bytes = (double)count * r->n * r->k * 8;
@@ -50,41 +51,22 @@ static void emit_pack(struct program *p, const struct product *r, struct ref fro
 /* B in panels of 16 columns: frozen weights once, in the bank, for all programs; others once a step. */
 static struct ref panels_of(struct program *p, value b, const struct product *r)
 {
-    value root = program_root(p, b);
-    for (struct pack_memo *m = p->packs; m; m = m->next)
-        if (m->of == root && m->transposed == r->b_t)
-            return (struct ref){m->slot, 0};
-    const struct node *n = tape_node(p->tape, root);
+    int fresh;
     uint64_t bytes =
         (uint64_t)(r->b_batched ? r->batches : 1) * ((r->n + PANEL - 1) / PANEL) * PANEL * r->k * 4;
-    int fresh = 1, constant = p->constant[root];
-    uint32_t slot;
-    if (n->op == OP_LEAF && n->attr.leaf.kind == LEAF_FROZEN) {
-        uint64_t address;
-        int rc = bank_layout(p->bank, n->attr.leaf.id, r->b_t, bytes, &address, &fresh);
-        if (rc < 0) {
-            program_refuse(p, rc);
-            return (struct ref){0};
-        }
-        slot = program_slot_at(p, "panels", bytes, address);
-    } else {
-        slot = program_slot(p, "panels", bytes);
-    }
-    struct pack_memo *memo = arena_alloc(&p->arena, 1, sizeof *memo);
-    if (!memo || !slot) {
-        program_refuse(p, ERR_MEMORY);
-        return (struct ref){0};
-    }
-    p->slots[slot].kept = p->slots[slot].constant = constant;
-    *memo = (struct pack_memo){p->packs, root, r->b_t, slot};
-    p->packs = memo;
-    struct ref panels = {slot, 0};
-    if (fresh)
-        emit_pack(p, r, program_value(p, b), panels, constant);
+    struct ref panels = program_copy(p, b, r->b_t ? LAYOUT_PANELS_T : LAYOUT_PANELS, bytes, &fresh);
+    if (fresh && p->rc == 0)
+        emit_pack(p, r, program_value(p, b), panels, p->constant[program_root(p, b)]);
     return panels;
 }
 
-static uint32_t epilogue_of(const struct fusion *f)
+/* An operand as floats that are rounded to the program's precision. */
+static struct ref rounded(struct program *p, value v)
+{
+    return p->number == NUMBER_FP32 ? program_value(p, v) : program_narrow(p, v, LAYOUT_ROUNDED);
+}
+
+uint32_t fusion_epilogue(const struct fusion *f)
 {
     return (f->bias ? EPILOGUE_BIAS : 0) | (f->residual ? EPILOGUE_RESIDUAL : 0) |
            (f->keep ? EPILOGUE_PRE : 0) | (f->activation ? EPILOGUE_ACT : 0) | (f->back ? EPILOGUE_BACK : 0);
@@ -120,12 +102,11 @@ static struct ref optional(struct program *p, value v)
     return v ? program_value(p, v) : (struct ref){0};
 }
 
-void lower_gemm(struct program *p, value out, const struct fusion *f)
+static void lower_gemm_cpu(struct program *p, value out, const struct fusion *f, struct product r)
 {
     const struct node *n = tape_node(p->tape, f->product);
-    struct product r = product_of(p, n);
     int packed = wants_panels(p, &r, n->in[1]);
-    struct ref b = packed ? panels_of(p, n->in[1], &r) : program_value(p, n->in[1]);
+    struct ref b = packed ? panels_of(p, n->in[1], &r) : rounded(p, n->in[1]);
     uint32_t tiles = (r.n + PANEL - 1) / PANEL;
     struct push_gemm push = {
         .m = r.m,
@@ -144,18 +125,18 @@ void lower_gemm(struct program *p, value out, const struct fusion *f)
         .c_batch = r.m * r.n,
         .r_batch = r.m * r.n,
         .alpha = f->alpha,
+        .batches = r.batches,
+        .k_share = r.k,
     };
-    const struct ref refs[] = {program_value(p, n->in[0]), b,
-                               program_value(p, out),      optional(p, f->bias),
-                               optional(p, f->residual),   optional(p, f->keep ? f->keep : f->back)};
-    struct ladder_choice choice = ladder_choose(p->engine, &r);
-    int cpu = choice.tile->rung == RUNG_CPU;
-    struct block t = cpu ? block_of(&r) : (struct block){.rows = choice.tile->rows};
-    uint32_t columns = cpu ? t.vectors * engine_lanes(p->engine) : choice.tile->columns;
+    const struct ref refs[] = {rounded(p, n->in[0]),     b,
+                               program_value(p, out),    optional(p, f->bias),
+                               optional(p, f->residual), optional(p, f->keep ? f->keep : f->back)};
+    struct block t = block_of(&r);
+    uint32_t columns = t.vectors * engine_lanes(p->engine);
     const uint32_t groups[3] = {(r.n + columns - 1) / columns, (r.m + t.rows - 1) / t.rows, r.batches};
-    struct work *w = program_emit(p, cpu ? SHADER_GEMM_CPU : SHADER_GEMM, &push, sizeof push, refs, 6,
-                                  4 | (f->keep ? 32 : 0), groups);
-    const uint32_t constants[] = {epilogue_of(f),
+    struct work *w =
+        program_emit(p, SHADER_GEMM_CPU, &push, sizeof push, refs, 6, 4 | (f->keep ? 32 : 0), groups);
+    const uint32_t constants[] = {fusion_epilogue(f),
                                   (uint32_t)f->fn,
                                   (uint32_t)r.a_t,
                                   t.rows,
@@ -165,8 +146,18 @@ void lower_gemm(struct program *p, value out, const struct fusion *f)
                                   t.known ? push.b_row : 0,
                                   t.known ? push.c_row : 0};
     memcpy(w->constants, constants, sizeof constants);
-    w->constant_count = cpu ? 9 : 2;
+    w->constant_count = sizeof constants / sizeof *constants;
     w->flops = 2.0 * r.batches * r.m * r.n * r.k;
+}
+
+void lower_gemm(struct program *p, value out, const struct fusion *f)
+{
+    struct product r = product_of(p, tape_node(p->tape, f->product));
+    struct ladder_choice choice = ladder_choose(p->engine, &r);
+    if (choice.tile->rung == RUNG_CPU)
+        lower_gemm_cpu(p, out, f, r);
+    else
+        lower_gemm_gpu(p, out, f, &r, &choice);
 }
 
 /* A product whose epilogue is found elsewhere never gets here. */

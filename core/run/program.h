@@ -13,7 +13,7 @@
 #include "push.h"
 #include "tape.h"
 
-enum { WORK_REFS = 8, WORK_CONSTANTS = 9 };
+enum { WORK_REFS = 8, WORK_CONSTANTS = 16 };
 
 struct slot { /* a piece of device memory */
     const char *name;
@@ -55,10 +55,17 @@ struct fusion { /* a matrix product and what its epilogue takes over; product 0:
     float alpha;
 };
 
-struct pack_memo { /* panels that were made in this program */
-    struct pack_memo *next;
+/* Copies of a value that products read in its stead. */
+enum layout {
+    LAYOUT_PANELS,   /* pack_cpu.comp, of B as it is */
+    LAYOUT_PANELS_T, /* of B transposed */
+    LAYOUT_HALF,     /* as halves of the program's number */
+    LAYOUT_ROUNDED   /* floats, rounded to it */
+};
+struct copy_memo { /* copies that were made in this program */
+    struct copy_memo *next;
     value of;
-    int transposed;
+    enum layout layout;
     uint32_t slot;
 };
 
@@ -78,7 +85,8 @@ struct program {
     uint32_t slot_count, slot_room;
     struct work *works;
     uint32_t work_count, work_room;
-    struct pack_memo *packs;
+    struct copy_memo *copies;
+    enum number number; /* what the operands of products are rounded to */
     uint32_t control; /* the slot of the control block */
     value now;        /* the value being lowered */
     struct run_alive *alive; /* at the peak of the activations, the largest first, where run_spec.explain asks */
@@ -87,7 +95,10 @@ struct program {
 };
 
 /* Storage. Values that only rename another share its slot. */
-static inline int op_renames(enum op op) { return op == OP_RESHAPE || op == OP_HOOKED || op == OP_DETACH; }
+static inline int op_renames(enum op op)
+{
+    return op == OP_RESHAPE || op == OP_HOOKED || op == OP_DETACH;
+}
 /* As op_renames; a custom value that no kernel computes renames its equivalent. */
 int program_renames(const struct program *p, value v);
 value program_root(const struct program *p, value v);
@@ -122,6 +133,14 @@ void memory_finish(struct memory *m, struct device *d);
 /* Writes bytes at an address inside the kept buffers. */
 int memory_write(struct memory *m, struct device *d, uint64_t address, const void *bytes, size_t size);
 
+/* The place of a copy: of a frozen tensor once, in the bank, for all programs; of others in this program.
+ * *fresh: the caller must emit the work that fills it, marked as set-up where the value is constant. */
+struct ref program_copy(struct program *p, value v, enum layout layout, uint64_t bytes, int *fresh);
+/* The value rounded to p->number, as LAYOUT_HALF or LAYOUT_ROUNDED, filled. */
+struct ref program_narrow(struct program *p, value v, enum layout layout);
+/* Whether that copy as halves is there already. */
+int program_has_half(const struct program *p, value v);
+
 /* A strided view of up to four axes: the outermost may be merged by map_emit. */
 struct view {
     int64_t size[SHAPE_RANK];
@@ -143,6 +162,12 @@ void map_emit(struct program *p, const struct map_work *m);
 #include "ops.def"
 #undef OP
 void lower_gemm(struct program *p, value out, const struct fusion *f);
+struct ladder_choice;
+struct product;
+void lower_gemm_gpu(struct program *p, value out, const struct fusion *f, const struct product *r,
+                    const struct ladder_choice *choice);
+enum { EPILOGUE_BIAS = 1, EPILOGUE_RESIDUAL = 2, EPILOGUE_PRE = 4, EPILOGUE_ACT = 8, EPILOGUE_BACK = 16 };
+uint32_t fusion_epilogue(const struct fusion *f);
 void lower_norm_back_sum(struct program *p, value sum, value back);
 
 /* Finds which custom values are computed by their own kernels: fills p->kernels, and p->live accordingly. */

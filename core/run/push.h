@@ -37,12 +37,17 @@ struct push_layernorm_back { /* layernorm_back.comp */
     uint32_t rows, n;
     float eps;
 };
-struct push_gemm { /* gemm.comp, gemm_cpu.comp */
+struct push_gemm { /* gemm*.comp */
     uint64_t a, b, c, bias, residual, pre;
     uint32_t m, n, k;
     uint32_t a_row, a_col, b_panel, b_row, c_row, r_row;
     uint32_t a_batch, b_batch, c_batch, r_batch, bias_batch;
     float alpha;
+    uint32_t batches, k_share;
+};
+struct push_narrow { /* narrow.comp */
+    uint64_t from, to;
+    uint32_t fours;
 };
 struct push_pack { /* pack_cpu.comp */
     uint64_t from, panels;

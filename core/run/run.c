@@ -60,6 +60,7 @@ static int program_begin(struct program *p, const struct run_spec *s)
     p->tape = s->tape;
     p->bank = s->bank;
     p->engine = bank_engine(s->bank);
+    p->number = s->number;
     p->live = arena_alloc(&p->arena, n, 1);
     p->constant = arena_alloc(&p->arena, n, 1);
     p->absorbed = arena_alloc(&p->arena, n, 1);

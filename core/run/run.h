@@ -33,6 +33,7 @@ struct run_spec { /* everything is lent for the call, bank and feed for the run'
     size_t table_count;
     const struct run_gradient *gradients;
     size_t gradient_count;
+    enum number number;           /* what the operands of products are rounded to; sums are fp32 */
     int update;                   /* apply AdamW after each step; else gradients are only computed */
     float beta1, beta2, eps, decay;
     const value *logs;            /* values kept at every step */

@@ -3,7 +3,8 @@
 #define VITRO_RUN_SHADERS_H
 
 /* NAME, file shaders/<name>.comp, struct of its push constants. Where a second row ends in _CPU, it is
- * the CPU-device style of the same kernel, with the same arguments. */
+ * the CPU-device style of the same kernel, with the same arguments; in _BF16, the same file's kernel for bf16
+ * (bfloat_module.h). */
 #define SHADERS(X)                                                                  \
     X(MAP, map, struct push_map)                                                    \
     X(ROW_SUM, row_sum, struct push_row_sum)                                        \
@@ -14,6 +15,13 @@
     X(LAYERNORM_BACK, layernorm_back, struct push_layernorm_back)                   \
     X(GEMM, gemm, struct push_gemm)                                                 \
     X(GEMM_CPU, gemm_cpu, struct push_gemm)                                         \
+    X(GEMM_PACKED, gemm_packed, struct push_gemm)                                   \
+    X(GEMM_SUBGROUP, gemm_subgroup, struct push_gemm)                               \
+    X(GEMM_SUBGROUP_BF16, gemm_subgroup, struct push_gemm)                          \
+    X(GEMM_WORKGROUP, gemm_workgroup, struct push_gemm)                             \
+    X(GEMM_WORKGROUP_BF16, gemm_workgroup, struct push_gemm)                        \
+    X(GEMM_REDUCE, gemm_reduce, struct push_gemm)                                   \
+    X(NARROW, narrow, struct push_narrow)                                           \
     X(PACK, pack_cpu, struct push_pack)                                             \
     X(ATTENTION, attention, struct push_attention)                                  \
     X(ATTENTION_CPU, attention_cpu, struct push_attention)                          \

@@ -9,7 +9,7 @@
 struct device;
 struct kernel;
 
-enum { KERNEL_PUSH_MAX = 128, KERNEL_CONSTANTS_MAX = 12 };
+enum { KERNEL_PUSH_MAX = 128, KERNEL_CONSTANTS_MAX = 20 };
 
 struct kernel_spec {
     const char *name; /* shown by profiles and errors; lent for the kernel's life */

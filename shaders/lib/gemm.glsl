@@ -15,6 +15,7 @@ layout(push_constant) uniform Push {
     uint a_row, a_col, b_panel, b_row, c_row, r_row;
     uint a_batch, b_batch, c_batch, r_batch, bias_batch;      // strides over gl_WorkGroupID.z
     float alpha;
+    uint batches, k_share;                                    // of gl_WorkGroupID.z: see lib/gemm_gpu.glsl
 };
 
 const uint EPILOGUE_BIAS = 1;     // add bias[n]

@@ -40,13 +40,7 @@ static void every_kernel_agrees_with_the_reference(void **state)
     check_style(ENGINE_AUTO, getenv("VITRO_CHECK"));
 }
 
-/* the kernels that a GPU would get, where they differ: right here too, if slow */
-static void products_in_the_gpu_style_agree(void **state)
-{
-    (void)state;
-    check_style(ENGINE_GPU, "matmul");
-}
-
+/* the kernels that a GPU would get, where they differ: right here too, if slow; products: test_products.c */
 static void attention_in_the_gpu_style_agrees(void **state)
 {
     (void)state;
@@ -63,7 +57,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kernel_agrees_with_the_reference),
-        cmocka_unit_test(products_in_the_gpu_style_agree),
         cmocka_unit_test(attention_in_the_gpu_style_agrees),
         cmocka_unit_test(the_validation_layers_have_nothing_to_say),
     };

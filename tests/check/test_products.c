@@ -1,0 +1,101 @@
+/* test_products.c - matrix products on the rungs of the ladder that this machine's device can run, by tiles small
+ * enough for a software driver to compile in seconds. `vitro selftest` goes over all of a device's tiles. */
+#include "check.h"
+
+#include "device.h"
+#include "error.h"
+#include "ladder.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static struct device *device;
+
+static void report(void *context, const struct check_result *r)
+{
+    int *seen = context;
+    ++*seen;
+    if (r->rc < 0)
+        print_error("%-48s %s\n", r->name, error_text());
+    else if (!r->passed)
+        print_error("%-48s error %.2g above %.2g\n", r->name, r->error, r->tolerance);
+}
+
+static int check(enum engine_style style, const char *filter)
+{
+    struct engine *engine;
+    int seen = 0;
+    assert_int_equal(engine_create(&engine, device, style), 0);
+    assert_int_equal(check_products(engine, filter, 0, report, &seen), 0);
+    engine_destroy(engine);
+    return seen;
+}
+
+static void fp32_tiles_agree_in_every_precision(void **state)
+{
+    (void)state;
+    assert_true(check(ENGINE_GPU, "tiled 32x32") > 0);
+    assert_true(check(ENGINE_GPU, "tiled 64x64 twice: nt fp32") > 0);
+    assert_true(check(ENGINE_GPU, "tiled 16x128: tn fp16") > 0);
+}
+
+static void packed_tiles_agree(void **state)
+{
+    (void)state;
+    int seen = check(ENGINE_GPU, "packed 32x32: n") + check(ENGINE_GPU, "packed 128x16 / 2");
+    assert_true(!device_info(device)->has_fp16 || seen > 0);
+}
+
+/* lavapipe takes seconds to compile each of these */
+static void matrix_units_of_subgroups_agree(void **state)
+{
+    (void)state;
+    int seen = check(ENGINE_GPU, "subgroup 32x32: nt fp16 70x76x72") +
+               check(ENGINE_GPU, "subgroup 32x32: nn fp16 35x61x30") +
+               check(ENGINE_GPU, "subgroup 32x32: tn fp16") +
+               check(ENGINE_GPU, "subgroup 32x32: nt fp16 48x56x64 twice") +
+               check(ENGINE_GPU, "subgroup 32x32 / 2: tn fp16") +
+               check(ENGINE_GPU, "subgroup 64x64 twice: tt fp16 40");
+    assert_true(!device_info(device)->has_coopmat || seen > 5);
+}
+
+static void matrix_units_of_workgroups_agree(void **state)
+{
+    (void)state;
+    int seen = check(ENGINE_GPU, "workgroup");
+    assert_true(!device_info(device)->has_coopmat2 || seen > 0);
+}
+
+static void the_style_of_a_cpu_agrees_in_every_precision(void **state)
+{
+    (void)state;
+    assert_true(check(ENGINE_CPU, NULL) > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_style_of_a_cpu_agrees_in_every_precision),
+        cmocka_unit_test(fp32_tiles_agree_in_every_precision),
+        cmocka_unit_test(packed_tiles_agree),
+        cmocka_unit_test(matrix_units_of_subgroups_agree),
+        cmocka_unit_test(matrix_units_of_workgroups_agree),
+    };
+    /* cooperative matrices crash lavapipe (Mesa 26.1) with vectors of 512 bits */
+    if (setenv("VITRO_VECTOR_WIDTH", "256", 0) != 0)
+        return 1;
+    const struct device_spec spec = {.index = -1, .validate = getenv("VITRO_VALIDATE") != NULL};
+    if (device_open(&device, &spec) < 0) {
+        fprintf(stderr, "no device to test: %s\n", error_text());
+        return 77;
+    }
+    int rc = cmocka_run_group_tests(tests, NULL, NULL);
+    device_close(device);
+    return rc;
+}
