@@ -4,11 +4,15 @@
 //     m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2
 //     w = w - lr (wd w + (m / (1 - b1^t)) / (sqrt(v) / sqrt(1 - b2^t) + eps))
 //
+// g is divided by the loss's scale where it has one (a power of two: exact). A step whose gradients are not finite
+// changes nothing; t counts the others.
+//
 // Grid: (ceil(blocks / 16), 1, 1).
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "lanes.glsl"
 #include "philox.glsl"
+#include "unary.glsl"
 
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer Steps {
     vec4 v; // learning rate, 1 / (1 - b1^t), 1 / sqrt(1 - b2^t), unused
@@ -23,12 +27,30 @@ layout(push_constant) uniform Push {
     Control control;
     uint blocks;
     float beta1, beta2, eps, decay;
+    float log_beta1, log_beta2; // natural logarithms
 };
 const uint BLOCK = 64, BLOCKS = 16;
 
+// 1 - exp(x) for x < 0; near 0 by its series, whose next term is 3e-8 of the first at -0.5
+float one_minus_exp(float x)
+{
+    float series = 1.0 + x / 8.0;
+    [[unroll]] for (float n = 7.0; n >= 2.0; n -= 1.0)
+        series = fma(series, x / n, 1.0);
+    return x > -0.5 ? -x * series : 1.0 - exp_exact(x);
+}
+
 void main()
 {
+    if (control.overflow != 0u)
+        return;
+    const float unscale = control.scale > 0.0 ? 1.0 / control.scale : 1.0;
     vec4 now = steps[control.step - control.first].v;
+    if (control.skipped > 0u) { // the host did not know it
+        const float t = float(control.step + 1u - control.skipped);
+        now.y = 1.0 / one_minus_exp(log_beta1 * t);
+        now.z = 1.0 / sqrt(one_minus_exp(log_beta2 * t));
+    }
     uint end = min((gl_WorkGroupID.x + 1u) * BLOCKS, blocks);
     for (uint block = gl_WorkGroupID.x * BLOCKS; block < end; block++) {
         vec2 factor = factors[block].v;
@@ -37,7 +59,7 @@ void main()
             uint i = block * BLOCK + k;
             if (LANES > BLOCK && lane >= BLOCK)
                 continue;
-            float grad = lane_load(g + i);
+            float grad = unscale * lane_load(g + i);
             float first = fma(beta1, lane_load(m + i), (1.0 - beta1) * grad);
             float second = fma(beta2, lane_load(v + i), (1.0 - beta2) * grad * grad);
             float old = lane_load(w + i);

@@ -27,6 +27,7 @@ struct settings {
     int32_t image, heads, top, size, training_split;
     const char *corrupt; /* "fog:3": the data, corrupted */
     uint64_t corrupt_seed;
+    int32_t eval_precision; /* 0: as trained; else 1 + enum number */
     const char *checkpoint;
     int32_t checkpoint_steps;
     int32_t feature_cache; /* MiB; train_spec's */

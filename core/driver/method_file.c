@@ -32,16 +32,21 @@ static int read_whole(const char *text, int32_t *out)
     return *end == 0 && number > 0 && number <= PACK_SIZE_LIMIT ? 0 : -1;
 }
 
-/* The recipe's seed; the rest of it is history. */
-static int read_seed(const char *recipe, uint64_t *out)
+/* The recipe's seed and precision; the rest of it is history. */
+static int read_recipe(const char *recipe, uint64_t *out, int32_t *precision)
 {
     struct json *j = NULL;
+    struct recipe r = recipe_default;
     if (json_parse(&j, recipe, strlen(recipe), "recipe") < 0)
         return -1;
     const char *text = json_string(json_get(j, "seed"));
     char *end = NULL;
     *out = text ? strtoull(text, &end, 10) : 0;
     int rc = text && *text && *end == 0 ? 0 : -1;
+    const struct json *number = json_get(j, "precision");
+    if (rc == 0 && number)
+        rc = recipe_set(&r, "precision", number);
+    *precision = r.precision;
     json_destroy(j);
     return rc;
 }
@@ -71,11 +76,11 @@ static int read_notes(struct method_file *f, const char *path)
     if (strcmp(f->vitro, format_name) != 0)
         return fail(ERR_INPUT, "%s is of the kind \"%.40s\", this program reads \"%s\"; train it again", path,
                     f->vitro, format_name);
-    const char *bad = read_whole(f->image, &f->image_side) < 0   ? "image"
-                      : read_whole(f->heads, &f->head_count) < 0 ? "heads"
-                      : read_names(f) < 0                        ? "classes"
-                      : read_seed(f->recipe, &f->seed) < 0       ? "recipe"
-                                                                 : NULL;
+    const char *bad = read_whole(f->image, &f->image_side) < 0              ? "image"
+                      : read_whole(f->heads, &f->head_count) < 0            ? "heads"
+                      : read_names(f) < 0                                   ? "classes"
+                      : read_recipe(f->recipe, &f->seed, &f->precision) < 0 ? "recipe"
+                                                                            : NULL;
     return bad ? fail(ERR_INPUT, "%s is damaged: its metadata's %s cannot be read; train it again", path, bad)
                : 0;
 }
@@ -109,6 +114,7 @@ void method_file_settings(const struct method_file *f, struct settings *s)
     if (!s->heads)
         s->heads = f->head_count;
     s->recipe.seed = f->seed;
+    s->recipe.precision = f->precision;
 }
 
 static int same_names(const struct json *names, const struct pack_info *info)

@@ -32,12 +32,13 @@ struct method_file { /* an open one; the texts are lent by it */
 #undef X
     struct json *names; /* the class names */
     int32_t image_side, head_count;
-    uint64_t seed; /* of the recipe: what was drawn and not trained */
+    uint64_t seed;     /* of the recipe: what was drawn and not trained */
+    int32_t precision; /* of the recipe, an enum number */
 };
 int method_file_open(struct method_file *f, const char *path);
 void method_file_close(struct method_file *f); /* a zeroed struct is fine */
 
-/* What the file knows and the command line does not say: model, image side, heads, normalisation, seed. */
+/* What the file knows and the command line does not say: model, image side, heads, normalisation, seed, precision. */
 void method_file_settings(const struct method_file *f, struct settings *s);
 /* Refuses data that the method was not trained on: other classes or another normalisation always,
  * another fingerprint without --other-data. */

@@ -1,5 +1,6 @@
 /* settings.c - the options that several verbs know, and every option's default. */
 #include "driver.h"
+#include "number.h"
 #include "session.h"
 
 #include <stddef.h>
@@ -94,6 +95,9 @@ static const struct argument recipe_rows[] = {
     {"schedule", 0, ARGUMENT_CHOICE, FIELD(recipe.schedule), 0, 0, recipe_schedules, "NAME",
      "how the learning rate goes: `study` as the study's released code, `plain` a linear warm-up and a "
      "cosine"},
+    {"precision", 0, ARGUMENT_CHOICE, FIELD(recipe.precision), 0, 0, number_names, "NAME",
+     "what the operands of matrix products are rounded to: fp32, fp16 (its loss is scaled) or bf16; sums, weights "
+     "that train and everything else stay fp32"},
     {"last_batch", 0, ARGUMENT_CHOICE, FIELD(recipe.drop_last), 0, 0, last_batches, "NAME",
      "the images of an epoch that do not fill a batch: `keep` trains on them, `drop` leaves them out"},
     {"seed", 's', ARGUMENT_SEED, FIELD(recipe.seed), 0, 0, NULL, "N",

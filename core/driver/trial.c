@@ -45,8 +45,11 @@ int trial_session(struct trial *t, const struct settings *s, const double mean[3
 {
     if (!t->machine->engine)
         TRY(machine_open(t->machine, s));
-    struct session_spec spec = {
-        .engine = t->machine->engine, .method = t->method, .vit = t->vit, .seed = s->recipe.seed};
+    struct session_spec spec = {.engine = t->machine->engine,
+                                .method = t->method,
+                                .vit = t->vit,
+                                .seed = s->recipe.seed,
+                                .number = (enum number)s->recipe.precision};
     for (int i = 0; i < 3; i++) {
         spec.mean[i] = (float)mean[i];
         spec.std[i] = (float)deviation[i];

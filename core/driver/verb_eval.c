@@ -2,6 +2,7 @@
 #include "driver.h"
 #include "machine.h"
 #include "model_source.h"
+#include "number.h"
 #include "opening.h"
 #include "progress.h"
 #include "table.h"
@@ -118,16 +119,24 @@ static int run(const struct settings *s)
     struct settings with = *s;
     struct method_file f = {0};
     stop_watch();
-    if (!s->load)
-        return evaluate(s, NULL);
+    if (!s->load) {
+        with.recipe.precision = s->eval_precision ? s->eval_precision - 1 : NUMBER_FP32;
+        return evaluate(&with, NULL);
+    }
     TRY(method_file_open(&f, s->load));
     method_file_settings(&f, &with);
+    if (s->eval_precision)
+        with.recipe.precision = s->eval_precision - 1;
     if (!with.data)
         with.data = f.data;
     int rc = evaluate(&with, &f);
     method_file_close(&f);
     return rc;
 }
+
+/* "trained", then number_names */
+static const char *const eval_precisions[] = {"trained", "fp32", "fp16", "bf16", NULL};
+_Static_assert(sizeof eval_precisions / sizeof *eval_precisions == NUMBER_COUNT + 2, "a name for each");
 
 #define FIELD(name) offsetof(struct settings, name)
 static const struct argument rows[] = {
@@ -136,6 +145,8 @@ static const struct argument rows[] = {
     {"other_data", 0, ARGUMENT_FLAG, FIELD(other_data), 0, 0, NULL, NULL,
      "evaluate on data other than what the method was trained on; the classes must be the same"},
     {"batch", 0, ARGUMENT_WHOLE, FIELD(recipe.batch), 1, 4096, NULL, "N", "images a step"},
+    {"precision", 0, ARGUMENT_CHOICE, FIELD(eval_precision), 0, 0, eval_precisions, "NAME",
+     "what the operands of matrix products are rounded to: as trained, or else this"},
     {0}};
 static const struct argument_group group = {"Evaluation", rows};
 static const struct argument_group *const groups[] = {&group,       &group_opening, &group_data,

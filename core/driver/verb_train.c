@@ -3,6 +3,7 @@
 #include "machine.h"
 #include "memory_view.h"
 #include "model_source.h"
+#include "number.h"
 #include "opening.h"
 #include "progress.h"
 #include "table.h"
@@ -19,6 +20,9 @@ static const struct column card[] = {{"method", "method", FORM_TEXT},
                                      {"resumed", "of these resumed", FORM_WHOLE},
                                      {"parameters", "trainable parameters", FORM_WHOLE},
                                      {"parameters_head", "  and of the head", FORM_WHOLE},
+                                     {"precision", "precision", FORM_TEXT},
+                                     {"loss_scale", "  scale of the loss", FORM_BRIEF},
+                                     {"skipped", "  steps skipped for it", FORM_WHOLE},
                                      {"loss", "loss of the last epoch", FORM_BRIEF},
                                      {"evaluated_on", "evaluated on", FORM_TEXT},
                                      {"accuracy", "accuracy", FORM_PERCENT},
@@ -55,6 +59,11 @@ static int describe(struct json *j, const struct trial *t, const struct settings
         TRY(json_set_integer(j, "resumed", r->resumed));
     TRY(json_set_integer(j, "parameters", method_trainable(t->method)));
     TRY(json_set_integer(j, "parameters_head", method_head(t->method)));
+    TRY(json_set_string(j, "precision", number_names[s->recipe.precision]));
+    if (r->loss_scale > 0) {
+        TRY(json_set_number(j, "loss_scale", (double)r->loss_scale));
+        TRY(json_set_integer(j, "skipped", r->skipped));
+    }
     TRY(json_set_number(j, "loss", (double)r->last_loss));
     TRY(json_set_number(j, "seconds", r->seconds));
     TRY(json_set_number(j, "compile_seconds", r->compile_seconds));

@@ -347,6 +347,10 @@ static int describe(struct worker *w, const char *outcome, const char *reason)
     if (!w->final) {
         TRY(json_set_integer(w->result, "steps", w->trained.steps));
         TRY(json_set_number(w->result, "loss", float_brief(w->trained.last_loss)));
+        if (w->trained.loss_scale > 0) {
+            TRY(json_set_number(w->result, "loss_scale", float_brief(w->trained.loss_scale)));
+            TRY(json_set_integer(w->result, "skipped", w->trained.skipped));
+        }
     }
     TRY(json_set_integer(w->result, "parameters", method_trainable(w->trial.method)));
     return json_set_integer(w->result, "parameters_head", method_head(w->trial.method));

@@ -23,6 +23,7 @@
 #include "column_sum_spv.h"
 #include "cross_entropy_spv.h"
 #include "feed_spv.h"
+#include "finite_spv.h"
 #include "gather_spv.h"
 #include "gemm_cpu_spv.h"
 #include "gemm_packed_spv.h"

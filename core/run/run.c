@@ -7,10 +7,13 @@
 #include "stream.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 struct control { /* shaders/lib/philox.glsl */
     uint32_t step, first, seed_low, seed_high;
+    float scale;
+    uint32_t good, overflow, skipped;
 };
 
 struct log { /* one kept value */
@@ -25,6 +28,8 @@ struct run {
     uint32_t batch, series;
     float beta1, beta2;
     struct buffer control, order, rates;
+    int scaled, begun;          /* the loss has a scale; it is the device's now */
+    struct run_scaling scaling; /* until it is */
     struct memory memory;
     struct log *logs;
     size_t log_count;
@@ -70,8 +75,8 @@ static int program_begin(struct program *p, const struct run_spec *s)
     p->norm_back = arena_alloc(&p->arena, n, sizeof *p->norm_back);
     p->summed = arena_alloc(&p->arena, n, sizeof *p->summed);
     value *roots = arena_alloc(&p->arena, s->log_count + s->gradient_count + 1, sizeof *roots);
-    if (!p->live || !p->constant || !p->absorbed || !p->kernels || !p->slot_of || !p->fusions || !p->norm_back ||
-        !p->summed || !roots)
+    if (!p->live || !p->constant || !p->absorbed || !p->kernels || !p->slot_of || !p->fusions ||
+        !p->norm_back || !p->summed || !roots)
         return ERR_MEMORY;
     size_t count = gather_roots(s, roots);
     for (size_t i = 0; i < count; i++)
@@ -159,6 +164,18 @@ static void emit_logs(struct run *r, const struct run_spec *s)
     }
 }
 
+/* Whether the gradients overflowed: then there is no update. */
+static void emit_finite(struct program *p, struct ref gradients, uint32_t blocks)
+{
+    enum { BLOCKS_A_GROUP = 64 };
+    struct push_finite push = {.blocks = blocks};
+    const struct ref refs[] = {gradients, {p->control, 0}};
+    struct work *w = program_emit(p, SHADER_FINITE, &push, sizeof push, refs, 2, 2,
+                                  (const uint32_t[3]){(blocks + BLOCKS_A_GROUP - 1) / BLOCKS_A_GROUP, 1, 1});
+    w->label = "finite";
+    w->bytes = (double)blocks * BANK_BLOCK * 4;
+}
+
 static void emit_update(struct run *r, const struct run_spec *s)
 {
     enum { BLOCKS_A_GROUP = 16 };
@@ -166,8 +183,13 @@ static void emit_update(struct run *r, const struct run_spec *s)
     if (!s->update)
         return;
     uint32_t blocks = (uint32_t)(bank_arena_floats(s->bank) / BANK_BLOCK);
-    struct push_adamw push = {
-        .blocks = blocks, .beta1 = s->beta1, .beta2 = s->beta2, .eps = s->eps, .decay = s->decay};
+    struct push_adamw push = {.blocks = blocks,
+                              .beta1 = s->beta1,
+                              .beta2 = s->beta2,
+                              .eps = s->eps,
+                              .decay = s->decay,
+                              .log_beta1 = (float)log((double)s->beta1),
+                              .log_beta2 = (float)log((double)s->beta2)};
     struct ref refs[7];
     for (int a = 0; a < BANK_ARENAS; a++)
         refs[a] = (struct ref){program_slot_at(p, "optimizer", (uint64_t)blocks * BANK_BLOCK * 4,
@@ -176,6 +198,8 @@ static void emit_update(struct run *r, const struct run_spec *s)
     refs[4] = (struct ref){program_slot_at(p, "rates", r->rates.size, r->rates.address), 0};
     refs[5] = (struct ref){program_slot_at(p, "factors", 4, bank_factors_address(s->bank)), 0};
     refs[6] = (struct ref){p->control, 0};
+    if (s->scale)
+        emit_finite(p, refs[BANK_GRADIENTS], blocks);
     struct work *w = program_emit(p, SHADER_ADAMW, &push, sizeof push, refs, 7, 1 | 4 | 8,
                                   (const uint32_t[3]){(blocks + BLOCKS_A_GROUP - 1) / BLOCKS_A_GROUP, 1, 1});
     w->label = "adamw";
@@ -232,6 +256,9 @@ static int run_allocate(struct run *r, const struct run_spec *s)
                               "log"));
     }
     r->program.control = program_slot_at(&r->program, "control", sizeof(struct control), r->control.address);
+    if (s->scale)
+        r->program.slot_of[program_root(&r->program, s->scale)] = program_slot_at(
+            &r->program, "loss scale", sizeof(float), r->control.address + offsetof(struct control, scale));
     if (s->images && s->feed)
         place_leaf(&r->program, s->images, "images", &s->feed->images);
     for (size_t i = 0; i < s->table_count; i++)
@@ -318,6 +345,8 @@ int run_create(struct run **out, const struct run_spec *spec)
     r->batch = spec->index ? (uint32_t)tape_shape(spec->tape, spec->index).dim[0] : 0;
     r->beta1 = spec->beta1;
     r->beta2 = spec->beta2;
+    r->scaled = spec->scale != 0;
+    r->scaling.scale = r->scaled ? RUN_SCALE_FIRST : 0;
     int rc = run_build(r, spec);
     if (rc < 0) {
         run_destroy(r);
@@ -362,16 +391,38 @@ static int write_rates(struct run *r, const struct run_series *s)
     return rc;
 }
 
+void run_set_scaling(struct run *r, const struct run_scaling *s)
+{
+    r->scaling = *s;
+    r->begun = 0;
+}
+
+int run_scaling(struct run *r, struct run_scaling *out)
+{
+    struct control c;
+    TRY(stream_wait(r->stream, 0));
+    if (r->scaled && r->begun) {
+        TRY(buffer_read(r->device, &r->control, 0, &c, sizeof c));
+        r->scaling = (struct run_scaling){c.scale, c.good, c.skipped};
+    }
+    *out = r->scaling;
+    return 0;
+}
+
 int run_begin(struct run *r, const struct run_series *s)
 {
     if (s->steps > r->series)
         return fail(ERR_INPUT, "a series of %u steps is longer than the %u that were planned", s->steps,
                     r->series);
-    TRY(stream_wait(r->stream, 0));
+    TRY(run_scaling(r, &r->scaling));
     struct control c = {.step = s->first,
                         .first = s->first,
                         .seed_low = (uint32_t)s->seed,
-                        .seed_high = (uint32_t)(s->seed >> 32)};
+                        .seed_high = (uint32_t)(s->seed >> 32),
+                        .scale = r->scaled ? r->scaling.scale : 0,
+                        .good = r->scaling.good,
+                        .skipped = r->scaling.skipped};
+    r->begun = 1;
     TRY(buffer_write(r->device, &r->control, 0, &c, sizeof c));
     if (s->order)
         TRY(buffer_write(r->device, &r->order, 0, s->order, (size_t)s->steps * r->batch * sizeof *s->order));

@@ -25,37 +25,50 @@ struct run_gradient {
 struct run_spec { /* everything is lent for the call, bank and feed for the run's life */
     const struct tape *tape;
     struct bank *bank;
-    const struct feed *feed;      /* NULL when the tape has no images */
+    const struct feed *feed; /* NULL when the tape has no images */
     /* leaves, 0 when absent: images as LEAF_IMAGES; index, labels, weights [batch] as LEAF_INPUT, filled
      * from the batch: row numbers, labels, and 1 / (rows that count) or 0 for padding rows */
     value images, index, labels, weights;
+    value scale; /* a LEAF_INPUT leaf of one number by which the caller multiplied the loss before it took the
+                    gradients: the loss's scale, which the device moves (advance.comp); 0: there is none */
     const struct run_table *tables; /* of other LEAF_INPUT leaves */
     size_t table_count;
     const struct run_gradient *gradients;
     size_t gradient_count;
-    enum number number;           /* what the operands of products are rounded to; sums are fp32 */
-    int update;                   /* apply AdamW after each step; else gradients are only computed */
+    enum number number; /* what the operands of products are rounded to; sums are fp32 */
+    int update;         /* apply AdamW after each step; else gradients are only computed */
     float beta1, beta2, eps, decay;
-    const value *logs;            /* values kept at every step */
+    const value *logs; /* values kept at every step */
     size_t log_count;
-    const struct buffer *log_rows; /* NULL: the logs are the run's own, read by run_log; else log_count buffers
+    const struct buffer
+        *log_rows;   /* NULL: the logs are the run's own, read by run_log; else log_count buffers
                                       of the caller's, of `series` rows each */
-    uint32_t series;              /* the longest series, in steps */
+    uint32_t series; /* the longest series, in steps */
     int profile;
     int explain;                  /* remember what run_alive tells */
 };
 int run_create(struct run **out, const struct run_spec *spec);
 void run_destroy(struct run *r); /* waits; NULL is fine */
 
+struct run_scaling {        /* of the loss, where run_spec.scale is set */
+    float scale;            /* a power of two */
+    uint32_t good, skipped; /* steps in a row with finite gradients; updates left out for others */
+};
+enum { RUN_SCALE_FIRST = 1 << 16 }; /* the field's usual start */
+/* Before the next series; a run that was told nothing starts at RUN_SCALE_FIRST. */
+void run_set_scaling(struct run *r, const struct run_scaling *s);
+/* As it is once everything submitted is done. */
+int run_scaling(struct run *r, struct run_scaling *out);
+
 enum { RUN_PADDING = -1 }; /* an order entry that stands for no image */
 struct run_series {
-    uint32_t first, steps;  /* number of the first step: it decides dropout masks and AdamW's t */
-    uint64_t seed;          /* of dropout */
-    const int32_t *order;   /* [steps][batch] rows of the feed, or RUN_PADDING; NULL without a feed */
-    const float *rates;     /* [steps] learning rates; NULL when there is no update */
+    uint32_t first, steps; /* number of the first step: it decides dropout masks and AdamW's t */
+    uint64_t seed;         /* of dropout */
+    const int32_t *order;  /* [steps][batch] rows of the feed, or RUN_PADDING; NULL without a feed */
+    const float *rates;    /* [steps] learning rates; NULL when there is no update */
 };
 int run_begin(struct run *r, const struct run_series *s);
-int run_go(struct run *r, uint32_t steps); /* submits; returns before they are done */
+int run_go(struct run *r, uint32_t steps);     /* submits; returns before they are done */
 int run_wait(struct run *r, uint32_t pending); /* at most `pending` steps are unfinished */
 
 /* Log `which` of steps from .. from + count - 1 of the series, after they are done. */

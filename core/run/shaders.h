@@ -34,6 +34,7 @@
     X(UNFOLD, unfold, struct push_unfold)                                           \
     X(CROSS_ENTROPY, cross_entropy, struct push_cross_entropy)                      \
     X(FEED, feed, struct push_feed)                                                 \
+    X(FINITE, finite, struct push_finite)                                           \
     X(RECORD, record, struct push_record)                                           \
     X(ADVANCE, advance, struct push_advance)                                        \
     X(ADAMW, adamw, struct push_adamw)

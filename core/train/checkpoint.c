@@ -22,9 +22,11 @@ int checkpoint_write(const char *path, const char *identity, struct bank *bank, 
     float *data = mem_alloc(KEPT * floats, sizeof *data);
     int rc = data ? 0 : ERR_MEMORY;
     struct safetensors_item items[KEPT + 1];
-    char step[16];
+    char step[16], scaling[64];
     snprintf(step, sizeof step, "%u", c->step);
-    const struct safetensors_note notes[] = {{"identity", identity}, {"step", step}};
+    snprintf(scaling, sizeof scaling, "%.9g %u %u", (double)c->scaling.scale, c->scaling.good,
+             c->scaling.skipped);
+    const struct safetensors_note notes[] = {{"identity", identity}, {"step", step}, {"loss_scale", scaling}};
     for (int i = 0; i < KEPT && rc == 0; i++) {
         rc = bank_arena_read(bank, kept[i].arena, data + (size_t)i * floats);
         items[i] = (struct safetensors_item){
@@ -32,7 +34,7 @@ int checkpoint_write(const char *path, const char *identity, struct bank *bank, 
     }
     items[KEPT] = (struct safetensors_item){"losses", SAFETENSORS_F32, 1, {c->steps}, c->losses};
     if (rc == 0)
-        rc = safetensors_write(path, items, KEPT + 1, notes, 2);
+        rc = safetensors_write(path, items, KEPT + 1, notes, c->scaling.scale > 0 ? 3 : 2);
     mem_free(data);
     return rc;
 }
@@ -51,6 +53,11 @@ static int read_notes(const struct safetensors *f, const char *path, const char 
     if (*end || n > c->steps)
         return fail(ERR_INPUT, "%s stands at step %s of %u; delete it and start again", path, step, c->steps);
     c->step = (uint32_t)n;
+    const char *scaling = safetensors_metadata(f, "loss_scale");
+    struct run_scaling *s = &c->scaling;
+    if (scaling && (sscanf(scaling, "%f %u %u", &s->scale, &s->good, &s->skipped) != 3 || !(s->scale > 0)))
+        return fail(ERR_INPUT, "%s: its loss_scale \"%.40s\" cannot be read; delete it and start again", path,
+                    scaling);
     return 0;
 }
 

@@ -3,10 +3,12 @@
 #define VITRO_TRAIN_CHECKPOINT_H
 
 #include "bank.h"
+#include "run.h"
 
-struct checkpoint { /* where a training stands */
-    uint32_t step, steps; /* done, and of the whole training */
-    float *losses;        /* [steps], the first `step` of them known */
+struct checkpoint {             /* where a training stands */
+    uint32_t step, steps;       /* done, and of the whole training */
+    float *losses;              /* [steps], the first `step` of them known */
+    struct run_scaling scaling; /* of the loss; scale 0: it has none */
 };
 
 /* Writes the bank's arenas and the state, the whole file or none of it. `identity` is what they belong to. */

@@ -70,6 +70,7 @@ static int compute(struct features *f, const struct run_spec *spec)
                                                 .feed = spec->feed,
                                                 .images = spec->images,
                                                 .index = spec->index,
+                                                .number = spec->number,
                                                 .logs = f->prefix.cut,
                                                 .log_count = f->prefix.count,
                                                 .log_rows = f->rows,
@@ -108,6 +109,7 @@ static int translate(struct features *f, const struct prefix_spec *search, struc
     spec->index = map[spec->index];
     spec->labels = map[spec->labels];
     spec->weights = map[spec->weights];
+    spec->scale = map[spec->scale];
     spec->logs = new_logs;
     spec->gradients = f->gradients;
     spec->tables = f->tables;

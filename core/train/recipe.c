@@ -3,6 +3,7 @@
 
 #include "error.h"
 #include "memory.h"
+#include "number.h"
 #include "rng.h"
 
 #include <math.h>
@@ -41,6 +42,8 @@ int recipe_check(const struct recipe *r, uint32_t images)
 #undef X
     if (r->schedule < 0 || r->schedule >= SCHEDULE_COUNT)
         return fail(ERR_INPUT, "there is no schedule %d", r->schedule);
+    if (r->precision < 0 || r->precision >= NUMBER_COUNT)
+        return fail(ERR_INPUT, "there is no precision %d", r->precision);
     if (recipe_steps(r, images) == 0)
         return fail(ERR_INPUT,
                     "%u training images give no step of batch %d; use a smaller batch or keep the last one",

@@ -5,18 +5,18 @@
 #include <stdint.h>
 
 /* name, default, least, most, help. Whole-number rows are int32_t, the others float. */
-#define RECIPE_WHOLE(X)                                                                        \
-    X(epochs, 100, 1, 100000, "passes over the training images")                              \
-    X(warmup, 10, 0, 100000, "epochs of linear warm-up")                                      \
+#define RECIPE_WHOLE(X)                                          \
+    X(epochs, 100, 1, 100000, "passes over the training images") \
+    X(warmup, 10, 0, 100000, "epochs of linear warm-up")         \
     X(batch, 64, 1, 4096, "images a step")
-#define RECIPE_REAL(X)                                                                         \
-    X(lr, 1e-3f, 0, 1e3f, "learning rate at its top")                                         \
-    X(lr_min, 1e-5f, 0, 1e3f, "learning rate that the cosine falls to")                       \
-    X(lr_start, 1e-6f, 0, 1e3f, "learning rate that the warm-up starts from")                 \
-    X(decay, 1e-4f, 0, 1e2f, "AdamW's weight decay")                                          \
-    X(drop_path, 0.1f, 0, 0.99f, "stochastic depth of the last block")                        \
-    X(beta1, 0.9f, 0, 0.9999f, "AdamW's decay of the first moment")                           \
-    X(beta2, 0.999f, 0, 0.999999f, "AdamW's decay of the second moment")                      \
+#define RECIPE_REAL(X)                                                        \
+    X(lr, 1e-3f, 0, 1e3f, "learning rate at its top")                         \
+    X(lr_min, 1e-5f, 0, 1e3f, "learning rate that the cosine falls to")       \
+    X(lr_start, 1e-6f, 0, 1e3f, "learning rate that the warm-up starts from") \
+    X(decay, 1e-4f, 0, 1e2f, "AdamW's weight decay")                          \
+    X(drop_path, 0.1f, 0, 0.99f, "stochastic depth of the last block")        \
+    X(beta1, 0.9f, 0, 0.9999f, "AdamW's decay of the first moment")           \
+    X(beta2, 0.999f, 0, 0.999999f, "AdamW's decay of the second moment")      \
     X(eps, 1e-8f, 1e-12f, 1, "AdamW's epsilon")
 
 /* STUDY: timm's cosine by epoch as the study's released code runs it: epochs 0 and 1 both at
@@ -33,6 +33,7 @@ struct recipe {
     RECIPE_REAL(X)
 #undef X
     int32_t schedule;  /* enum recipe_schedule */
+    int32_t precision; /* enum number: what the operands of products are rounded to (docs/precision.md) */
     int32_t drop_last; /* leave out the images that do not fill a batch (the study); else the last batch
                           of an epoch is smaller, its missing rows masked */
     uint64_t seed;     /* of initialisation, order, dropout and drop-path */

@@ -3,6 +3,7 @@
 
 #include "error.h"
 #include "nearest.h"
+#include "number.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -56,6 +57,8 @@ struct json *recipe_json(const struct recipe *r)
     snprintf(seed, sizeof seed, "%" PRIu64, r->seed);
     if (rc == 0)
         rc = json_set_string(j, "schedule", recipe_schedules[r->schedule]);
+    if (rc == 0 && r->precision != NUMBER_FP32) /* fp32 is not said: recipes from before it was a choice */
+        rc = json_set_string(j, "precision", number_names[r->precision]);
     if (rc == 0)
         rc = json_set_bool(j, "drop_last", r->drop_last);
     if (rc == 0)
@@ -106,6 +109,17 @@ static int set_schedule(struct recipe *r, const struct json *value)
     return fail(ERR_INPUT, "schedule must be \"study\" or \"plain\"");
 }
 
+static int set_precision(struct recipe *r, const struct json *value)
+{
+    const char *name = json_string(value);
+    for (int32_t i = 0; name && number_names[i]; i++)
+        if (strcmp(number_names[i], name) == 0) {
+            r->precision = i;
+            return 0;
+        }
+    return fail(ERR_INPUT, "precision must be \"fp32\", \"fp16\" or \"bf16\"");
+}
+
 static int set_seed(struct recipe *r, const struct json *value)
 {
     const char *text = json_string(value);
@@ -131,6 +145,8 @@ int recipe_set(struct recipe *r, const char *key, const struct json *value)
         return set_number(r, f, value);
     if (strcmp(key, "schedule") == 0)
         return set_schedule(r, value);
+    if (strcmp(key, "precision") == 0)
+        return set_precision(r, value);
     if (strcmp(key, "seed") == 0)
         return set_seed(r, value);
     if (strcmp(key, "drop_last") == 0)
@@ -138,6 +154,7 @@ int recipe_set(struct recipe *r, const char *key, const struct json *value)
     for (size_t i = 0; i < FIELDS; i++)
         nearest_offer(&near, fields[i].name);
     nearest_offer(&near, "schedule");
+    nearest_offer(&near, "precision");
     nearest_offer(&near, "drop_last");
     nearest_offer(&near, "seed");
     return fail(ERR_INPUT, "a training has no \"%.40s\"%s", key, nearest_hint(&near, hint));

@@ -74,12 +74,12 @@ void session_destroy(struct session *s)
     mem_free(s);
 }
 
-enum { LEAVES_OF_A_STEP = 4 }; /* images, index, labels, weights: their ids follow the tensors' */
+enum { LEAVES_OF_A_STEP = 5 }; /* images, index, labels, weights, scale: their ids follow the tensors' */
 
 struct net { /* a traced step */
     struct tape *tape;
     struct method_trace *trace;
-    value images, index, labels, weights, loss;
+    value images, index, labels, weights, scale, loss;
     struct run_gradient *gradients;
     size_t gradient_count;
 };
@@ -122,11 +122,15 @@ static int trace_forward(struct session *s, const struct program_spec *p, struct
 }
 
 /* Gradients of the loss, with a plugin's penalty, for every trainable tensor or those of a scan. */
-static int trace_backward(struct session *s, struct net *n)
+static int trace_backward(struct session *s, const struct program_spec *p, struct net *n)
 {
     value total = n->loss;
     if (n->trace->penalty)
         total = tape_add(n->tape, total, tape_reshape(n->tape, n->trace->penalty, SHAPE(1)));
+    if (p->update && s->spec.number == NUMBER_FP16) { /* so that small gradients do not vanish on the way */
+        n->scale = tape_leaf(n->tape, LEAF_INPUT, SHAPE(1), (uint32_t)s->count + 4, "loss scale");
+        total = tape_mul(n->tape, total, n->scale);
+    }
     value *leaves = mem_alloc(s->count, 2 * sizeof *leaves), *grads = leaves + s->count;
     n->gradients = mem_alloc(s->count, sizeof *n->gradients);
     int rc = leaves && n->gradients ? 0 : ERR_MEMORY;
@@ -165,7 +169,7 @@ int session_program(struct session *s, const struct program_spec *p, struct run 
     struct recompute again = {0};
     TRY_OUT(trace_forward(s, p, &n));
     if (p->recipe)
-        TRY_OUT(trace_backward(s, &n));
+        TRY_OUT(trace_backward(s, p, &n));
     value log = p->recipe ? n.loss : n.trace->logits;
     struct run_spec spec = {.tape = n.tape,
                             .bank = s->bank,
@@ -174,6 +178,8 @@ int session_program(struct session *s, const struct program_spec *p, struct run 
                             .index = n.index,
                             .labels = n.labels,
                             .weights = n.weights,
+                            .scale = n.scale,
+                            .number = s->spec.number,
                             .gradients = n.gradients,
                             .gradient_count = n.gradient_count,
                             .update = p->update,

@@ -9,6 +9,7 @@
 
 #include "engine.h"
 #include "host.h"
+#include "number.h"
 #include "recipe.h"
 
 struct session;
@@ -19,6 +20,7 @@ struct session_spec { /* everything is lent for the session's life */
     const struct vit *vit;
     float mean[3], std[3]; /* of the pixels' scale 0..1 */
     uint64_t seed;         /* of the initialisation */
+    enum number number;    /* what the operands of products are rounded to: the recipe's precision */
 };
 int session_create(struct session **out, const struct session_spec *spec);
 void session_destroy(struct session *s); /* NULL is fine */
@@ -61,6 +63,7 @@ struct train_spec {
                                    memory, more time */
     int32_t feature_cache;     /* MiB of device memory at most for what is computed once for all epochs;
                                   0: none; FEATURES_AUTO: 1 GiB or a quarter of the device's */
+    float loss_scale;          /* in fp16: what it starts at; 0: RUN_SCALE_FIRST */
 };
 
 struct train_result {
@@ -71,6 +74,8 @@ struct train_result {
     double compile_seconds; /* until the first step was submitted */
     double images_a_second;
     uint64_t device_bytes; /* most device memory in use */
+    float loss_scale;      /* at the end; 0 where it has none */
+    uint32_t skipped;      /* steps without an update, as their gradients overflowed */
     struct train_features features;
 };
 /* Trains from the session's present tensors, or from the checkpoint. A loss that is not finite ends it

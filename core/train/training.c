@@ -83,6 +83,7 @@ static int run_series(struct training *t, uint32_t count)
     }
     TRY(run_wait(t->run, 0));
     TRY(run_log(t->run, 0, 0, done, t->at.losses + first));
+    TRY(run_scaling(t->run, &t->at.scaling));
     t->at.step += done;
     t->counted += done;
     return stopped;
@@ -169,6 +170,10 @@ static int compile(struct training *t, struct feed *feed)
     if (t->features.limit && left > (uint64_t)t->spec->images.count + (uint64_t)r->batch)
         program.features = &t->features;
     TRY(session_program(s, &program, &t->run));
+    if (t->at.scaling.scale > 0) /* resumed */
+        run_set_scaling(t->run, &t->at.scaling);
+    else if (t->spec->loss_scale > 0)
+        run_set_scaling(t->run, &(struct run_scaling){.scale = t->spec->loss_scale});
     t->kept.seconds = t->features.seconds;
     if (t->features.tape && !t->features.uses_images)
         feed_drop_images(feed);
@@ -198,6 +203,8 @@ int session_train(struct session *s, const struct train_spec *spec, struct train
 out:
     result->seconds = t.started > 0 ? clock_seconds() - t.started + t.kept.seconds : 0;
     result->features = t.kept;
+    result->loss_scale = t.at.scaling.scale;
+    result->skipped = t.at.scaling.skipped;
     result->steps = t.at.step;
     result->last_loss = (float)t.epoch_loss;
     result->images_a_second =

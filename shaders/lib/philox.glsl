@@ -4,6 +4,10 @@ layout(buffer_reference, std430, buffer_reference_align = 16) buffer Control {
     uint step;      // counted by the device, one up at the end of each replay
     uint first;     // the step at which this series of replays began: records count from it
     uint seed_low, seed_high;
+    float scale;    // of the loss, where products are of fp16; 0: it has none
+    uint good;      // steps in a row whose gradients were finite
+    uint overflow;  // this step's are not
+    uint skipped;   // updates that were left out for that
 };
 
 uvec4 philox4x32(uvec2 key, uvec4 c)

@@ -279,7 +279,7 @@ static void a_full_disk_keeps_the_last_checkpoint(void **state)
     bank = s.session->bank;
     float loss = 1;
     file_fail_after(1);
-    assert_true(checkpoint_write(path, "", bank, &(struct checkpoint){1, 1, &loss}) < 0);
+    assert_true(checkpoint_write(path, "", bank, &(struct checkpoint){.step = 1, .steps = 1, .losses = &loss}) < 0);
     file_fail_after(-1);
     end(&s);
     must(file_read(path, 1 << 24, &after, &size[1]));

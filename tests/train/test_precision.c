@@ -1,0 +1,235 @@
+/* test_precision.c - trainings whose products round their operands: what that changes, and the scale of the loss
+ * that fp16 needs. On a small network with images of noise, which a method can learn by heart. */
+#include "bank.h"
+#include "engine.h"
+#include "error.h"
+#include "memory.h"
+#include "recipe_json.h"
+#include "rng.h"
+#include "session.h"
+#include "session_private.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { SIDE = 16, IMAGES = 24, CLASSES = 3, STEPS = 12 };
+
+/* Losses of the first step differ by the rounding of operands alone: half a last place, 2^-9 or 2^-12, for each of
+ * some ten products on the way, which add up like independent errors; the loss is about 1. */
+static const double first_loss[NUMBER_COUNT] = {0, 2e-3, 1e-2};
+static const double last_loss = 0.05; /* of 12 steps: trainings that differ by rounding end alike */
+
+static struct device *device;
+static struct engine *engine;
+static struct plugins *plugins;
+static struct vit *vit;
+static unsigned char rgb[IMAGES * SIDE * SIDE * 3];
+static int32_t labels[IMAGES];
+
+static void must(int rc)
+{
+    if (rc < 0)
+        fail_msg("%s", error_text());
+}
+
+struct outcome {
+    float losses[STEPS], *weights;
+    size_t count;
+    struct train_result result;
+    int rc;
+};
+
+static struct train_spec short_training(struct outcome *o, enum number number)
+{
+    struct train_spec t = {.recipe = recipe_default, .images = {rgb, labels, IMAGES}, .losses = o->losses};
+    t.recipe.epochs = 4;
+    t.recipe.warmup = 0;
+    t.recipe.batch = 8;
+    t.recipe.schedule = SCHEDULE_PLAIN;
+    t.recipe.lr = 1e-2f;
+    t.recipe.precision = number;
+    t.recipe.seed = 9;
+    return t;
+}
+
+static void train(const struct train_spec *spec, struct outcome *o)
+{
+    struct method *method;
+    struct session *session;
+    must(method_create(&method, plugins, "lora[r=2]"));
+    must(method_declare(method, vit));
+    must(session_create(&session, &(struct session_spec){.engine = engine,
+                                                         .method = method,
+                                                         .vit = vit,
+                                                         .mean = {0.5f, 0.5f, 0.5f},
+                                                         .std = {0.5f, 0.5f, 0.5f},
+                                                         .seed = 3,
+                                                         .number = (enum number)spec->recipe.precision}));
+    o->rc = session_train(session, spec, &o->result);
+    o->count = bank_arena_floats(session->bank);
+    o->weights = mem_alloc(o->count, sizeof *o->weights);
+    must(bank_arena_read(session->bank, BANK_WEIGHTS, o->weights));
+    session_destroy(session);
+    method_destroy(method);
+}
+
+static struct outcome trained(enum number number, float scale)
+{
+    struct outcome o;
+    struct train_spec spec = short_training(&o, number);
+    spec.loss_scale = scale;
+    train(&spec, &o);
+    must(o.rc);
+    return o;
+}
+
+static void rounding_changes_a_training_by_no_more_than_itself(void **state)
+{
+    (void)state;
+    struct outcome exact = trained(NUMBER_FP32, 0);
+    assert_true(exact.result.loss_scale == 0 && exact.result.skipped == 0);
+    for (int number = NUMBER_FP16; number < NUMBER_COUNT; number++) {
+        struct outcome o = trained((enum number)number, 0);
+        double first = fabs((double)(o.losses[0] - exact.losses[0]));
+        assert_true(first > 0 && first < first_loss[number]);
+        assert_true(fabs((double)(o.losses[STEPS - 1] - exact.losses[STEPS - 1])) < last_loss);
+        mem_free(o.weights);
+    }
+    mem_free(exact.weights);
+}
+
+static void only_fp16_scales_its_loss_and_moderate_scales_change_little(void **state)
+{
+    (void)state;
+    struct outcome bf16 = trained(NUMBER_BF16, 0), usual = trained(NUMBER_FP16, 0),
+                   small = trained(NUMBER_FP16, 256);
+    assert_true(bf16.result.loss_scale == 0);
+    assert_true(usual.result.loss_scale == RUN_SCALE_FIRST && usual.result.skipped == 0);
+    assert_true(small.result.loss_scale == 256);
+    /* before the first update, the scale has changed nothing */
+    assert_true(usual.losses[0] == small.losses[0]);
+    assert_true(fabs((double)(usual.losses[STEPS - 1] - small.losses[STEPS - 1])) < last_loss);
+    mem_free(bf16.weights);
+    mem_free(usual.weights);
+    mem_free(small.weights);
+}
+
+/* At 2^40 every gradient is far beyond 65504: the scale is halved until they fit, and until then nothing moves. */
+static void a_step_that_overflows_is_left_out_and_halves_the_scale(void **state)
+{
+    (void)state;
+    struct outcome o = trained(NUMBER_FP16, 0x1p40f), never = trained(NUMBER_FP16, 0x1p90f);
+    assert_true(never.result.skipped == STEPS && never.result.loss_scale == 0x1p78f);
+    for (size_t i = 0; i < never.count; i++)
+        assert_true(isfinite(never.weights[i]));
+    assert_true(never.losses[0] == o.losses[0]);
+    struct outcome again = trained(NUMBER_FP16, 0x1p90f);
+    assert_memory_equal(never.weights, again.weights, again.count * sizeof(float));
+    assert_true(o.result.skipped > 0 && o.result.loss_scale == ldexpf(0x1p40f, -(int)o.result.skipped));
+    mem_free(o.weights);
+    mem_free(never.weights);
+    mem_free(again.weights);
+}
+
+static int stop_at(void *context, const struct train_progress *p)
+{
+    return p->step >= *(const uint32_t *)context;
+}
+
+/* The first updates are skipped, so the scale and the count of updates are no longer those of the start. */
+static void a_resumed_training_knows_its_scale_and_ends_in_the_same_bits(void **state)
+{
+    (void)state;
+    static const char *path = "test_precision.checkpoint";
+    const float scale = 0x1p22f;
+    uint32_t stop = 7;
+    struct outcome whole = trained(NUMBER_FP16, scale), half, rest;
+    struct train_spec spec = short_training(&half, NUMBER_FP16);
+    assert_true(whole.result.skipped > 0 && whole.result.skipped < STEPS);
+    unlink(path);
+    spec.loss_scale = scale;
+    spec.checkpoint = path;
+    spec.report = stop_at;
+    spec.context = &stop;
+    train(&spec, &half);
+    assert_int_equal(half.rc, ERR_STOPPED);
+    spec = short_training(&rest, NUMBER_FP16);
+    spec.loss_scale = scale;
+    spec.checkpoint = path;
+    train(&spec, &rest);
+    must(rest.rc);
+    unlink(path);
+    assert_true(rest.result.resumed >= 7);
+    assert_true(rest.result.loss_scale == whole.result.loss_scale);
+    assert_int_equal(rest.result.skipped, whole.result.skipped);
+    assert_memory_equal(whole.losses, rest.losses, sizeof whole.losses);
+    assert_memory_equal(whole.weights, rest.weights, whole.count * sizeof(float));
+    mem_free(whole.weights);
+    mem_free(half.weights);
+    mem_free(rest.weights);
+}
+
+static void a_recipe_says_its_precision_unless_it_is_fp32(void **state)
+{
+    (void)state;
+    for (int32_t number = 0; number < NUMBER_COUNT; number++) {
+        struct recipe r = recipe_default, back = recipe_default;
+        r.precision = number;
+        struct json *j = recipe_json(&r);
+        assert_non_null(j);
+        assert_int_equal(json_get(j, "precision") != NULL, number != NUMBER_FP32);
+        must(recipe_read(&back, j));
+        assert_int_equal(back.precision, number);
+        json_destroy(j);
+    }
+    struct json *wrong = NULL;
+    struct recipe r = recipe_default;
+    must(json_parse(&wrong, "{\"precision\": \"fp8\"}", strlen("{\"precision\": \"fp8\"}"), "a recipe"));
+    assert_int_equal(recipe_read(&r, wrong), ERR_INPUT);
+    json_destroy(wrong);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rounding_changes_a_training_by_no_more_than_itself),
+        cmocka_unit_test(only_fp16_scales_its_loss_and_moderate_scales_change_little),
+        cmocka_unit_test(a_step_that_overflows_is_left_out_and_halves_the_scale),
+        cmocka_unit_test(a_resumed_training_knows_its_scale_and_ends_in_the_same_bits),
+        cmocka_unit_test(a_recipe_says_its_precision_unless_it_is_fp32),
+    };
+    const char *const search[] = {PLUGINS, NULL};
+    struct rng g = rng_named(1, "images");
+    for (size_t i = 0; i < sizeof rgb; i++)
+        rgb[i] = (unsigned char)rng_below(&g, 256);
+    for (int32_t i = 0; i < IMAGES; i++)
+        labels[i] = i % CLASSES;
+    if (device_open(&device, &(struct device_spec){.index = -1}) < 0 ||
+        engine_create(&engine, device, ENGINE_AUTO) < 0 || plugins_create(&plugins, search) < 0 ||
+        vit_create(&vit, &(struct vit_shape){.image = SIDE,
+                                             .patch = 8,
+                                             .dim = 24,
+                                             .depth = 2,
+                                             .heads = 3,
+                                             .hidden = 96,
+                                             .classes = CLASSES,
+                                             .eps = 1e-6f}) < 0) {
+        fprintf(stderr, "%s\n", error_text());
+        return 77;
+    }
+    vit_random(vit, 1);
+    int rc = cmocka_run_group_tests(tests, NULL, NULL);
+    vit_destroy(vit);
+    plugins_destroy(plugins);
+    engine_destroy(engine);
+    device_close(device);
+    return rc;
+}
