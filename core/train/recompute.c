@@ -47,6 +47,7 @@ int recompute_apply(struct recompute *r, struct run_spec *spec, const value *kep
     spec->index = map[spec->index];
     spec->labels = map[spec->labels];
     spec->weights = map[spec->weights];
+    spec->scale = map[spec->scale];
     spec->logs = logs;
     spec->gradients = r->gradients;
     spec->tables = r->tables;
