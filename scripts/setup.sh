@@ -22,6 +22,7 @@ libjs-d3                  -
 libpng-dev                -
 libjpeg-dev               -
 libarchive-dev            -
+libzip-dev                -
 libssl-dev                -
 zlib1g-dev                -
 libunistring-dev          -

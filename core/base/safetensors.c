@@ -325,14 +325,38 @@ char *safetensors_shape_text(const struct safetensors_entry *e, char text[SAFETE
     return text;
 }
 
-static int read_doubles(const struct safetensors *f, const struct safetensors_entry *e, float *out)
+size_t safetensors_type_size(enum safetensors_type type)
 {
-    for (size_t i = 0; i < e->count; i++) {
+    return type < SAFETENSORS_UNKNOWN ? types[type].bytes : 0;
+}
+
+static int doubles_to_floats(const unsigned char *bytes, size_t count, float *out)
+{
+    for (size_t i = 0; i < count; i++) {
         double number;
-        memcpy(&number, e->bytes + 8 * i, sizeof number);
+        memcpy(&number, bytes + 8 * i, sizeof number);
         if (isfinite(number) && fabs(number) > (double)FLT_MAX)
-            return REFUSE(f, e->name, "element %zu is %g, which float32 cannot hold", i, number);
+            return fail(ERR_INPUT, "element %zu is %g, which float32 cannot hold", i, number);
         out[i] = (float)number;
+    }
+    return 0;
+}
+
+int safetensors_floats(enum safetensors_type type, const void *bytes, size_t count, float *out)
+{
+    if (type == SAFETENSORS_F64)
+        return doubles_to_floats(bytes, count, out);
+    if (type == SAFETENSORS_F32) {
+        if (count)
+            memcpy(out, bytes, count * sizeof *out);
+        return 0;
+    }
+    if (type != SAFETENSORS_F16 && type != SAFETENSORS_BF16)
+        return fail(ERR_INPUT, "its type cannot be read as F32; F32, F16, BF16 and F64 can");
+    for (size_t i = 0; i < count; i++) {
+        uint16_t bits;
+        memcpy(&bits, (const unsigned char *)bytes + 2 * i, sizeof bits);
+        out[i] = type == SAFETENSORS_F16 ? half_to_float(bits) : bfloat_to_float(bits);
     }
     return 0;
 }
@@ -345,19 +369,13 @@ int safetensors_read(const struct safetensors *f, const struct safetensors_entry
             memcpy(out, e->bytes, e->size);
         return 0;
     }
-    if (type == SAFETENSORS_F32 && e->type == SAFETENSORS_F64)
-        return read_doubles(f, e, out);
-    if (type != SAFETENSORS_F32 || (e->type != SAFETENSORS_F16 && e->type != SAFETENSORS_BF16))
+    if (type != SAFETENSORS_F32 ||
+        (e->type != SAFETENSORS_F16 && e->type != SAFETENSORS_BF16 && e->type != SAFETENSORS_F64))
         return REFUSE(f, e->name, "its type %.32s cannot be read as %s%s", e->dtype,
                       type == SAFETENSORS_UNKNOWN ? "anything" : types[type].name,
                       type == SAFETENSORS_F32 ? "; F32, F16, BF16 and F64 can" : "");
-    float *numbers = out;
-    for (size_t i = 0; i < e->count; i++) {
-        uint16_t bits;
-        memcpy(&bits, e->bytes + 2 * i, sizeof bits);
-        numbers[i] = e->type == SAFETENSORS_F16 ? half_to_float(bits) : bfloat_to_float(bits);
-    }
-    return 0;
+    int rc = safetensors_floats(e->type, e->bytes, e->count, out);
+    return rc < 0 ? fail_in(rc, "%s: tensor %.*s", f->what, NAME_SHOWN, e->name) : 0;
 }
 
 int safetensors_need(const struct safetensors *f, const char *name, enum safetensors_type type, size_t count,

@@ -59,6 +59,9 @@ const char *safetensors_metadata(const struct safetensors *f, const char *key); 
 enum { SAFETENSORS_TEXT = 192 };
 char *safetensors_shape_text(const struct safetensors_entry *e, char text[SAFETENSORS_TEXT]);
 
+size_t safetensors_type_size(enum safetensors_type type); /* bytes of an element; 0: unknown */
+/* Elements of F32, F16, BF16 or F64 as float; the sentence of a refusal lacks its subject. */
+int safetensors_floats(enum safetensors_type type, const void *bytes, size_t count, float *out);
 /* Copies the elements to `out` as `type`: the entry's own, or F32 from F16, BF16 and F64. */
 int safetensors_read(const struct safetensors *f, const struct safetensors_entry *e,
                      enum safetensors_type type, void *out);

@@ -3,7 +3,7 @@
 
 #include "error.h"
 #include "memory.h"
-#include "safetensors.h"
+#include "tensor_file.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -39,7 +39,7 @@ static const struct {
 };
 
 struct import {
-    const struct safetensors *file;
+    struct tensor_file *file;
     const char *path;
     enum family family;
 };
@@ -57,20 +57,20 @@ static void spell(char out[NAME], const char *row, int block, char letter)
 }
 
 static int find(const struct import *in, enum text_part part, int block, char letter, size_t rank,
-                const struct safetensors_entry **out)
+                const struct tensor_entry **out)
 {
     char name[NAME], is[SAFETENSORS_TEXT];
     spell(name, rows[part].name[in->family], block, letter);
-    *out = safetensors_find(in->file, name);
+    *out = tensor_file_find(in->file, name);
     if (!*out)
         return fail(ERR_INPUT, "%s: tensor %s is missing", in->path, name);
     if ((*out)->rank != rank)
         return fail(ERR_INPUT, "%s: tensor %s is %s; %zu axes are expected", in->path, name,
-                    safetensors_shape_text(*out, is), rank);
+                    tensor_entry_text(*out, is), rank);
     for (size_t i = 0; i < rank; i++)
         if ((*out)->dim[i] < 1 || (*out)->dim[i] > INT32_MAX)
             return fail(ERR_INPUT, "%s: tensor %s has the impossible shape %s", in->path, name,
-                        safetensors_shape_text(*out, is));
+                        tensor_entry_text(*out, is));
     return 0;
 }
 
@@ -78,7 +78,7 @@ static int has(const struct import *in, enum family family, enum text_part part)
 {
     char name[NAME];
     spell(name, rows[part].name[family], 0, 'q');
-    return safetensors_find(in->file, name) != NULL;
+    return tensor_file_find(in->file, name) != NULL;
 }
 
 static int recognise(struct import *in)
@@ -101,13 +101,13 @@ static int32_t count_blocks(const struct import *in)
     char name[NAME];
     do
         spell(name, rows[TEXT_NORM1_WEIGHT].name[in->family], depth++, 0);
-    while (safetensors_find(in->file, name));
+    while (tensor_file_find(in->file, name));
     return depth - 1;
 }
 
 static int infer(const struct import *in, struct text_shape *s)
 {
-    const struct safetensors_entry *tokens, *positions, *fc1, *projection;
+    const struct tensor_entry *tokens, *positions, *fc1, *projection;
     TRY(find(in, TEXT_TOKENS, -1, 0, 2, &tokens));
     TRY(find(in, TEXT_POSITIONS, -1, 0, 2, &positions));
     TRY(find(in, TEXT_FC1_WEIGHT, 0, 0, 2, &fc1));
@@ -127,7 +127,7 @@ static int infer(const struct import *in, struct text_shape *s)
     return 0;
 }
 
-static int check(const struct import *in, const struct safetensors_entry *e, struct shape shape, int turned)
+static int check(const struct import *in, const struct tensor_entry *e, struct shape shape, int turned)
 {
     char is[SAFETENSORS_TEXT], needed[SHAPE_TEXT];
     int same = e->rank == (size_t)shape.rank;
@@ -135,15 +135,14 @@ static int check(const struct import *in, const struct safetensors_entry *e, str
         same = e->dim[i] == shape.dim[turned ? shape.rank - 1 - i : i];
     return same ? 0
                 : fail(ERR_INPUT, "%s: tensor %s is %s; %s%s is needed", in->path, e->name,
-                       safetensors_shape_text(e, is), shape_text(shape, needed),
-                       turned ? ", transposed," : "");
+                       tensor_entry_text(e, is), shape_text(shape, needed), turned ? ", transposed," : "");
 }
 
-static int read_one(const struct import *in, const struct safetensors_entry *e, struct shape shape,
-                    int turned, float *out)
+static int read_one(const struct import *in, const struct tensor_entry *e, struct shape shape, int turned,
+                    float *out)
 {
     TRY(check(in, e, shape, turned));
-    TRY(safetensors_read(in->file, e, SAFETENSORS_F32, out));
+    TRY(tensor_file_read(in->file, e, out));
     for (size_t i = 0; i < e->count; i++)
         if (!isfinite(out[i]))
             return fail(ERR_INPUT, "%s: tensor %s: element %zu is infinite or not a number", in->path,
@@ -164,7 +163,7 @@ static int read_one(const struct import *in, const struct safetensors_entry *e, 
 
 static int read_tensor(const struct import *in, struct text_tensor *t)
 {
-    const struct safetensors_entry *e;
+    const struct tensor_entry *e;
     const char *letters = strchr(rows[t->part].name[in->family], '?') ? "qkv" : " ";
     struct shape each = t->shape;
     each.dim[0] /= (int32_t)strlen(letters);
@@ -178,7 +177,10 @@ static int read_tensor(const struct import *in, struct text_tensor *t)
 static int read_scale(const struct import *in, struct text_tower *t)
 {
     float log_scale;
-    TRY(safetensors_need(in->file, "logit_scale", SAFETENSORS_F32, 1, &log_scale));
+    const struct tensor_entry *e = tensor_file_find(in->file, "logit_scale");
+    if (!e || e->count != 1)
+        return fail(ERR_INPUT, "%s: logit_scale is missing or no single number", in->path);
+    TRY(tensor_file_read(in->file, e, &log_scale));
     t->logit_scale = expf(log_scale);
     return isfinite(t->logit_scale) && t->logit_scale > 0
                ? 0
@@ -201,12 +203,12 @@ static int import(struct text_tower **out, struct import *in, int quick_gelu)
 
 int text_tower_load(struct text_tower **out, const char *path, int quick_gelu)
 {
-    struct safetensors *file = NULL;
+    struct tensor_file *file = NULL;
     *out = NULL;
-    TRY(safetensors_open(&file, path));
+    TRY(tensor_file_open(&file, path));
     struct import in = {.file = file, .path = path};
     int rc = import(out, &in, quick_gelu);
-    safetensors_close(file);
+    tensor_file_close(file);
     if (rc < 0) {
         text_tower_destroy(*out);
         *out = NULL;

@@ -21,11 +21,11 @@ struct settings {
     const char *directory;
     const char *model, *method, *data, *normalise, *load, *save, *output, *classes, *task;
     const char *head, *templates, *tokenizer; /* of CLIP's zero-shot heads */
-    int random;                  /* random weights in the model's shape */
-    const uint64_t *random_seed; /* which; NULL: the recipe's seed */
-    int other_data;              /* evaluate on data other than a method was trained on */
-    int32_t image, heads, top, size, training_split;
-    const char *corrupt; /* "fog:3": the data, corrupted */
+    int random;                               /* random weights in the model's shape */
+    const uint64_t *random_seed;              /* which; NULL: the recipe's seed */
+    int other_data;                           /* evaluate on data other than a method was trained on */
+    int32_t image, heads, act, top, size, training_split; /* act: index into activation_names */
+    const char *corrupt;                                  /* "fog:3": the data, corrupted */
     uint64_t corrupt_seed;
     int32_t eval_precision; /* 0: as trained; else 1 + enum number */
     const char *checkpoint;
@@ -100,7 +100,7 @@ extern const struct verb *const verbs[]; /* ended by NULL */
 /* Groups of options that several verbs know (settings.c) */
 extern const struct argument_group group_general, group_json, group_machine, group_plugins, group_model,
     group_data, group_recipe, group_store;
-extern const char *const training_splits[];
+extern const char *const training_splits[], *const activation_names[];
 
 /* help.c */
 void help_program(void);

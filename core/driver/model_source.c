@@ -37,9 +37,10 @@ static void draw_weights(struct vit *m, const struct settings *s)
     snprintf(m->source_hash, sizeof m->source_hash, "random-%llu-%s", (unsigned long long)seed, shape);
 }
 
-static int open_without_head(struct vit **out, const struct settings *s, int size, int classes)
+static int open_without_head(struct vit **out, const struct settings *s, int size, int classes, int headless)
 {
-    const struct vit_import want = {.image = size, .classes = classes, .heads = s->heads};
+    const struct vit_import want = {
+        .image = size, .classes = classes, .heads = s->heads, .activation = s->act, .headless = headless};
     TRY(load(out, s, &want));
     if (s->random)
         draw_weights(*out, s);
@@ -48,7 +49,7 @@ static int open_without_head(struct vit **out, const struct settings *s, int siz
 
 int open_model_with(struct vit **out, const struct settings *s, int size, const struct head_file *head)
 {
-    TRY(open_without_head(out, s, size, head->classes));
+    TRY(open_without_head(out, s, size, head->classes, 0));
     return head_file_apply(head, *out);
 }
 
@@ -67,15 +68,20 @@ int open_model(struct vit **out, const struct settings *s, int size, int classes
 {
     if (s->head)
         return open_head_file(out, s, size, classes);
-    TRY(open_without_head(out, s, size, classes));
+    TRY(open_without_head(out, s, size, classes, 0));
     if (classes)
         vit_reset_head(*out, s->recipe.seed);
     return 0;
 }
 
+int open_model_as_it_is(struct vit **out, const struct settings *s, int size)
+{
+    return open_without_head(out, s, size, 0, 1);
+}
+
 int model_size(const struct settings *s, int *size)
 {
-    const struct vit_import want = {.classes = 1, .heads = s->heads}; /* a head is not needed */
+    const struct vit_import want = {.heads = s->heads, .activation = s->act, .headless = 1};
     struct vit *model = NULL;
     TRY(load(&model, s, &want));
     *size = model->shape.image;

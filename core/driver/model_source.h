@@ -12,6 +12,8 @@
 int open_model(struct vit **out, const struct settings *s, int size, int classes);
 /* The same with that head on it. */
 int open_model_with(struct vit **out, const struct settings *s, int size, const struct head_file *head);
+/* The same without a new head: a file without one gives a model without one (classes 0). */
+int open_model_as_it_is(struct vit **out, const struct settings *s, int size);
 /* The image's side that the model was made for. */
 int model_size(const struct settings *s, int *size);
 /* What settings.model may say, NULL meaning the same. */

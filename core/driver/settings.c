@@ -54,15 +54,20 @@ static const struct argument plugin_rows[] = {
     {0}};
 const struct argument_group group_plugins = {"Plugins", plugin_rows};
 
+const char *const activation_names[] = {"auto", "gelu", "quick_gelu", NULL};
 static const struct argument model_rows[] = {
     {"model", 'm', ARGUMENT_TEXT, FIELD(model), 0, 0, NULL, "FILE",
-     "weights of a plain ViT: a safetensors file with timm's names; else the model bundled with the program"},
+     "weights of a ViT, CLIP, DINOv2 or MAE, a file or a folder (`vitro model`); else the model bundled with "
+     "the "
+     "program"},
     {"random", 0, ARGUMENT_FLAG, FIELD(random), 0, 0, NULL, NULL,
      "only the model's shape: its weights are drawn from the seed, to see what pre-training is worth"},
     {"head", 0, ARGUMENT_TEXT, FIELD(head), 0, 0, NULL, "FILE",
      "a classifier's head to begin with, as `vitro zeroshot --save` writes; else the model's own, or a new one"},
     {"heads", 0, ARGUMENT_WHOLE, FIELD(heads), 0, 1024, NULL, "N",
      "attention heads, where the file does not say; 0 believes it, or else takes width / 64"},
+    {"act", 0, ARGUMENT_CHOICE, FIELD(act), 0, 0, activation_names, "NAME",
+     "the MLP's activation, where the file does not say: most of CLIP's do not, OpenAI's have quick_gelu"},
     {"image", 'i', ARGUMENT_WHOLE, FIELD(image), 0, 1024, NULL, "SIZE",
      "image side in pixels; positions are resampled to it. 0 takes the pack's, or else the model's own"},
     {0}};

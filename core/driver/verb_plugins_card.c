@@ -133,7 +133,7 @@ static int describe_method(struct json *row, const struct show *show)
         rc = fail(ERR_INPUT, "%.80s is a stack of %zu methods; show one at a time", s->rest[0],
                   method_parts(m));
     TRY_OUT(rc);
-    TRY_OUT(s->model ? open_model(&vit, s, 0, 0) : vit_create(&vit, &base_shape));
+    TRY_OUT(s->model ? open_model_as_it_is(&vit, s, 0) : vit_create(&vit, &base_shape));
     TRY_OUT(method_declare(m, vit));
     TRY_OUT(method_part(m, 0, &part));
     TRY_OUT(plugin_describe(row, part.plugin));

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* What Radford et al. 2021 (section 3.1.4) found a good default. */
 static const char default_template[] = "a photo of a {}.";
@@ -74,8 +75,10 @@ static int open_tokenizer(struct work *w)
     const struct settings *s = w->s;
     char folder[PATH_SIZE];
     snprintf(folder, sizeof folder, "%s", s->model);
+    struct stat about;
     char *slash = strrchr(folder, '/');
-    snprintf(slash ? slash : folder, 2, "%s", slash ? "" : ".");
+    if (stat(folder, &about) < 0 || !S_ISDIR(about.st_mode))
+        snprintf(slash ? slash : folder, 2, "%s", slash ? "" : ".");
     int rc = tokenizer_open(&w->tokenizer, s->tokenizer ? s->tokenizer : folder);
     return rc < 0 && !s->tokenizer
                ? fail_in(rc, "--tokenizer FILE says where CLIP's vocabulary is; by default")
@@ -86,7 +89,7 @@ static int open_tokenizer(struct work *w)
 static int open_towers(struct work *w)
 {
     struct vit *image = NULL;
-    const struct vit_import want = {.classes = 1, .heads = w->s->heads};
+    const struct vit_import want = {.classes = 1, .heads = w->s->heads, .activation = w->s->act};
     TRY(vit_load(&image, w->s->model, &want));
     int rc = text_tower_load(&w->tower, w->s->model, vit_has(&image->shape, VIT_QUICK_GELU));
     if (rc == 0 && vit_features(&image->shape) != w->tower->shape.projection)

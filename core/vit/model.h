@@ -114,6 +114,9 @@ struct vit {
     struct vit_tensor *tensors; /* in the list's order: embedding, blocks 0.., norm, head */
     size_t count;
     char source_hash[65]; /* SHA-256 of the file it came from, or "" */
+    const char *format;   /* whose names its file has, "timm"; NULL: it came from no file */
+    char normalise
+        [16]; /* what its images were normalised with, as far as is known: "half", "imagenet", "clip" or "" */
 };
 
 /* Every tensor of that shape, zeroed. Refuses impossible shapes (heads that do not divide dim ...). */
@@ -129,13 +132,18 @@ const struct vit_tensor *vit_find(const struct vit *m, int32_t site, int32_t par
  * projection normal of 1/sqrt(dim) as in CLIP. A tensor's numbers depend on the seed and its name only. */
 void vit_random(struct vit *m, uint64_t seed);
 
-/* Reads a timm-style safetensors file (F32, F16, BF16, F64). Shape is inferred from the tensors; heads
- * = dim / 64 unless the file's metadata says "heads". Every missing, extra or misshapen tensor is
- * refused by name. `image` 0 keeps the file's image size; else position embeddings are resampled
- * as timm does (bicubic, antialias). `classes` 0 keeps the head; else the head is a new one of that
+/* Reads a ViT from a file or folder in any format of formats.h: timm, Google, Hugging Face, OpenAI's CLIP and
+ * open_clip, DINOv2, MAE; safetensors, .npz or PyTorch's archives. The shape is inferred from the tensors; the
+ * heads are what the file's metadata or its folder's config.json says, else dim / 64 (but for the widths of ViT-H, -g
+ * and -G). Every missing, extra or misshapen tensor is refused by name, but for those that the format is known to
+ * carry beside (a text tower, a decoder). `image` 0 keeps the file's image size; else position embeddings are
+ * resampled as the format's own code does. `classes` 0 keeps the head; else the head is a new one of that
  * many classes, zeroed (vit_reset_head initialises it). */
+enum { VIT_ACTIVATION_GELU = 1, VIT_ACTIVATION_QUICK_GELU };
 struct vit_import {
     int32_t image, classes, heads; /* 0: what the file says */
+    int32_t activation;            /* VIT_ACTIVATION_; 0: what the file says */
+    int32_t headless;              /* a file without a head is taken as it is, with classes 0 */
 };
 int vit_load(struct vit **out, const char *path, const struct vit_import *want);
 /* The same of a file's bytes in memory; `what` names them in sentences. */

@@ -43,17 +43,22 @@ int vit_save(const struct vit *m, const char *path, int half)
     }
     const struct vit_shape *s = &m->shape;
     char heads[NUMBER], patch[NUMBER], image[NUMBER], eps[NUMBER];
-    const struct safetensors_note notes[] = {
+    struct safetensors_note notes[] = {
         {"format", "pt"}, /* what other readers of the format ask for */
         {"heads", integer_text(s->heads, heads)},
         {"patch", integer_text(s->patch, patch)},
         {"image", integer_text(s->image, image)},
         {"norm_eps", float_text(s->eps, eps)},
-        {"act", "gelu_erf"},
-        {"source", m->source_hash},
+        {"act", vit_has(s, VIT_QUICK_GELU) ? "quick_gelu" : "gelu_erf"},
+        {NULL, NULL}, /* two more, where there is something to say */
+        {NULL, NULL},
     };
-    const size_t count = sizeof notes / sizeof *notes;
-    int rc = safetensors_write(path, items, m->count, notes, m->source_hash[0] ? count : count - 1);
+    size_t count = sizeof notes / sizeof *notes - 2;
+    if (vit_has(s, VIT_UNIT_FEATURES))
+        notes[count++] = (struct safetensors_note){"unit_features", "1"};
+    if (m->source_hash[0])
+        notes[count++] = (struct safetensors_note){"source", m->source_hash};
+    int rc = safetensors_write(path, items, m->count, notes, count);
     mem_free(items);
     return rc;
 }

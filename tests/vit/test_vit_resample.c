@@ -37,7 +37,7 @@ static void every_grid_of_the_golden_file_is_matched(void **state)
         assert_int_equal(safetensors_need(f, source, SAFETENSORS_F32, (size_t)((1 + old * old) * DIM), from),
                          0);
         assert_int_equal(safetensors_read(f, e, SAFETENSORS_F32, golden), 0);
-        assert_int_equal(resample_positions(from, old, to, grid, DIM), 0);
+        assert_int_equal(resample_positions(RESAMPLE_ANTIALIAS, from, old, to, grid, 1, DIM), 0);
         double largest = 0, difference = 0;
         for (int j = 0; j < (1 + grid * grid) * DIM; j++) {
             largest = fmax(largest, fabs((double)golden[j]));
@@ -61,7 +61,7 @@ static void a_constant_stays_constant_on_every_pair_of_grids(void **state)
         from[i] = 3;
     for (int old = 1; old <= 17; old++)
         for (int grid = 1; grid <= 17; grid++) {
-            assert_int_equal(resample_positions(from, old, to, grid, 1), 0);
+            assert_int_equal(resample_positions(RESAMPLE_ANTIALIAS, from, old, to, grid, 1, 1), 0);
             for (int j = 0; j < 1 + grid * grid; j++)
                 assert_true(fabs((double)to[j] - 3) < 3 * tolerance);
         }
@@ -75,7 +75,7 @@ static void no_memory_is_refused_at_every_allocation(void **state)
     long k = 0;
     for (; rc < 0; k++) {
         mem_fail_after(k);
-        rc = resample_positions(from, 2, to, 3, 1);
+        rc = resample_positions(RESAMPLE_ANTIALIAS, from, 2, to, 3, 1, 1);
         mem_fail_after(-1);
         assert_true(rc == 0 || rc == ERR_MEMORY);
     }
