@@ -161,6 +161,8 @@ int study_work(const struct study *study, struct store *store, const struct sett
                                         .command = crew.command,
                                         .environment = crew.environment,
                                         .feature_cache = s->feature_cache,
+                                        .device_memory = s->device_memory,
+                                        .checkpoint_activations = s->checkpoint_activations,
                                         .report = show,
                                         .stop = stop_wanted,
                                         .context = &w};

@@ -114,6 +114,7 @@ static int again(struct repro *r, const struct json *result, const char *refit)
     told.refit = refit;
     told.device = r->crew.devices[0];
     told.feature_cache = r->settings->feature_cache;
+    told.device_memory = r->settings->device_memory;
     TRY(job_write(&told, job));
     TRY(work(r, job, log));
     TRY(path_in(r, stage, "result.json", path));

@@ -204,6 +204,9 @@ static const struct argument rows[] = {
     {"feature_cache", 0, ARGUMENT_WHOLE, FIELD(feature_cache), -1, 1 << 20, NULL, "MIB",
      "device memory a worker for what a method leaves alike in every epoch; changes no result. -1: by "
      "itself; 0: none"},
+    {"checkpoint_activations", 0, ARGUMENT_FLAG, FIELD(checkpoint_activations), 0, 0, NULL, NULL,
+     "trials that compute activations again instead of keeping them: less memory, more time, the same "
+     "results"},
     {0}};
 static const struct argument_group group = {"Study", rows};
 static const struct argument_group *const groups[] = {

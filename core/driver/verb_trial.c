@@ -109,6 +109,8 @@ static int read_settings(struct worker *w)
     TRY(recipe_read(&s->recipe, json_get(w->spec, "training")));
     if (json_integer(json_get(w->places, "feature_cache"), &cache) == 0)
         s->feature_cache = (int32_t)cache;
+    TRY(whole_of(w->places, "device_memory", &s->device_memory));
+    json_bool(json_get(w->places, "checkpoint_activations"), &s->checkpoint_activations);
     for (const struct json *folder = json_first(json_get(w->places, "plugins"));
          folder && s->plugin_path.count < ARGUMENT_LIST_MAX; folder = json_next(folder))
         s->plugin_path.items[s->plugin_path.count++] = json_string(folder);

@@ -12,7 +12,8 @@ struct job { /* all lent */
     const struct study_method *method;
     const char *out, *checkpoint, *ledger; /* paths; a checkpoint of NULL: none */
     const char *refit;                     /* FINAL: the trained method's file; else NULL */
-    int32_t device, feature_cache;
+    int32_t device, feature_cache, device_memory; /* the latter two: MiB; device_memory 0: all of it */
+    int checkpoint_activations;
 };
 int job_write(const struct job *job, const char *path);
 

@@ -61,7 +61,9 @@ static int write_job(const struct runner *r, const struct plan_trial *t, int slo
                             .ledger = ledger,
                             .refit = t->stage == STAGE_FINAL ? refit : NULL,
                             .device = r->spec->devices[slot],
-                            .feature_cache = r->spec->feature_cache};
+                            .feature_cache = r->spec->feature_cache,
+                            .device_memory = r->spec->device_memory,
+                            .checkpoint_activations = r->spec->checkpoint_activations};
     TRY(store_path(store, STORE_WORK, t->id, "out", out));
     TRY(store_path(store, STORE_WORK, t->id, "checkpoint", checkpoint));
     TRY(store_path(store, STORE_LEDGER, NULL, NULL, ledger));

@@ -29,6 +29,8 @@ struct study_run_spec {        /* all lent */
     const char *const *command;     /* what starts a worker; a job's file follows; ended by NULL */
     const char *const *environment; /* pool_spec's */
     int32_t feature_cache;          /* MiB; train_spec's */
+    int32_t device_memory;          /* MiB of its device that a worker may use; 0: all of it */
+    int checkpoint_activations;     /* train_spec's */
     void (*report)(void *context, const struct study_progress *p);
     int (*stop)(void); /* other than 0: end in good order */
     void *context;

@@ -117,7 +117,7 @@ static void say_remedy(const struct session_spec *session, const struct foresee_
     struct foresee_spec again = *spec;
     int32_t wanted = spec->recipe->batch, batch = largest_batch(session, spec), with_again = 0;
     again.checkpoint_activations = 1;
-    if (!spec->checkpoint_activations)
+    if (!spec->checkpoint_activations && !spec->inference)
         with_again = fits(session, again, wanted) ? wanted : largest_batch(session, &again);
     if (with_again == wanted && batch)
         snprintf(
@@ -147,13 +147,9 @@ static int refuse(const struct session_spec *session, const struct foresee_spec 
                 bytes_text(f->peak - f->budget, missing), remedy);
 }
 
-int memory_check(const struct session *s, const struct train_spec *t)
+int memory_check(const struct session_spec *session, const struct foresee_spec *spec)
 {
     struct foreseen f;
-    const struct foresee_spec spec = {.recipe = &t->recipe,
-                                      .images = t->images.count,
-                                      .checkpoint_activations = t->checkpoint_activations,
-                                      .feature_cache = t->feature_cache};
-    TRY(foresee(&f, &s->spec, &spec));
-    return f.peak <= f.budget ? 0 : refuse(&s->spec, &spec, &f);
+    TRY(foresee(&f, session, spec));
+    return f.peak <= f.budget ? 0 : refuse(session, spec, &f);
 }

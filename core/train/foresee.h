@@ -29,8 +29,8 @@ struct foreseen { /* bytes of device memory */
 };
 int foresee(struct foreseen *out, const struct session_spec *session, const struct foresee_spec *spec);
 
-/* Refuses a training that will not fit, with how much is missing and what would fit. */
-int memory_check(const struct session *s, const struct train_spec *spec);
+/* Refuses what will not fit, with how much is missing and what would fit. */
+int memory_check(const struct session_spec *session, const struct foresee_spec *spec);
 
 /* "1.5 GiB", "312 MiB" */
 const char *bytes_text(uint64_t bytes, char text[32]);

@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "error.h"
+#include "foresee.h"
 #include "memory.h"
 #include "place.h"
 #include "rng.h"
@@ -181,6 +182,11 @@ int profile_session(struct profile *out, struct session *s, const struct profile
     struct bench b = {.session = s, .spec = spec};
     int rc;
     *out = (struct profile){.steps = spec->steps};
+    const struct foresee_spec wanted = {.recipe = spec->recipe,
+                                        .images = (uint32_t)spec->recipe->batch,
+                                        .inference = spec->inference,
+                                        .checkpoint_activations = spec->again};
+    TRY_OUT(memory_check(&s->spec, &wanted));
     TRY_OUT(prepare(&b));
     TRY_OUT(time_plain(&b, &out->plain_seconds));
     TRY_OUT(compile(&b, 1, &out->run));

@@ -189,7 +189,11 @@ int session_train(struct session *s, const struct train_spec *spec, struct train
     *result = (struct train_result){0};
     TRY_OUT(training_begin(&t));
     result->resumed = t.at.step;
-    TRY_OUT(memory_check(s, spec));
+    const struct foresee_spec wanted = {.recipe = &spec->recipe,
+                                        .images = spec->images.count,
+                                        .checkpoint_activations = spec->checkpoint_activations,
+                                        .feature_cache = spec->feature_cache};
+    TRY_OUT(memory_check(&s->spec, &wanted));
     TRY_OUT(feed_create(&feed, s->spec.engine, spec->images.rgb, spec->images.labels,
                         (int32_t)spec->images.count, s->spec.vit->shape.image));
     TRY_OUT(steering_begin(s, &feed, &spec->recipe, t.at.steps));

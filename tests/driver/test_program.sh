@@ -348,10 +348,23 @@ a_profile_says_whose_time_it_is() {
     run 0 "${profile[@]}" --by method --trace trace.json && is_silent || return 1
     says "lora" && says "bitfit" && says "backbone" && says "backward" && says "ceiling of products" || return 1
     grep -qF '"traceEvents"' trace.json && grep -qF 'lora at QKV of block 0' trace.json || { echo "no trace" && return 1; }
-    run 0 "${profile[@]}" --by kernel --top 2 --json && says ' others"' && says '"ceiling_gflops"' || return 1
-    run 0 "${profile[@]}" --by place --inference && says "lora at QKV of block 0" && ! says "backward" >err || return 1
+    run 0 "${profile[@]}" --by place --inference --top 8 --json && says "of block 0" && says ' others"' || return 1
+    says '"ceiling_gflops"' && ! says "backward" >err || return 1
     refuses 2 "--by" "kernel, op, site, place, method" -- "${profile[@]}" --by colour &&
         refuses 7 "no/such" -- "${profile[@]}" --trace no/such/folder.json
+}
+
+what_a_training_takes_is_told_and_what_does_not_fit_is_refused() {
+    local train=(train --data a.pack "${quick[@]}")
+    run 0 "${train[@]}" --memory && is_silent && says "activations" && says "frozen weights" && says "there is" || return 1
+    run 0 "${train[@]}" --memory --json && says '"alive_at_peak"' && says '"peak"' || return 1
+    refuses 4 "does not fit" -- "${train[@]}" --device-memory 1 || refuses 4 "are missing" -- "${train[@]}" --device-memory 1
+}
+
+activations_computed_again_change_no_byte() {
+    run 0 train --data a.pack "${quick[@]}" --save kept.safetensors || return 1
+    run 0 train --data a.pack "${quick[@]}" --checkpoint-activations --save again.safetensors || return 1
+    same_bytes kept.safetensors again.safetensors
 }
 
 words=(help_is_there_for_every_verb no_verb_or_a_wrong_one_is_refused wrong_options_are_refused_by_name
@@ -366,7 +379,8 @@ work=(a_small_model_is_made truncated_weights_are_refused
     what_is_computed_once_changes_no_byte a_diverged_training_is_one_sentence a_full_disk_leaves_no_half_file
     a_wrong_device_is_refused
     a_test_split_opens_once_and_that_is_written_down the_demo_ends_with_a_table_and_a_report the_kernels_that_are_asked_for_agree
-    a_profile_says_whose_time_it_is)
+    a_profile_says_whose_time_it_is
+    what_a_training_takes_is_told_and_what_does_not_fit_is_refused activations_computed_again_change_no_byte)
 
 failed=0
 if [ "$group" = work ]; then
