@@ -13,7 +13,8 @@
     X(PLUGIN, 6, "a plugin was refused or failed")                      \
     X(IO, 7, "a file could not be read or written")                     \
     X(DIVERGED, 8, "the loss became infinite or not a number")          \
-    X(STOPPED, 9, "stopped on request; what was done is kept")
+    X(STOPPED, 9, "stopped on request; what was done is kept")           \
+    X(LOST, 10, "the device was lost while it worked")
 
 enum error_code {
     ERR_NONE = 0,

@@ -32,6 +32,8 @@ enum { /* their operands */
        MODE_LOCAL_SIZE = 17,
        ADDRESSES_64 = 5348, /* PhysicalStorageBuffer64 */
        CLASS_PUSH = 9,
+       DECORATION_BUILTIN = 11,
+       BUILTIN_NUM_WORKGROUPS = 24,
        DECORATION_BINDING = 33,
        DECORATION_SET = 34,
        DECORATION_OFFSET = 35,
@@ -92,12 +94,14 @@ static int note_capability(struct spirv *out, const struct module *m, size_t at,
     return 0;
 }
 
-static int note_decoration(const struct module *m, size_t at, size_t end)
+static int note_decoration(struct spirv *out, const struct module *m, size_t at, size_t end)
 {
     if (end - at < 3)
         return fail(ERR_INPUT, "the decoration at word %zu is cut off", at);
     if (m->words[at + 2] == DECORATION_SET || m->words[at + 2] == DECORATION_BINDING)
         return fail(ERR_INPUT, "it asks for a descriptor; memory comes as addresses in the push constants");
+    out->counts_workgroups |= end - at > 3 && m->words[at + 2] == DECORATION_BUILTIN &&
+                              m->words[at + 3] == BUILTIN_NUM_WORKGROUPS;
     return 0;
 }
 
@@ -151,7 +155,7 @@ static int note(struct spirv *out, struct module *m, size_t at, size_t end)
     case OP_FUNCTION:
     case OP_FUNCTION_END: return note_function(m, at, end);
     case OP_VARIABLE: return note_variable(m, at, end);
-    case OP_DECORATE: return note_decoration(m, at, end);
+    case OP_DECORATE: return note_decoration(out, m, at, end);
     default: return 0;
     }
 }

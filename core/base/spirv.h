@@ -12,6 +12,7 @@ struct spirv {
     uint32_t capabilities[SPIRV_CAPABILITIES], capability_count;
     uint32_t local_size[3]; /* of a workgroup; 0: by specialisation constants */
     uint32_t push_bytes;    /* how far its push constants reach, at least */
+    int counts_workgroups;  /* it asks how many workgroups there are */
 };
 
 /* Refuses what is no module of whole instructions with a compute entry point `main`, and one that asks for

@@ -7,7 +7,7 @@
 struct layout {
     struct layout *next;
     size_t id;
-    int layout;
+    int layout, filled;
     struct buffer buffer;
 };
 
@@ -192,12 +192,18 @@ uint64_t bank_factors_address(const struct bank *b)
     return b->factors.address;
 }
 
+void bank_layouts_filled(struct bank *b)
+{
+    for (struct layout *l = b->layouts; l; l = l->next)
+        l->filled = 1;
+}
+
 int bank_layout(struct bank *b, size_t id, int layout, size_t bytes, uint64_t *address, int *fresh)
 {
     for (struct layout *l = b->layouts; l; l = l->next)
         if (l->id == id && l->layout == layout) {
             *address = l->buffer.address;
-            *fresh = 0;
+            *fresh = !l->filled;
             return 0;
         }
     struct layout *l = mem_alloc(1, sizeof *l);

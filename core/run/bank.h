@@ -55,5 +55,7 @@ uint64_t bank_factors_address(const struct bank *b); /* per block: lr_mul, decay
 /* Room for another layout of a frozen tensor, kept with the bank: *fresh is 1 when it is new and must
  * be filled by the asking program's set-up. */
 int bank_layout(struct bank *b, size_t id, int layout, size_t bytes, uint64_t *address, int *fresh);
+/* That program's set-up has run: what was new is not any more. */
+void bank_layouts_filled(struct bank *b);
 
 #endif

@@ -5,10 +5,12 @@
 #include "error.h"
 #include "ladder.h"
 #include "memory.h"
+#include "products.h"
 #include "push.h"
 #include "spirv.h"
 #include "tape.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -58,6 +60,7 @@ static const struct source {
 
 struct entry { /* one pipeline */
     struct entry *next;
+    int in_parts;
     uint32_t count, constants[KERNEL_CONSTANTS_MAX];
     struct kernel *kernel;
 };
@@ -78,6 +81,12 @@ struct engine {
     uint32_t lanes;
     int cpu_style;
     struct ladder *ladder;
+    struct products *products;
+    struct {
+        const uint32_t *spirv;
+        size_t bytes;
+    } replaced[SHADER_COUNT];
+    struct engine_pace pace;
     struct entry *entries[SHADER_COUNT];
 };
 
@@ -87,8 +96,10 @@ int engine_create(struct engine **out, struct device *device, enum engine_style 
     if (!e)
         return ERR_MEMORY;
     int rc = ladder_create(&e->ladder);
+    if (rc == 0)
+        rc = products_create(&e->products);
     if (rc < 0) {
-        mem_free(e);
+        engine_destroy(e);
         return rc;
     }
     e->device = device;
@@ -96,6 +107,7 @@ int engine_create(struct engine **out, struct device *device, enum engine_style 
     e->lanes = device_info(device)->subgroup_size;
     if (e->lanes > LANES_MAX)
         e->lanes = LANES_MAX;
+    e->pace = (struct engine_pace){.submit_seconds = 0.1, .parts = device_info(device)->is_cpu ? 1 : 64};
     *out = e;
     return 0;
 }
@@ -109,19 +121,35 @@ static void destroy_outside(struct engine *e)
     }
 }
 
-void engine_destroy(struct engine *e)
+static void destroy_kernels(struct engine *e)
 {
-    if (e) {
-        destroy_outside(e);
-        ladder_destroy(e->ladder);
-    }
-    for (int s = 0; e && s < SHADER_COUNT; s++)
+    destroy_outside(e);
+    e->outside = NULL;
+    for (int s = 0; s < SHADER_COUNT; s++) {
         for (struct entry *i = e->entries[s], *next; i; i = next) {
             next = i->next;
             kernel_destroy(e->device, i->kernel);
             mem_free(i);
         }
+        e->entries[s] = NULL;
+    }
+}
+
+void engine_destroy(struct engine *e)
+{
+    if (e) {
+        destroy_kernels(e);
+        ladder_destroy(e->ladder);
+        products_destroy(e->products);
+    }
     mem_free(e);
+}
+
+int engine_recover(struct engine *e)
+{
+    destroy_kernels(e);
+    products_forget_checks(e->products);
+    return device_reopen(e->device);
 }
 
 struct device *engine_device(const struct engine *e)
@@ -159,6 +187,11 @@ static int make_kernel(struct engine *e, enum shader shader, struct kernel_spec 
     spec->push_bytes = source->push_bytes;
     spec->spirv = source->spirv;
     spec->spirv_bytes = source->bytes;
+    if (e->replaced[shader].spirv) {
+        spec->spirv = e->replaced[shader].spirv;
+        spec->spirv_bytes = e->replaced[shader].bytes;
+        return kernel_create(out, e->device, spec);
+    }
     if (!engine_has(e, shader))
         return fail(ERR_DEVICE, "the kernel %s is not in this program: its shader compiler was too old",
                     source->name);
@@ -171,20 +204,52 @@ static int make_kernel(struct engine *e, enum shader shader, struct kernel_spec 
     return rc;
 }
 
-int engine_kernel(struct engine *e, enum shader shader, const uint32_t *constants, uint32_t count,
-                  const struct kernel **out)
+struct products *engine_products(const struct engine *e)
+{
+    return e->products;
+}
+
+int engine_shaders_digest(char text[HASH_TEXT])
+{
+    struct hash *hash;
+    TRY(hash_begin(&hash));
+    for (int i = 0; i < SHADER_COUNT; i++)
+        hash_add(hash, sources[i].spirv, sources[i].bytes);
+    return hash_end(hash, text);
+}
+
+void engine_replace(struct engine *e, enum shader shader, const uint32_t *spirv, size_t bytes)
+{
+    e->replaced[shader].spirv = spirv;
+    e->replaced[shader].bytes = bytes;
+}
+
+struct engine_pace engine_pace(const struct engine *e)
+{
+    return e->pace;
+}
+
+void engine_set_pace(struct engine *e, struct engine_pace pace)
+{
+    e->pace = pace;
+}
+
+static int get_kernel(struct engine *e, enum shader shader, const uint32_t *constants, uint32_t count,
+                      int in_parts, const struct kernel **out)
 {
     for (struct entry *i = e->entries[shader]; i; i = i->next)
-        if (i->count == count && !memcmp(i->constants, constants, count * sizeof *constants)) {
+        if (i->in_parts == in_parts && i->count == count &&
+            !memcmp(i->constants, constants, count * sizeof *constants)) {
             *out = i->kernel;
             return 0;
         }
     struct entry *made = mem_alloc(1, sizeof *made);
     if (!made)
         return ERR_MEMORY;
+    made->in_parts = in_parts;
     made->count = count;
     memcpy(made->constants, constants, count * sizeof *constants);
-    struct kernel_spec spec = {.constant_count = count + 1, .subgroup_size = e->lanes};
+    struct kernel_spec spec = {.constant_count = count + 1, .subgroup_size = e->lanes, .in_parts = in_parts};
     spec.constants[0] = e->lanes;
     memcpy(spec.constants + 1, constants, count * sizeof *constants);
     int rc = make_kernel(e, shader, &spec, &made->kernel);
@@ -196,6 +261,23 @@ int engine_kernel(struct engine *e, enum shader shader, const uint32_t *constant
     e->entries[shader] = made;
     *out = made->kernel;
     return 0;
+}
+
+int engine_kernel(struct engine *e, enum shader shader, const uint32_t *constants, uint32_t count,
+                  const struct kernel **out)
+{
+    return get_kernel(e, shader, constants, count, 0, out);
+}
+
+int engine_kernel_in_parts(struct engine *e, enum shader shader, const uint32_t *constants, uint32_t count,
+                           const struct kernel **out)
+{
+    struct spirv module;
+    TRY(spirv_read(&module, sources[shader].spirv, sources[shader].bytes));
+    if (module.counts_workgroups)
+        return 0;
+    int rc = get_kernel(e, shader, constants, count, 1, out);
+    return rc < 0 ? rc : 1;
 }
 
 void engine_kernels(const struct engine *e, engine_see *see, void *context)
@@ -214,6 +296,18 @@ void engine_set_log(struct engine *e, void (*log)(void *context, const char *tex
 {
     e->log = log;
     e->log_context = context;
+}
+
+void engine_say(const struct engine *e, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    if (!e->log)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    e->log(e->log_context, text);
 }
 
 static struct outside *find_outside(const struct engine *e, const struct custom *call, uint32_t push_bytes)
@@ -248,7 +342,6 @@ int engine_custom(struct engine *e, const struct custom *call, const struct kern
         return 0;
     struct outside *o = find_outside(e, call, push_bytes);
     if (!o) {
-        char text[1024];
         if (!(o = mem_alloc(1, sizeof *o)))
             return ERR_MEMORY;
         o->spirv = call->spirv;
@@ -257,11 +350,9 @@ int engine_custom(struct engine *e, const struct custom *call, const struct kern
         memcpy(o->constants, call->constants, sizeof o->constants);
         o->next = e->outside;
         e->outside = o;
-        if (make_outside(e, call, o) < 0 && e->log) {
-            snprintf(text, sizeof text, "the kernel %s is not used here, but its equivalent: %.800s",
-                     call->name, error_text());
-            e->log(e->log_context, text);
-        }
+        if (make_outside(e, call, o) < 0)
+            engine_say(e, "the kernel %s is not used here, but its equivalent: %.800s", call->name,
+                       error_text());
     }
     *out = o->kernel;
     return o->kernel != NULL;

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "device.h"
+#include "hash.h"
 #include "kernel.h"
 #include "shaders.h"
 
@@ -20,6 +21,8 @@ enum engine_style { ENGINE_AUTO, ENGINE_CPU, ENGINE_GPU };
 int engine_create(struct engine **out, struct device *device, enum engine_style style);
 void engine_destroy(struct engine *e); /* NULL is fine */
 struct device *engine_device(const struct engine *e);
+/* After a loss: forgets the kernels and opens the device anew. All else on it must be gone. */
+int engine_recover(struct engine *e);
 
 /* Floats that one workgroup moves at a time: constant 0 of every shader. */
 uint32_t engine_lanes(const struct engine *e);
@@ -29,6 +32,13 @@ int engine_cpu_style(const struct engine *e);
 /* What it knows of matrix products (ladder.h). */
 struct ladder;
 struct ladder *engine_ladder(const struct engine *e);
+/* Which of them its programs asked for (products.h). */
+struct products;
+struct products *engine_products(const struct engine *e);
+/* A fingerprint of all shaders. */
+int engine_shaders_digest(char text[HASH_TEXT]);
+/* For tests: another module in a shader's stead, lent for the engine's life. */
+void engine_replace(struct engine *e, enum shader shader, const uint32_t *spirv, size_t bytes);
 
 /* Every kernel that was asked for so far, with its constants from 1 on. */
 typedef void engine_see(void *context, const struct kernel *kernel, const uint32_t *constants, uint32_t count);
@@ -40,6 +50,21 @@ int engine_has(const struct engine *e, enum shader shader);
 int engine_kernel(struct engine *e, enum shader shader, const uint32_t *constants, uint32_t count,
                   const struct kernel **out);
 
+/* The same kernel, made to compute parts of a dispatch: 1 and *out; 0 where the shader cannot be divided, as it
+ * asks how many workgroups there are. */
+int engine_kernel_in_parts(struct engine *e, enum shader shader, const uint32_t *constants, uint32_t count,
+                           const struct kernel **out);
+
+/* How long a submit may take before a driver's watchdog looks at it: 0.1 s, far below the shortest (0.6 s).
+ * A single dispatch that takes longer is divided into at most so many parts; not on a software driver, which has no
+ * watchdog: 1. */
+struct engine_pace {
+    double submit_seconds;
+    uint32_t parts;
+};
+struct engine_pace engine_pace(const struct engine *e);
+void engine_set_pace(struct engine *e, struct engine_pace pace); /* for tests */
+
 /* A kernel from outside (tape.h): 1 and *out, lent for the engine's life; 0 where the device refuses it, which
  * the log is told once, or where none are wanted; negative: out of memory. */
 struct custom;
@@ -48,5 +73,6 @@ int engine_custom(struct engine *e, const struct custom *call, const struct kern
 void engine_want_custom(struct engine *e, int want);
 /* Where that log goes; NULL: nowhere. */
 void engine_set_log(struct engine *e, void (*log)(void *context, const char *text), void *context);
+void engine_say(const struct engine *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -1,7 +1,8 @@
 /* lower_matmul.c - matrix products with their epilogues. */
 #include "program.h"
 
-#include "ladder.h"
+#include "error.h"
+#include "products.h"
 
 #include <string.h>
 
@@ -153,7 +154,12 @@ static void lower_gemm_cpu(struct program *p, value out, const struct fusion *f,
 void lower_gemm(struct program *p, value out, const struct fusion *f)
 {
     struct product r = product_of(p, tape_node(p->tape, f->product));
-    struct ladder_choice choice = ladder_choose(p->engine, &r);
+    struct ladder_choice choice;
+    int rc = products_choose(p->engine, &r, &choice);
+    if (rc < 0) {
+        program_refuse(p, rc);
+        return;
+    }
     if (choice.tile->rung == RUNG_CPU)
         lower_gemm_cpu(p, out, f, r);
     else

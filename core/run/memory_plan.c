@@ -1,64 +1,10 @@
-/* memory_plan.c - barriers and places: which work may run side by side, and where slots live. */
+/* memory_plan.c - where slots live. */
 #include "program.h"
 
 #include "error.h"
 #include "plan.h"
 
 #include <string.h>
-
-/* Whether two references may be the same memory: one slot, or slots at fixed places that overlap. */
-static int overlap(const struct program *p, struct ref a, struct ref b)
-{
-    if (!a.slot || !b.slot)
-        return 0;
-    const struct slot *s = &p->slots[a.slot], *t = &p->slots[b.slot];
-    if (a.slot == b.slot)
-        return 1;
-    return s->address && t->address && s->address < t->address + t->bytes &&
-           t->address < s->address + s->bytes;
-}
-
-static int conflict(const struct program *p, const struct work *a, const struct work *b)
-{
-    for (uint32_t i = 0; i < a->ref_count; i++)
-        for (uint32_t j = 0; j < b->ref_count; j++)
-            if (((a->writes >> i | b->writes >> j) & 1) && overlap(p, a->refs[i], b->refs[j]))
-                return 1;
-    return 0;
-}
-
-/* Whether works[i] must wait for one of the works of its kind from `first` on. */
-static int must_wait(const struct program *p, uint32_t first, uint32_t i)
-{
-    for (uint32_t j = first; j < i; j++)
-        if (p->works[j].setup == p->works[i].setup && conflict(p, &p->works[i], &p->works[j]))
-            return 1;
-    return 0;
-}
-
-/* Consecutive work without conflicts shares a group: no barrier inside it. Two slots that one group
- * touches never share memory, since lifetimes are counted in groups. */
-static void assign_groups(struct program *p, int setup)
-{
-    int32_t group = 0;
-    uint32_t first = 0;
-    for (uint32_t i = 0; i < p->work_count; i++) {
-        struct work *w = &p->works[i];
-        if (w->setup != setup)
-            continue;
-        if (must_wait(p, first, i)) {
-            group++;
-            first = i;
-        }
-        w->group = group;
-        for (uint32_t k = 0; k < w->ref_count; k++) {
-            struct slot *s = &p->slots[w->refs[k].slot];
-            s->kept |= setup; /* what the set-up touches is there in every step */
-            s->first = group < s->first ? group : s->first;
-            s->last = group > s->last ? group : s->last;
-        }
-    }
-}
 
 static void patch(struct program *p)
 {
@@ -143,8 +89,7 @@ int memory_plan(struct memory *m, struct program *p)
 {
     int rc = 0;
     uint64_t activations, kept;
-    assign_groups(p, 1);
-    assign_groups(p, 0);
+    TRY(schedule_works(p));
     struct span *spans = mem_alloc(p->slot_count + 1, sizeof *spans);
     if (!spans)
         return ERR_MEMORY;

@@ -127,7 +127,9 @@ struct pieces { /* an arena, in as many buffers as the device's largest one asks
 struct memory { /* of a program */
     struct pieces activations, kept;
 };
-/* Groups the work between barriers, gives every slot its place, patches the addresses. */
+/* Puts the work in order, in groups between barriers: sets works[].group and the slots' lives. */
+int schedule_works(struct program *p);
+/* Orders the work, gives every slot its place, patches the addresses. */
 int memory_plan(struct memory *m, struct program *p);
 void memory_finish(struct memory *m, struct device *d);
 /* Writes bytes at an address inside the kept buffers. */

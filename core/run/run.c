@@ -3,8 +3,9 @@
 
 #include "describe.h"
 #include "error.h"
+#include "products.h"
 #include "program.h"
-#include "stream.h"
+#include "record.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -25,6 +26,7 @@ struct run {
     struct program program;
     struct device *device;
     struct stream *stream;
+    struct pace pace;
     uint32_t batch, series;
     float beta1, beta2;
     struct buffer control, order, rates;
@@ -266,31 +268,6 @@ static int run_allocate(struct run *r, const struct run_spec *s)
     return r->program.rc;
 }
 
-static int record_work(struct run *r, struct stream *stream, int setup)
-{
-    struct program *p = &r->program;
-    int32_t group = 0;
-    TRY(stream_begin(stream));
-    for (uint32_t i = 0; i < p->work_count; i++) {
-        struct work *w = &p->works[i];
-        if (w->setup != setup)
-            continue;
-        struct dispatch d = {.push = w->push,
-                             .label = w->label,
-                             .flops = w->flops,
-                             .bytes = w->bytes,
-                             .groups = {w->groups[0], w->groups[1], w->groups[2]}};
-        d.kernel = w->custom;
-        if (!w->custom)
-            TRY(engine_kernel(p->engine, w->shader, w->constants, w->constant_count, &d.kernel));
-        if (w->group != group)
-            stream_barrier(stream);
-        group = w->group;
-        stream_dispatch(stream, &d);
-    }
-    return stream_end(stream);
-}
-
 /* What never changes is computed once, now. */
 static int run_set_up(struct run *r)
 {
@@ -298,7 +275,7 @@ static int run_set_up(struct run *r)
     int rc = stream_create(&stream, r->device, 0);
     if (rc < 0)
         return rc;
-    TRY_OUT(record_work(r, stream, 1));
+    TRY_OUT(record_work(&r->program, stream, 1, &r->pace));
     TRY_OUT(stream_submit(stream));
     TRY_OUT(stream_wait(stream, 0));
 out:
@@ -306,6 +283,7 @@ out:
     return rc;
 }
 
+/* More than 0: a kernel that it was lowered to is wrong on this device; it is to be built again, by another. */
 static int run_build(struct run *r, const struct run_spec *s)
 {
     struct program *p = &r->program;
@@ -324,36 +302,44 @@ static int run_build(struct run *r, const struct run_spec *s)
     advance->label = "advance";
     advance->bytes = 2 * sizeof(uint32_t);
     TRY(p->rc);
+    int wrong = products_verify(p->engine); /* before there is memory for this one */
+    if (wrong)
+        return wrong;
+    TRY(memory_plan(&r->memory, p)); /* puts the work in order */
     if (s->profile)
         TRY(describe_works(p, s));
-    TRY(memory_plan(&r->memory, p));
     if (s->explain)
         TRY(describe_peak(p));
     if (device_rehearses(r->device))
         return 0;
+    r->pace.whole = s->profile; /* a note for each dispatch */
+    TRY(pace_begin(&r->pace, p));
     TRY(run_set_up(r));
+    bank_layouts_filled(p->bank);
     TRY(stream_create(&r->stream, r->device, s->profile));
-    return record_work(r, r->stream, 0);
+    return record_work(p, r->stream, 0, &r->pace);
 }
 
 int run_create(struct run **out, const struct run_spec *spec)
 {
-    struct run *r = mem_alloc(1, sizeof *r);
-    if (!r)
-        return ERR_MEMORY;
-    r->device = engine_device(bank_engine(spec->bank));
-    r->batch = spec->index ? (uint32_t)tape_shape(spec->tape, spec->index).dim[0] : 0;
-    r->beta1 = spec->beta1;
-    r->beta2 = spec->beta2;
-    r->scaled = spec->scale != 0;
-    r->scaling.scale = r->scaled ? RUN_SCALE_FIRST : 0;
-    int rc = run_build(r, spec);
-    if (rc < 0) {
+    for (;;) {
+        struct run *r = mem_alloc(1, sizeof *r);
+        if (!r)
+            return ERR_MEMORY;
+        r->device = engine_device(bank_engine(spec->bank));
+        r->batch = spec->index ? (uint32_t)tape_shape(spec->tape, spec->index).dim[0] : 0;
+        r->beta1 = spec->beta1;
+        r->beta2 = spec->beta2;
+        r->scaled = spec->scale != 0;
+        r->scaling.scale = r->scaled ? RUN_SCALE_FIRST : 0;
+        int rc = run_build(r, spec);
+        if (rc == 0) {
+            *out = r;
+            return 0;
+        }
         run_destroy(r);
-        return rc;
+        TRY(rc);
     }
-    *out = r;
-    return 0;
 }
 
 void run_destroy(struct run *r)
@@ -368,6 +354,7 @@ void run_destroy(struct run *r)
     buffer_destroy(d, &r->order);
     buffer_destroy(d, &r->rates);
     memory_finish(&r->memory, d);
+    pace_finish(&r->pace);
     program_finish(&r->program);
     mem_free(r->logs);
     mem_free(r);
@@ -431,9 +418,22 @@ int run_begin(struct run *r, const struct run_series *s)
 
 int run_go(struct run *r, uint32_t steps)
 {
-    for (uint32_t i = 0; i < steps; i++)
-        TRY(stream_submit(r->stream));
-    return 0;
+    return pace_go(&r->pace, &r->program, r->stream, steps);
+}
+
+uint32_t run_stride(const struct run *r)
+{
+    return r->pace.at_once;
+}
+
+struct run_counts run_counts(const struct run *r)
+{
+    struct run_counts c = {.dispatches = stream_dispatch_count(r->stream),
+                           .submits = stream_segment_count(r->stream)};
+    for (uint32_t i = 0; i < r->program.work_count; i++)
+        if (!r->program.works[i].setup && (uint32_t)r->program.works[i].group > c.barriers)
+            c.barriers = (uint32_t)r->program.works[i].group;
+    return c;
 }
 
 int run_wait(struct run *r, uint32_t pending)

@@ -45,7 +45,7 @@ struct run_spec { /* everything is lent for the call, bank and feed for the run'
                                       of the caller's, of `series` rows each */
     uint32_t series; /* the longest series, in steps */
     int profile;
-    int explain;                  /* remember what run_alive tells */
+    int explain; /* remember what run_alive tells */
 };
 int run_create(struct run **out, const struct run_spec *spec);
 void run_destroy(struct run *r); /* waits; NULL is fine */
@@ -69,6 +69,7 @@ struct run_series {
 };
 int run_begin(struct run *r, const struct run_series *s);
 int run_go(struct run *r, uint32_t steps);     /* submits; returns before they are done */
+uint32_t run_stride(const struct run *r);      /* steps that one submit of bounded length holds, at least 1 */
 int run_wait(struct run *r, uint32_t pending); /* at most `pending` steps are unfinished */
 
 /* Log `which` of steps from .. from + count - 1 of the series, after they are done. */
@@ -76,6 +77,12 @@ int run_log(struct run *r, size_t which, uint32_t from, uint32_t count, float *o
 
 /* Writes a LEAF_INPUT leaf other than the four above; for tests and tools. */
 int run_write(struct run *r, value leaf, const float *data);
+
+struct run_counts {                /* of one step */
+    uint32_t dispatches, barriers; /* barriers between its dispatches */
+    uint32_t submits;              /* that it is cut into */
+};
+struct run_counts run_counts(const struct run *r);
 
 enum run_phase {
     RUN_FORWARD,
@@ -106,7 +113,7 @@ struct run_time {
     const char *label, *kernel; /* the op, or what the work is: "pack", "adamw"; its shader */
     const char *place;          /* that recorded it, see tape_place; NULL: none */
     enum run_phase phase;
-    int64_t gradient;   /* the id of the tensor whose gradient alone it makes, where that tensor is read; -1 */
+    int64_t gradient; /* the id of the tensor whose gradient alone it makes, where that tensor is read; -1 */
     struct shape shape; /* of the op's result; rank 0 where there is none */
     double start_ns;    /* since the first dispatch of the step began */
     double ns, flops, bytes;

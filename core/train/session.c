@@ -66,10 +66,24 @@ out:
     return rc;
 }
 
+int session_refill(struct session *s)
+{
+    TRY(session_bank(s));
+    TRY(fill_bank(s));
+    for (const struct told *t = s->told; t; t = t->next)
+        TRY(bank_write(s->bank, t->tensor, t->data));
+    return 0;
+}
+
 void session_destroy(struct session *s)
 {
     if (!s)
         return;
+    for (struct told *t = s->told, *next; t; t = next) {
+        next = t->next;
+        mem_free(t->data);
+        mem_free(t);
+    }
     bank_destroy(s->bank);
     mem_free(s);
 }
@@ -228,6 +242,29 @@ static int feed_images(struct session *s, const struct images *images, struct fe
     return rc;
 }
 
+int session_compile(struct session *s, const struct recipe *recipe, uint32_t batch)
+{
+    int rc;
+    struct feed feed = {0};
+    struct run *run = NULL;
+    const size_t side = (size_t)s->spec.vit->shape.image;
+    unsigned char *blank = mem_alloc(side * side, 3);
+    if (!blank)
+        return ERR_MEMORY;
+    const struct images one = {.rgb = blank, .count = 1};
+    TRY_OUT(feed_images(s, &one, &feed));
+    TRY_OUT(session_program(
+        s,
+        &(struct program_spec){
+            .feed = &feed, .batch = batch, .series = 1, .recipe = recipe, .update = recipe != NULL},
+        &run));
+out:
+    run_destroy(run);
+    feed_destroy(&feed);
+    mem_free(blank);
+    return rc;
+}
+
 int session_logits(struct session *s, const struct images *images, uint32_t batch, float *logits,
                    double *seconds)
 {
@@ -298,8 +335,31 @@ int session_tensor(struct session *s, size_t tensor, float *out)
     return bank_read(s->bank, tensor, out);
 }
 
+/* What training changes is in every checkpoint; the rest is kept here, for a device that can be lost. */
+static int keep_told(struct session *s, size_t tensor, const float *data)
+{
+    const struct tensor *t = &s->tensors[tensor];
+    const size_t count = (size_t)shape_count(t->shape);
+    struct told *told = s->told;
+    if (t->kind == LEAF_TRAINABLE || t->kept || !device_can_be_lost(engine_device(s->spec.engine)))
+        return 0;
+    while (told && told->tensor != tensor)
+        told = told->next;
+    if (!told) {
+        if (!(told = mem_alloc(1, sizeof *told)))
+            return ERR_MEMORY;
+        *told = (struct told){.next = s->told, .tensor = tensor, .data = mem_alloc(count, sizeof *data)};
+        s->told = told;
+    }
+    if (!told->data)
+        return ERR_MEMORY;
+    memcpy(told->data, data, count * sizeof *data);
+    return 0;
+}
+
 int session_set_tensor(struct session *s, size_t tensor, const float *data)
 {
+    TRY(keep_told(s, tensor, data));
     return bank_write(s->bank, tensor, data);
 }
 

@@ -69,6 +69,7 @@ struct train_spec {
 struct train_result {
     uint32_t steps;
     uint32_t resumed;       /* steps that a checkpoint saved us */
+    uint32_t recovered;     /* times that the device was lost and the training went on */
     float last_loss;        /* mean over the last epoch */
     double seconds;         /* of training and features; compilation and checkpoints left out */
     double compile_seconds; /* until the first step was submitted */
@@ -78,7 +79,13 @@ struct train_result {
     uint32_t skipped;      /* steps without an update, as their gradients overflowed */
     struct train_features features;
 };
-/* Trains from the session's present tensors, or from the checkpoint. A loss that is not finite ends it
+/* Compiles a training step of the recipe, or evaluation for NULL, and drops it: the engine then knows what products it
+ * is made of (products.h). */
+int session_compile(struct session *s, const struct recipe *recipe, uint32_t batch);
+
+/* Trains from the session's present tensors, or from the checkpoint. A device that is lost is opened anew, a few times
+ * at most, and the training goes on from the last checkpoint, in memory or in the file, to the same bits; the engine's
+ * log is told. A loss that is not finite ends it
  * with ERR_DIVERGED at the end of that epoch; the tensors are then worthless. */
 int session_train(struct session *s, const struct train_spec *spec, struct train_result *result);
 

@@ -13,8 +13,16 @@ struct session {
     size_t count;
     struct bank *bank;
     int prepared;            /* what plugins do before the first step lies behind it */
+    struct told *told;       /* frozen tensors that were set by hand */
     unsigned char *unfrozen; /* of a scan: one per tensor, the gradients it wants; else NULL */
 };
+struct told { /* a tensor's numbers, kept for a rebuilding */
+    struct told *next;
+    size_t tensor;
+    float *data;
+};
+/* The bank anew, with the tensors as they were before the first step. */
+int session_refill(struct session *s);
 /* The bank, zeroed, of s->tensors: what training or plugins change lies in its arenas. */
 int session_bank(struct session *s);
 

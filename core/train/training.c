@@ -7,6 +7,7 @@
 #include "file.h"
 #include "foresee.h"
 #include "memory.h"
+#include "recovery.h"
 #include "run.h"
 #include "session_private.h"
 #include "steering.h"
@@ -17,7 +18,10 @@
 struct training {
     struct session *session;
     const struct train_spec *spec;
+    struct feed feed;
     struct run *run;
+    struct recovery copy;
+    uint32_t filed, recovered; /* steps in the file; times that the device was lost */
     uint32_t steps_an_epoch;
     struct checkpoint at; /* steps done, all steps, losses */
     int32_t *order;       /* of the current epoch */
@@ -57,11 +61,15 @@ static int report_features(void *context, uint32_t done, uint32_t images)
     return report(t, t->at.step) == ERR_STOPPED;
 }
 
+/* A checkpoint: in the file where there is one, or else in memory. */
 static int save(struct training *t)
 {
     const char *identity = t->spec->identity ? t->spec->identity : "";
-    return t->spec->checkpoint ? checkpoint_write(t->spec->checkpoint, identity, t->session->bank, &t->at)
-                               : 0;
+    if (!t->spec->checkpoint)
+        return recovery_is_due(&t->copy) ? recovery_take(&t->copy, t->session, t->at.step) : 0;
+    TRY(checkpoint_write(t->spec->checkpoint, identity, t->session->bank, &t->at));
+    t->filed = t->at.step;
+    return 0;
 }
 
 /* Submits `count` steps of the current epoch, the first of which is at->step, and reads their losses. */
@@ -78,8 +86,10 @@ static int run_series(struct training *t, uint32_t count)
     uint32_t done = 0;
     TRY(run_begin(t->run, &series));
     while (done < count && stopped == 0) {
-        TRY(run_go(t->run, 1));
-        stopped = report(t, first + ++done);
+        uint32_t stride = run_stride(t->run), left = count - done;
+        stride = stride < left ? stride : left;
+        TRY(run_go(t->run, stride));
+        stopped = report(t, first + (done += stride));
     }
     TRY(run_wait(t->run, 0));
     TRY(run_log(t->run, 0, 0, done, t->at.losses + first));
@@ -153,8 +163,9 @@ static int training_begin(struct training *t)
 }
 
 /* The program of a step; features are worth a pass over the images where more than one is left. */
-static int compile(struct training *t, struct feed *feed)
+static int compile(struct training *t)
 {
+    struct feed *feed = &t->feed;
     const struct recipe *r = &t->spec->recipe;
     struct session *s = t->session;
     uint64_t left = (uint64_t)(t->at.steps - t->at.step) * (uint64_t)r->batch;
@@ -180,10 +191,61 @@ static int compile(struct training *t, struct feed *feed)
     return 0;
 }
 
+/* What lies on the device, beside the session's bank. */
+static void release(struct training *t)
+{
+    run_destroy(t->run);
+    t->run = NULL;
+    features_finish(&t->features);
+    feed_destroy(&t->feed);
+}
+
+/* From where the training stands to its end. */
+static int go_on(struct training *t, struct train_result *result, double start)
+{
+    struct session *s = t->session;
+    const struct train_spec *spec = t->spec;
+    TRY(feed_create(&t->feed, s->spec.engine, spec->images.rgb, spec->images.labels,
+                    (int32_t)spec->images.count, s->spec.vit->shape.image));
+    TRY(steering_begin(s, &t->feed, &spec->recipe, t->at.steps));
+    if (!t->copy.arenas)
+        TRY(recovery_take(&t->copy, s, t->at.step));
+    TRY(compile(t));
+    if (t->started <= 0) {
+        t->started = clock_seconds();
+        result->compile_seconds = t->started - start - t->kept.seconds;
+    }
+    for (int32_t e = (int32_t)(t->at.step / t->steps_an_epoch); e < spec->recipe.epochs; e++)
+        TRY(run_epoch(t, e));
+    return isnan(t->epoch_loss) ? check_losses(t, spec->recipe.epochs - 1) : 0; /* resumed at the very end */
+}
+
+enum { RECOVERIES_MOST = 3 };
+
+/* After a loss: everything anew, from the later of the two checkpoints. */
+static int recover(struct training *t)
+{
+    const uint32_t step = t->at.step;
+    const int from_file = t->filed > t->copy.step;
+    t->recovered++;
+    release(t);
+    TRY(recovery_rebuild(&t->copy, t->session, !from_file));
+    t->at.step = t->copy.step;
+    if (from_file)
+        TRY(checkpoint_read(t->spec->checkpoint, t->spec->identity ? t->spec->identity : "", t->session->bank,
+                            &t->at));
+    t->counted -= step - t->at.step;
+    engine_say(
+        t->session->spec.engine,
+        "warning: the device was lost while training; it was opened anew, and the training goes on from step "
+        "%u of %u",
+        t->at.step, t->at.steps);
+    return 0;
+}
+
 int session_train(struct session *s, const struct train_spec *spec, struct train_result *result)
 {
     int rc;
-    struct feed feed = {0};
     struct training t = {.session = s, .spec = spec};
     double start = clock_seconds();
     *result = (struct train_result){0};
@@ -194,31 +256,27 @@ int session_train(struct session *s, const struct train_spec *spec, struct train
                                         .checkpoint_activations = spec->checkpoint_activations,
                                         .feature_cache = spec->feature_cache};
     TRY_OUT(memory_check(&s->spec, &wanted));
-    TRY_OUT(feed_create(&feed, s->spec.engine, spec->images.rgb, spec->images.labels,
-                        (int32_t)spec->images.count, s->spec.vit->shape.image));
-    TRY_OUT(steering_begin(s, &feed, &spec->recipe, t.at.steps));
-    TRY_OUT(compile(&t, &feed));
-    t.started = clock_seconds();
-    result->compile_seconds = t.started - start - t.kept.seconds;
-    for (int32_t e = (int32_t)(t.at.step / t.steps_an_epoch); e < spec->recipe.epochs; e++)
-        TRY_OUT(run_epoch(&t, e));
-    if (isnan(t.epoch_loss)) /* resumed at the very end */
-        TRY_OUT(check_losses(&t, spec->recipe.epochs - 1));
+    rc = go_on(&t, result, start);
+    while (rc == ERR_LOST && t.copy.arenas && t.recovered < RECOVERIES_MOST) {
+        rc = recover(&t);
+        if (rc == 0)
+            rc = go_on(&t, result, start);
+    }
 out:
     result->seconds = t.started > 0 ? clock_seconds() - t.started + t.kept.seconds : 0;
     result->features = t.kept;
     result->loss_scale = t.at.scaling.scale;
     result->skipped = t.at.scaling.skipped;
     result->steps = t.at.step;
+    result->recovered = t.recovered;
     result->last_loss = (float)t.epoch_loss;
     result->images_a_second =
         result->seconds > 0 ? t.counted * (double)spec->recipe.batch / result->seconds : 0;
     device_memory(engine_device(s->spec.engine), &result->device_bytes);
     if (spec->losses && t.at.losses)
         memcpy(spec->losses, t.at.losses, t.at.step * sizeof *spec->losses);
-    run_destroy(t.run);
-    features_finish(&t.features);
-    feed_destroy(&feed);
+    release(&t);
+    recovery_finish(&t.copy);
     mem_free(t.at.losses);
     mem_free(t.order);
     mem_free(t.rates);

@@ -144,9 +144,10 @@ static int clear(struct device *d, struct buffer *b, uint64_t bytes)
         memset(b->mapped, 0, (size_t)bytes);
         return 0;
     }
-    TRY(transfer_begin(d));
-    d->vk.vkCmdFillBuffer(d->transfer, b->object->buffer, 0, bytes, 0);
-    return transfer_finish(d);
+    struct lane *l;
+    TRY(transfer_begin(d, &l));
+    d->vk.vkCmdFillBuffer(l->command, b->object->buffer, 0, bytes, 0);
+    return transfer_submit(d, l);
 }
 
 uint64_t buffer_largest(uint64_t most)
@@ -209,6 +210,7 @@ int buffer_create(struct buffer *out, struct device *d, enum buffer_kind kind, s
     if (!out->object)
         return ERR_MEMORY;
     out->size = size;
+    d->buffers++;
     if (d->compile_only && !d->rehearses) {
         invent(out, d);
         return 0;
@@ -224,6 +226,8 @@ void buffer_destroy(struct device *d, struct buffer *b)
     if (!b || !b->object)
         return;
     struct buffer_object *o = b->object;
+    if (o->memory && !b->mapped)
+        transfer_settle(d); /* a fill or a copy may still be on its way */
     if (o->rehearsed)
         d->rehearsed -= o->counted;
     if (o->buffer)
@@ -231,6 +235,7 @@ void buffer_destroy(struct device *d, struct buffer *b)
     if (o->memory)
         d->vk.vkFreeMemory(d->handle, o->memory, NULL); /* unmaps it, too */
     d->used -= o->rehearsed ? 0 : o->counted;
+    d->buffers--;
     mem_free(o);
     memset(b, 0, sizeof *b);
 }
@@ -243,24 +248,23 @@ static int check_range(const struct buffer *b, size_t offset, size_t size, const
                 b->size);
 }
 
-/* One copy between the staging buffer's start and the buffer; waits for it. */
-static int copy_staged(struct device *d, const struct buffer *b, size_t offset, size_t size, int to_device)
+/* A copy between the staging buffer of a lane and the buffer, on its way when this returns. `from`: what to copy, or
+ * NULL for a copy to the host. */
+static int copy_staged(struct device *d, const struct buffer *b, size_t offset, size_t size, const void *from,
+                       struct lane **out)
 {
-    VkBuffer staging = d->staging.object->buffer;
-    VkBufferCopy region = {
-        .srcOffset = to_device ? 0 : offset,
-        .dstOffset = to_device ? offset : 0,
-        .size = size,
-    };
-    TRY(transfer_begin(d));
-    d->vk.vkCmdCopyBuffer(d->transfer, to_device ? staging : b->object->buffer,
-                          to_device ? b->object->buffer : staging, 1, &region);
-    return transfer_finish(d);
-}
-
-static int need_staging(struct device *d)
-{
-    return d->staging.object ? 0 : buffer_create(&d->staging, d, BUFFER_HOST, STAGING, "staging");
+    struct lane *l;
+    TRY(transfer_begin(d, &l));
+    if (!l->staging.object)
+        TRY(buffer_create(&l->staging, d, BUFFER_HOST, STAGING, "staging"));
+    if (from)
+        memcpy(l->staging.mapped, from, size);
+    VkBuffer staging = l->staging.object->buffer;
+    VkBufferCopy region = {.srcOffset = from ? 0 : offset, .dstOffset = from ? offset : 0, .size = size};
+    d->vk.vkCmdCopyBuffer(l->command, from ? staging : b->object->buffer, from ? b->object->buffer : staging,
+                          1, &region);
+    *out = l;
+    return transfer_submit(d, l);
 }
 
 int buffer_write(struct device *d, const struct buffer *b, size_t offset, const void *bytes, size_t size)
@@ -269,16 +273,14 @@ int buffer_write(struct device *d, const struct buffer *b, size_t offset, const 
     if (size == 0 || d->compile_only || b->object->rehearsed)
         return 0;
     if (b->mapped) {
-        TRY(VK(d->vk.vkQueueWaitIdle(d->queue)));
+        TRY(device_idle(d));
         memcpy((unsigned char *)b->mapped + offset, bytes, size);
         return 0;
     }
-    TRY(need_staging(d));
-    for (size_t done = 0; done < size;) {
-        size_t part = size - done < STAGING ? size - done : STAGING;
-        memcpy(d->staging.mapped, (const unsigned char *)bytes + done, part);
-        TRY(copy_staged(d, b, offset + done, part, 1));
-        done += part;
+    for (size_t done = 0, part; done < size; done += part) {
+        struct lane *l;
+        part = size - done < STAGING ? size - done : STAGING;
+        TRY(copy_staged(d, b, offset + done, part, (const unsigned char *)bytes + done, &l));
     }
     return 0;
 }
@@ -293,16 +295,23 @@ int buffer_read(struct device *d, const struct buffer *b, size_t offset, void *b
         return 0;
     }
     if (b->mapped) {
-        TRY(VK(d->vk.vkQueueWaitIdle(d->queue)));
+        TRY(device_idle(d));
         memcpy(bytes, (const unsigned char *)b->mapped + offset, size);
         return 0;
     }
-    TRY(need_staging(d));
-    for (size_t done = 0; done < size;) {
-        size_t part = size - done < STAGING ? size - done : STAGING;
-        TRY(copy_staged(d, b, offset + done, part, 0));
-        memcpy((unsigned char *)bytes + done, d->staging.mapped, part);
-        done += part;
+    struct lane *before = NULL; /* whose part lies at `got` */
+    for (size_t asked = 0, got = 0; got < size;) {
+        struct lane *l = NULL;
+        size_t part = size - asked < STAGING ? size - asked : STAGING, last = asked - got;
+        if (part)
+            TRY(copy_staged(d, b, offset + asked, part, NULL, &l));
+        asked += part;
+        if (before) {
+            TRY(transfer_wait(d, before));
+            memcpy((unsigned char *)bytes + got, before->staging.mapped, last);
+            got += last;
+        }
+        before = l;
     }
     return 0;
 }

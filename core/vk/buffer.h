@@ -22,8 +22,8 @@ enum buffer_kind { BUFFER_DEVICE, BUFFER_HOST };
 int buffer_create(struct buffer *out, struct device *d, enum buffer_kind kind, size_t size, const char *name);
 void buffer_destroy(struct device *d, struct buffer *b); /* zeroes *b; NULL and zeroed are fine */
 
-/* Blocking copies between host memory and any buffer, for set-up and results (staged if needed). They
- * wait for all work that was submitted to the device before. */
+/* Copies between host memory and any buffer, for set-up and results (staged if needed). They come after all work that
+ * was submitted to the device before, and before all that is submitted later. */
 int buffer_write(struct device *d, const struct buffer *b, size_t offset, const void *bytes, size_t size);
 int buffer_read(struct device *d, const struct buffer *b, size_t offset, void *bytes, size_t size);
 

@@ -122,7 +122,7 @@ static int create(struct device *d, const struct features *want)
     return 0;
 }
 
-static int open_on(struct device *d, const struct device_spec *spec)
+int device_open_on(struct device *d, const struct device_spec *spec)
 {
     struct features want;
     struct device_limits limits;
@@ -139,6 +139,7 @@ static int open_on(struct device *d, const struct device_spec *spec)
     d->staged |= spec->stage_copies;
     d->limit = spec->memory ? spec->memory : UINT64_MAX;
     d->fail_in = spec->fail_allocation_after;
+    d->lose_in = d->losses < (spec->lose_times ? spec->lose_times : 1) ? spec->lose_submit : 0;
     if (limits.max_allocation && limits.max_allocation < d->max_buffer)
         d->max_buffer = limits.max_allocation;
     if (d->compile_only)
@@ -154,7 +155,12 @@ int device_open(struct device **out, const struct device_spec *spec)
     struct device *d = mem_alloc(1, sizeof *d);
     if (!d)
         return ERR_MEMORY;
-    int rc = open_on(d, spec);
+    d->spec = *spec;
+    if (spec->limits) {
+        d->limits = *spec->limits;
+        d->spec.limits = &d->limits; /* lent for the call only */
+    }
+    int rc = device_open_on(d, spec);
     if (rc < 0) {
         device_close(d);
         return rc;
@@ -163,10 +169,8 @@ int device_open(struct device **out, const struct device_spec *spec)
     return 0;
 }
 
-void device_close(struct device *d)
+void device_shut(struct device *d)
 {
-    if (!d)
-        return;
     char text[MESSAGE_SIZE]; /* closing after a failure must not change what it said */
     snprintf(text, sizeof text, "%s", error_text());
     if (d->handle) {
@@ -175,10 +179,18 @@ void device_close(struct device *d)
         pipeline_cache_close(&d->cache, d);
         transfer_close(d);
         d->vk.vkDestroyDevice(d->handle, NULL);
+        d->handle = VK_NULL_HANDLE;
     }
     instance_close(&d->instance);
-    mem_free(d);
     fail(0, "%s", text);
+}
+
+void device_close(struct device *d)
+{
+    if (!d)
+        return;
+    device_shut(d);
+    mem_free(d);
 }
 
 const struct device_info *device_info(const struct device *d)

@@ -72,7 +72,8 @@ static int create_pipeline(struct kernel *k, struct device *d, const struct kern
     int choose = control && d->info.subgroup_min < d->info.subgroup_max;
     VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
-        .flags = d->statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0,
+        .flags = (spec->in_parts ? (VkPipelineCreateFlags)VK_PIPELINE_CREATE_DISPATCH_BASE_BIT : 0) |
+                 (d->statistics ? (VkPipelineCreateFlags)VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0),
         .stage =
             {
                 .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
@@ -112,6 +113,7 @@ int kernel_create(struct kernel **out, struct device *d, const struct kernel_spe
         return ERR_MEMORY;
     k->name = spec->name;
     k->push_bytes = spec->push_bytes;
+    k->in_parts = spec->in_parts;
     int rc = build(k, d, spec);
     if (rc < 0) {
         kernel_destroy(d, k);

@@ -19,6 +19,7 @@ struct kernel_spec {
     uint32_t constant_count;                  /* specialisation constants 0, 1, ... */
     uint32_t constants[KERNEL_CONSTANTS_MAX]; /* their bits */
     uint32_t subgroup_size; /* 0: the driver's choice; else full subgroups of just this size */
+    int in_parts;           /* a dispatch may be a part of a larger one: struct dispatch's base */
 };
 int kernel_create(struct kernel **out, struct device *d, const struct kernel_spec *spec);
 /* Refuses a module that asks for more than the device offers: capabilities, invocations of a workgroup. */

@@ -80,7 +80,7 @@ void pipeline_cache_close(struct pipeline_cache *cache, struct device *d)
         return;
     size_t size = 0;
     char *data = NULL;
-    if (d->vk.vkGetPipelineCacheData(d->handle, cache->handle, &size, NULL) == VK_SUCCESS && size > 0)
+    if (!d->lost && d->vk.vkGetPipelineCacheData(d->handle, cache->handle, &size, NULL) == VK_SUCCESS && size > 0)
         data = mem_alloc(size, 1);
     if (data && d->vk.vkGetPipelineCacheData(d->handle, cache->handle, &size, data) == VK_SUCCESS)
         store(cache, data, size); /* only time is lost when it cannot be written */

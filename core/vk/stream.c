@@ -1,12 +1,8 @@
-/* stream.c - one command buffer, recorded once and submitted again and again.
- *
- * Order: every recording begins with a barrier against everything submitted before it, so overlapping
- * submits of the same command buffer still run one after the other. Completion is the value of the
- * stream's timeline semaphore: the n-th submit sets it to n. */
-#include "stream.h"
+/* stream.c - command buffers, recorded once and submitted again and again: making and recording them;
+ * stream_submit.c hands them to the device. */
+#include "stream_private.h"
 
 #include "memory.h"
-#include "vk_private.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,22 +15,6 @@ struct record { /* one dispatch, for profiles */
     double flops, bytes;
 };
 
-struct stream {
-    struct device *device;
-    VkCommandPool pool;
-    VkCommandBuffer command;
-    VkSemaphore timeline;
-    uint64_t submitted;
-    int profile, recording, recorded;
-    int unordered; /* work was recorded since the last barrier */
-    int rc;        /* the recording's first error and its sentence */
-    char reason[MESSAGE_SIZE];
-    struct record *records;
-    uint32_t count, room;
-    VkQueryPool *queries; /* one for every POOL_DISPATCHES dispatches */
-    uint32_t query_pools;
-};
-
 static int open_handles(struct stream *s)
 {
     struct device *d = s->device;
@@ -43,13 +23,6 @@ static int open_handles(struct stream *s)
         .queueFamilyIndex = d->family,
     };
     TRY(VK(d->vk.vkCreateCommandPool(d->handle, &pool, NULL, &s->pool)));
-    VkCommandBufferAllocateInfo commands = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-        .commandPool = s->pool,
-        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-        .commandBufferCount = 1,
-    };
-    TRY(VK(d->vk.vkAllocateCommandBuffers(d->handle, &commands, &s->command)));
     VkSemaphoreTypeCreateInfo type = {
         .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
         .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
@@ -80,36 +53,20 @@ int stream_create(struct stream **out, struct device *d, int profile)
     return 0;
 }
 
-static int wait_value(struct stream *s, uint64_t value)
-{
-    struct device *d = s->device;
-    VkSemaphoreWaitInfo info = {
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
-        .semaphoreCount = 1,
-        .pSemaphores = &s->timeline,
-        .pValues = &value,
-    };
-    return VK(d->vk.vkWaitSemaphores(d->handle, &info, UINT64_MAX));
-}
-
-int stream_wait(struct stream *s, uint32_t pending)
-{
-    return s->submitted > pending ? wait_value(s, s->submitted - pending) : 0;
-}
-
 void stream_destroy(struct stream *s)
 {
     if (!s)
         return;
     struct device *d = s->device;
-    if (s->timeline)
-        stream_wait(s, 0); /* a lost device has no work left to wait for */
+    if (s->timeline && stream_settle(s) < 0)
+        d->vk.vkQueueWaitIdle(d->queue); /* a lost device has no work left, one that a test loses may have */
     for (uint32_t i = 0; i < s->query_pools; i++)
         d->vk.vkDestroyQueryPool(d->handle, s->queries[i], NULL);
     if (s->timeline)
         d->vk.vkDestroySemaphore(d->handle, s->timeline, NULL);
     if (s->pool)
         d->vk.vkDestroyCommandPool(d->handle, s->pool, NULL);
+    mem_free(s->segments);
     mem_free(s->queries);
     mem_free(s->records);
     mem_free(s);
@@ -124,27 +81,75 @@ static void keep(struct stream *s, int rc)
     }
 }
 
-int stream_begin(struct stream *s)
+/* Opens the next segment's command buffer, which later recordings use again. */
+static int open_segment(struct stream *s)
 {
     struct device *d = s->device;
-    s->recording = s->recorded = 0;
-    s->count = 0;
-    s->rc = 0;
-    TRY(stream_wait(s, 0));
+    s->unordered = s->used = s->cut = 0;
     if (d->compile_only) {
-        s->recording = 1;
+        s->segment_count++;
         return 0;
     }
-    TRY(VK(d->vk.vkResetCommandPool(d->handle, s->pool, 0)));
+    if (s->segment_count == s->segment_room) {
+        VkCommandBuffer *list =
+            mem_grow(s->segments, s->segment_room, s->segment_room + 1, sizeof *s->segments);
+        if (!list)
+            return ERR_MEMORY;
+        s->segments = list;
+        VkCommandBufferAllocateInfo commands = {
+            .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+            .commandPool = s->pool,
+            .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+            .commandBufferCount = 1,
+        };
+        TRY(VK(d->vk.vkAllocateCommandBuffers(d->handle, &commands, &list[s->segment_room])));
+        s->segment_room++;
+    }
+    s->command = s->segments[s->segment_count++];
     VkCommandBufferBeginInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
         .flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT,
     };
     TRY(VK(d->vk.vkBeginCommandBuffer(s->command, &info)));
     command_barrier(d, s->command, 0);
-    s->unordered = 0;
+    return 0;
+}
+
+static int close_segment(struct stream *s, int last)
+{
+    if (s->device->compile_only)
+        return 0;
+    command_barrier(s->device, s->command, last);
+    return VK(s->device->vk.vkEndCommandBuffer(s->command));
+}
+
+int stream_begin(struct stream *s)
+{
+    struct device *d = s->device;
+    s->recording = s->recorded = 0;
+    s->count = s->segment_count = 0;
+    s->rc = 0;
+    TRY(stream_settle(s));
+    if (!d->compile_only)
+        TRY(VK(d->vk.vkResetCommandPool(d->handle, s->pool, 0)));
+    TRY(open_segment(s));
     s->recording = 1;
     return 0;
+}
+
+void stream_cut(struct stream *s)
+{
+    s->cut = s->used;
+}
+
+/* Only when there is more to record, so that no segment is empty. */
+static void cut(struct stream *s)
+{
+    if (!s->cut || s->rc < 0)
+        return;
+    keep(s, close_segment(s, 0));
+    if (s->rc == 0)
+        keep(s, open_segment(s));
 }
 
 static int add_query_pool(struct stream *s)
@@ -194,13 +199,16 @@ static void stamp(struct stream *s, uint32_t which)
                                           2 * (s->count % POOL_DISPATCHES) + which);
 }
 
-static int check_dispatch(const struct stream *s, const struct dispatch *work)
+static int check_dispatch(const struct stream *s, const struct dispatch *work, const uint32_t base[3])
 {
     const uint32_t *most = s->device->info.max_groups;
     if (work->kernel->push_bytes && !work->push)
         return fail(ERR_INPUT, "kernel %s: its push constants are missing", work->kernel->name);
+    if ((base[0] | base[1] | base[2]) && !work->kernel->in_parts)
+        return fail(ERR_INPUT, "kernel %s: a part of a dispatch needs a kernel that was made for parts",
+                    work->kernel->name);
     for (int i = 0; i < 3; i++) {
-        if (work->groups[i] > most[i])
+        if (work->groups[i] > most[i] - base[i])
             return fail(
                 ERR_DEVICE, "kernel %s: %u workgroups along axis %d, but %s allows %u; use a smaller batch",
                 work->kernel->name, (unsigned)work->groups[i], i, s->device->info.name, (unsigned)most[i]);
@@ -208,18 +216,20 @@ static int check_dispatch(const struct stream *s, const struct dispatch *work)
     return 0;
 }
 
-void stream_dispatch(struct stream *s, const struct dispatch *work)
+void stream_dispatch_part(struct stream *s, const struct dispatch *work, const uint32_t base[3])
 {
     struct device *d = s->device;
     if (!s->recording || s->rc < 0)
         return;
-    keep(s, check_dispatch(s, work));
+    keep(s, check_dispatch(s, work, base));
+    cut(s);
     if (s->rc == 0)
         keep(s, add_record(s, work));
     if (s->rc < 0)
         return;
     if (d->compile_only) {
         s->count++;
+        s->used = 1;
         return;
     }
     const struct kernel *k = work->kernel;
@@ -228,10 +238,19 @@ void stream_dispatch(struct stream *s, const struct dispatch *work)
         d->vk.vkCmdPushConstants(s->command, k->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, k->push_bytes,
                                  work->push);
     stamp(s, 0);
-    d->vk.vkCmdDispatch(s->command, work->groups[0], work->groups[1], work->groups[2]);
+    if (base[0] | base[1] | base[2])
+        d->vk.vkCmdDispatchBase(s->command, base[0], base[1], base[2], work->groups[0], work->groups[1],
+                                work->groups[2]);
+    else
+        d->vk.vkCmdDispatch(s->command, work->groups[0], work->groups[1], work->groups[2]);
     stamp(s, 1);
     s->count++;
-    s->unordered = 1;
+    s->unordered = s->used = 1;
+}
+
+void stream_dispatch(struct stream *s, const struct dispatch *work)
+{
+    stream_dispatch_part(s, work, (const uint32_t[3]){0});
 }
 
 void stream_barrier(struct stream *s)
@@ -263,54 +282,29 @@ void stream_copy(struct stream *s, const struct buffer *from, uint64_t from_offs
     if (!s->recording || s->rc < 0 || size == 0)
         return;
     keep(s, check_copy(from, from_offset, to, to_offset, size));
+    cut(s);
     if (s->rc < 0 || s->device->compile_only)
         return;
     VkBufferCopy region = {.srcOffset = from_offset, .dstOffset = to_offset, .size = size};
     s->device->vk.vkCmdCopyBuffer(s->command, buffer_handle(from), buffer_handle(to), 1, &region);
-    s->unordered = 1;
+    s->unordered = s->used = 1;
 }
 
 int stream_end(struct stream *s)
 {
-    struct device *d = s->device;
     if (!s->recording)
         return fail(ERR_INPUT, "a stream was ended that was not begun");
     s->recording = 0;
-    if (!d->compile_only) {
-        command_barrier(d, s->command, 1);
-        keep(s, VK(d->vk.vkEndCommandBuffer(s->command)));
-    }
+    keep(s, close_segment(s, 1));
     if (s->rc < 0)
         return fail(s->rc, "%s", s->reason);
     s->recorded = 1;
     return 0;
 }
 
-int stream_submit(struct stream *s)
+uint32_t stream_segment_count(const struct stream *s)
 {
-    struct device *d = s->device;
-    if (!s->recorded)
-        return fail(ERR_INPUT, "a stream was submitted before it was recorded");
-    if (d->compile_only)
-        return 0;
-    TRY(stream_wait(s, SUBMITS_MAX - 1));
-    uint64_t value = s->submitted + 1;
-    VkTimelineSemaphoreSubmitInfo timeline = {
-        .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
-        .signalSemaphoreValueCount = 1,
-        .pSignalSemaphoreValues = &value,
-    };
-    VkSubmitInfo submit = {
-        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-        .pNext = &timeline,
-        .commandBufferCount = 1,
-        .pCommandBuffers = &s->command,
-        .signalSemaphoreCount = 1,
-        .pSignalSemaphores = &s->timeline,
-    };
-    TRY(VK(d->vk.vkQueueSubmit(d->queue, 1, &submit, VK_NULL_HANDLE)));
-    s->submitted = value;
-    return 0;
+    return s->segment_count;
 }
 
 uint32_t stream_dispatch_count(const struct stream *s)
@@ -322,7 +316,7 @@ uint32_t stream_dispatch_count(const struct stream *s)
 static int read_stamps(struct stream *s, uint32_t i, uint64_t stamps[2])
 {
     struct device *d = s->device;
-    if (!s->profile || !s->submitted || i >= s->count)
+    if (!s->profile || !s->steps || i >= s->count)
         return fail(ERR_INPUT, "dispatch %u has no time: the stream has %u, %s", (unsigned)i,
                     (unsigned)s->count,
                     s->profile ? "or was not submitted yet" : "and was created without a profile");

@@ -71,6 +71,15 @@ struct pipeline_cache {
     char loaded[HASH_TEXT]; /* fingerprint of what the file held */
 };
 
+struct lane { /* one copy on its way */
+    VkCommandPool pool;
+    VkCommandBuffer command;
+    VkFence done;
+    int busy;              /* submitted, and not waited for yet */
+    struct buffer staging; /* made at its first staged copy */
+};
+enum { LANES = 2 };
+
 struct device {
     struct instance instance;
     VkPhysicalDevice physical;
@@ -95,20 +104,34 @@ struct device {
     int rehearses;
     uint64_t rehearsed, rehearsed_peak, rehearsed_address; /* as used and peak; where the next buffer lies */
     size_t fail_in;      /* test feature: the fail_in-th buffer from now fails; 0: off */
+    struct device_spec spec;
+    struct device_limits limits; /* the spec's */
+    size_t lose_in; /* test feature: the lose_in-th submit from now loses the device; 0: off */
+    int lost, losses; /* now; how often it was */
+    uint32_t buffers; /* there are */
     struct pipeline_cache cache;
-    VkCommandPool transfer_pool; /* for blocking copies */
-    VkCommandBuffer transfer;
-    VkFence transfer_done;
-    struct buffer staging; /* made at the first staged copy */
+    struct lane lanes[LANES]; /* for copies and fills, used in turn */
+    unsigned next_lane;
 };
 void device_name_object(struct device *d, VkObjectType type, uint64_t object, const char *name);
 
 struct kernel {
     const char *name;
     uint32_t push_bytes;
+    int in_parts;
     VkPipelineLayout layout;
     VkPipeline pipeline;
 };
+
+/* Opening into a zeroed d, and closing all but d itself. */
+int device_open_on(struct device *d, const struct device_spec *spec);
+void device_shut(struct device *d);
+
+/* vkQueueSubmit, waiting for all that was submitted, and what a call has to say of a device that may be lost. */
+int device_submit(struct device *d, const VkSubmitInfo *info, VkFence fence);
+int device_idle(struct device *d);
+int device_lost(const struct device *d, const char *call); /* 0, or ERR_LOST where it is */
+int device_note(struct device *d, int rc);                 /* remembers ERR_LOST; returns rc */
 
 uint64_t buffer_largest(uint64_t most); /* bytes that a buffer holds where none can have more than `most` */
 VkBuffer buffer_handle(const struct buffer *b);
@@ -117,10 +140,14 @@ VkBuffer buffer_handle(const struct buffer *b);
  * once the submit is done. */
 void command_barrier(struct device *d, VkCommandBuffer command, int host);
 
-/* Blocking work of our own: begin, record into d->transfer, finish (submits and waits). */
+/* Work of our own: begin waits for the lane's last, the caller records into its command buffer, submit returns
+ * before it is done. */
 int transfer_open(struct device *d);
-int transfer_begin(struct device *d);
-int transfer_finish(struct device *d);
+int transfer_begin(struct device *d, struct lane **out);
+int transfer_submit(struct device *d, struct lane *l);
+int transfer_wait(struct device *d, struct lane *l);
+void transfer_settle(struct device *d); /* waits for all of it */
+void transfer_drop_staging(struct device *d);
 void transfer_close(struct device *d);
 
 /* The cache of compiled pipelines in the file `path`; a file that is absent, damaged or another

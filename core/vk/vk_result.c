@@ -8,7 +8,7 @@
     X(VK_ERROR_OUT_OF_HOST_MEMORY, MEMORY, "the driver ran out of host memory; close other programs") \
     X(VK_ERROR_OUT_OF_DEVICE_MEMORY, DEVICE,                                                          \
       "the device is out of memory; use a smaller batch or close its other users")                    \
-    X(VK_ERROR_DEVICE_LOST, DEVICE,                                                                   \
+    X(VK_ERROR_DEVICE_LOST, LOST,                                                                     \
       "the device was lost: the driver reset it, a kernel ran too long or read outside its buffers; " \
       "start the program again")                                                                      \
     X(VK_ERROR_INITIALIZATION_FAILED, DEVICE, "the driver could not start; check its installation")   \

@@ -149,12 +149,16 @@ static void measure(const struct settings *s, struct session *session, const str
     device_memory(engine_device(session->spec.engine), &peak);
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
+    const struct run_counts counts = run_counts(run);
     printf(
         "{\"device\": \"%s\", \"method\": \"%s\", \"batch\": %d, \"image\": %d, \"dim\": %d, \"depth\": %d, "
         "\"images_per_second_median\": %.2f, \"images_per_second_best\": %.2f, \"first_step_seconds\": %.2f, "
-        "\"device_mib\": %.1f, \"peak_rss_mib\": %.1f, \"runs\": %d}\n",
+        "\"device_mib\": %.1f, \"activation_mib\": %.1f, \"peak_rss_mib\": %.1f, \"dispatches\": %u, "
+        "\"barriers\": %u, "
+        "\"submits\": %u, \"runs\": %d}\n",
         device, s->method, s->batch, s->image, s->dim, s->depth, s->batch / times[s->repeat / 2],
-        s->batch / times[0], compile, (double)peak / 1048576, (double)usage.ru_maxrss / 1024, s->repeat);
+        s->batch / times[0], compile, (double)peak / 1048576, (double)run_memory(run).activations / 1048576,
+        (double)usage.ru_maxrss / 1024, counts.dispatches, counts.barriers, counts.submits, s->repeat);
     if (s->kernels)
         print_kernels(run);
     run_destroy(run);

@@ -243,6 +243,116 @@ static void a_barrier_orders_dependent_dispatches_and_copies(void **state)
         buffer_destroy(d, &b[i]);
 }
 
+/* x -> 3x + 1 and x -> 5x + 2 do not commute: order shows. */
+static void a_recording_cut_into_segments_runs_in_order(void **state)
+{
+    (void)state;
+    enum { TIMES = 40, REPEATS = 7 };
+    struct kernel *k =
+        make_kernel("step", vk_test_step_spv, sizeof vk_test_step_spv, sizeof(struct step_push));
+    struct buffer b = make(BUFFER_DEVICE, 4, "state");
+    struct stream *s;
+    double seconds[TIMES];
+    uint32_t expected = 0;
+    assert_ok(stream_create(&s, d, 0));
+    assert_ok(stream_begin(s));
+    stream_cut(s); /* nothing before it: no segment of nothing */
+    for (uint32_t i = 0; i < TIMES; i++) {
+        struct step_push push = {b.address, i % 2 ? 5 : 3, i % 2 ? 2 : 1};
+        stream_dispatch(s, &(struct dispatch){k, &push, {1, 1, 1}, "step", 0, 0});
+        stream_cut(s);
+        stream_cut(s);
+    }
+    assert_ok(stream_end(s));
+    assert_int_equal(stream_segment_count(s), TIMES); /* nor one behind */
+    assert_ok(stream_repeat(s, REPEATS - 1, 4));      /* a cut recording goes one by one */
+    assert_ok(stream_wait(s, 2));
+    assert_ok(stream_wait(s, 0));
+    for (uint32_t i = 0; i < (REPEATS - 1) * TIMES; i++)
+        expected = i % 2 ? expected * 5 + 2 : expected * 3 + 1;
+    assert_int_equal(read_word(&b, 0), expected);
+    assert_ok(stream_submit_timed(s, seconds));
+    for (uint32_t i = 0; i < TIMES; i++) {
+        assert_true(seconds[i] > 0);
+        expected = i % 2 ? expected * 5 + 2 : expected * 3 + 1;
+    }
+    assert_int_equal(read_word(&b, 0), expected);
+    stream_destroy(s);
+    kernel_destroy(d, k);
+    buffer_destroy(d, &b);
+}
+
+static void a_repeat_runs_as_often_as_it_says(void **state)
+{
+    (void)state;
+    enum { TIMES = 3 };
+    struct kernel *k =
+        make_kernel("step", vk_test_step_spv, sizeof vk_test_step_spv, sizeof(struct step_push));
+    struct buffer b = make(BUFFER_DEVICE, 4, "counter");
+    struct stream *s = record_steps(k, &b, 1, 1, TIMES);
+    static const uint32_t times[] = {1, 5, 0, 200, 63, 64, 65}, at_once[] = {0, 2, 9, 1000, 63, 64, 64};
+    uint32_t all = 0;
+    for (int i = 0; i < 7; i++) {
+        assert_ok(stream_repeat(s, times[i], at_once[i]));
+        all += times[i];
+        if (i % 2)
+            assert_ok(stream_wait(s, 3));
+    }
+    assert_ok(stream_wait(s, 0));
+    assert_int_equal(read_word(&b, 0), TIMES * all);
+    stream_destroy(s);
+    kernel_destroy(d, k);
+    buffer_destroy(d, &b);
+}
+
+static void parts_of_a_dispatch_make_the_whole(void **state)
+{
+    (void)state;
+    enum { COUNT = 1003, GROUPS = (COUNT + 63) / 64 };
+    struct {
+        uint64_t from, to;
+        uint32_t count;
+    } push;
+    static uint32_t x[COUNT], y[COUNT];
+    for (uint32_t i = 0; i < COUNT; i++)
+        x[i] = 1000 * i;
+    struct buffer from = make(BUFFER_DEVICE, sizeof x, "from"), to = make(BUFFER_DEVICE, sizeof x, "to");
+    assert_ok(buffer_write(d, &from, 0, x, sizeof x));
+    push.from = from.address;
+    push.to = to.address;
+    push.count = COUNT;
+    struct kernel *k;
+    struct stream *s;
+    struct kernel_spec spec = {
+        .name = "turn", .spirv = vk_test_turn_spv, .spirv_bytes = sizeof vk_test_turn_spv, .push_bytes = 20};
+    assert_ok(kernel_create(&k, d, &spec));
+    assert_ok(stream_create(&s, d, 0));
+    assert_ok(stream_begin(s));
+    stream_dispatch_part(s, &(struct dispatch){k, &push, {1, 1, 1}, "turn", 0, 0}, (uint32_t[]){1, 0, 0});
+    assert_int_equal(stream_end(s), ERR_INPUT);
+    assert_says("needs a kernel that was made for parts");
+    kernel_destroy(d, k);
+    spec.in_parts = 1;
+    assert_ok(kernel_create(&k, d, &spec));
+    assert_ok(stream_begin(s));
+    for (uint32_t at = 0; at < GROUPS; at += 5) {
+        uint32_t count = GROUPS - at < 5 ? GROUPS - at : 5;
+        stream_dispatch_part(s, &(struct dispatch){k, &push, {count, 1, 1}, "turn", 0, 0},
+                             (uint32_t[]){at, 0, 0});
+        stream_cut(s);
+    }
+    assert_ok(stream_end(s));
+    assert_ok(stream_submit(s));
+    assert_ok(stream_wait(s, 0));
+    assert_ok(buffer_read(d, &to, 0, y, sizeof y));
+    for (uint32_t i = 0; i < COUNT; i++)
+        assert_int_equal(y[i], x[COUNT - 1 - i] + 1);
+    stream_destroy(s);
+    kernel_destroy(d, k);
+    buffer_destroy(d, &from);
+    buffer_destroy(d, &to);
+}
+
 static void a_stream_can_be_recorded_again(void **state)
 {
     (void)state;
@@ -360,6 +470,9 @@ int main(void)
         cmocka_unit_test(a_stream_replays_exactly_as_often_as_it_is_submitted),
         cmocka_unit_test(submits_of_two_streams_run_in_the_order_of_submission),
         cmocka_unit_test(a_barrier_orders_dependent_dispatches_and_copies),
+        cmocka_unit_test(a_recording_cut_into_segments_runs_in_order),
+        cmocka_unit_test(a_repeat_runs_as_often_as_it_says),
+        cmocka_unit_test(parts_of_a_dispatch_make_the_whole),
         cmocka_unit_test(a_stream_can_be_recorded_again),
         cmocka_unit_test(a_bad_recording_keeps_its_first_error_and_is_not_submitted),
         cmocka_unit_test(a_profile_times_every_dispatch),

@@ -39,7 +39,7 @@ static void nothing_was_reported_and_nothing_leaked(void **state)
 {
     (void)state;
     assert_ok(device_check(d));
-    buffer_destroy(d, &d->staging); /* the one buffer that the device keeps */
+    transfer_drop_staging(d); /* the buffers that the device keeps */
     assert_int_equal(device_memory(d, NULL), 0);
 }
 

@@ -1,0 +1,40 @@
+/* products.h - the matrix products of an engine's programs: which were asked for, by what kernel each is computed, and
+ * whether those kernels are right here. Beside the ladder (ladder.h), which knows what there is.
+ *
+ * A choice comes from a tuning file where one was given (tuning.h), else from the ladder. Each kernel is held against
+ * sums in double before the first program that uses it runs: some drivers' matrix units give wrong numbers. One
+ * that is wrong is told to the engine's log and not used again. */
+#ifndef VITRO_RUN_PRODUCTS_H
+#define VITRO_RUN_PRODUCTS_H
+
+#include "hash.h"
+#include "json.h"
+#include "ladder.h"
+
+struct products; /* an engine's part */
+int products_create(struct products **out);
+void products_destroy(struct products *p);       /* NULL is fine */
+void products_forget_checks(struct products *p); /* after a loss of the device */
+
+/* How a program computes the product. */
+int products_choose(struct engine *e, const struct product *product, struct ladder_choice *out);
+/* Checks kernels that were chosen and not checked yet; returns how many were found wrong, or negative. */
+int products_verify(struct engine *e);
+
+/* What was asked for, each once, in order. */
+uint32_t products_count(const struct engine *e);
+const struct product *products_at(const struct engine *e, uint32_t i);
+/* A fingerprint of all these products and the kernels that compute them: equal ones give equal bits on one device. */
+int products_digest(const struct engine *e, char text[HASH_TEXT]);
+
+/* From now on choices are taken from `choices`, an object of product_text and ladder_text; lent; NULL: none. */
+void products_set_tuning(struct engine *e, const struct json *choices);
+
+/* Largest error of a kernel on small random products of each layout, relative to the largest number: 1; 0 where it
+ * suits none of them. */
+int product_check(struct engine *e, const struct tile *tile, enum number number, double *error);
+/* Median of `repeats` times that the product takes by that choice. */
+int product_time(struct engine *e, const struct product *product, const struct ladder_choice *choice,
+                 int repeats, double *seconds);
+
+#endif
