@@ -68,6 +68,12 @@ int crew_find(struct crew *c, const struct settings *s)
         rc = count ? fail(ERR_DEVICE, "there is no device %d; `vitro devices` lists %d", first, count)
                    : fail(ERR_DEVICE,
                           "this machine has no Vulkan device; scripts/setup.sh installs a software driver");
+    if (rc == 0 && (s->tuning ? strcmp(s->tuning, "off") != 0 : 1)) {
+        if (s->tuning)
+            snprintf(c->tuning, sizeof c->tuning, "%s", s->tuning);
+        else if (tuning_path(&infos[first], c->tuning, sizeof c->tuning) < 0)
+            c->tuning[0] = 0;
+    }
     if (rc == 0 && infos[first].is_cpu) {
         crew_of_processors(c, s, &infos[first], first);
     } else if (rc == 0) {

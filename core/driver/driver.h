@@ -31,6 +31,8 @@ struct settings {
     const char *checkpoint;
     int32_t checkpoint_steps;
     int32_t feature_cache; /* MiB; train_spec's */
+    const char *tuning;    /* a file, or "off" */
+    int tuning_kept;       /* it is a study's: another device does without */
     const char *filter;
     int32_t repeats;
     struct argument_list checks;
@@ -70,6 +72,7 @@ struct verb {
     X(plugins)   \
     X(lint)      \
     X(selftest)  \
+    X(tune)      \
     X(profile)   \
     X(tasks)     \
     X(pack)      \

@@ -1,8 +1,10 @@
 /* machine.c - see machine.h. */
 #include "machine.h"
 
+#include "file.h"
 #include "memory.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,16 +16,60 @@ static void say_line(void *context, const char *text)
     say("%s", text);
 }
 
+/* Test feature (docs/runtime.md): VITRO_LOSE_SUBMIT=N[:TIMES[:FILE]] makes the N-th submit lose the device, TIMES over
+ * when it is opened anew; with FILE only in the process that creates that file. */
+static int read_loss(struct device_spec *spec)
+{
+    const char *text = getenv("VITRO_LOSE_SUBMIT");
+    char *end;
+    if (!text || !*text)
+        return 0;
+    const unsigned long submit = strtoul(text, &end, 10),
+                        times = *end == ':' ? strtoul(end + 1, &end, 10) : 1;
+    if (!submit || !times || times > 1000 || (*end && *end != ':'))
+        return fail(ERR_INPUT, "the environment's VITRO_LOSE_SUBMIT is '%.80s'; it must be N[:TIMES[:FILE]]",
+                    text);
+    const int file = *end ? open(end + 1, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644) : -1;
+    if (*end && file < 0)
+        return 0;
+    if (file >= 0)
+        close(file);
+    spec->lose_submit = submit;
+    spec->lose_times = (int)times;
+    return 0;
+}
+
+/* The file of --tuning, or else of VITRO_TUNING, or else the one that `vitro tune` wrote; "off": none. */
+static int open_tuning(struct machine *m, const struct settings *s)
+{
+    const char *told = s->tuning ? s->tuning : getenv("VITRO_TUNING");
+    char path[1024];
+    if (told && !strcmp(told, "off"))
+        return 0;
+    if (told && *told)
+        snprintf(path, sizeof path, "%s", told);
+    else if (tuning_path(device_info(m->device), path, sizeof path) < 0)
+        return 0; /* without a cache folder there is nothing tuned */
+    TRY(tuning_read(&m->tuning, m->engine, path));
+    if (!m->tuning && told && *told && !s->tuning_kept)
+        return ERR_INPUT; /* it was asked for: tuning_read said why it cannot be used */
+    if (!m->tuning && file_exists(path))
+        say("the tuning is not used: %s", error_text());
+    tuning_use(m->tuning, m->engine);
+    return 0;
+}
+
 int machine_open(struct machine *m, const struct settings *s)
 {
-    const struct device_spec spec = {
+    struct device_spec spec = {
         .index = s->device, .validate = s->validate, .memory = (uint64_t)s->device_memory << 20};
+    TRY(read_loss(&spec));
     TRY(device_open(&m->device, &spec));
     if (s->verbose)
         say("device: %s, driver %s", device_info(m->device)->name, device_info(m->device)->driver);
     TRY(engine_create(&m->engine, m->device, ENGINE_AUTO));
     engine_set_log(m->engine, say_line, NULL);
-    return 0;
+    return open_tuning(m, s);
 }
 
 int machine_check(const struct machine *m)
@@ -35,6 +81,7 @@ void machine_close(struct machine *m)
 {
     plugins_destroy(m->plugins);
     engine_destroy(m->engine);
+    tuning_destroy(m->tuning);
     device_close(m->device);
     *m = (struct machine){0};
 }

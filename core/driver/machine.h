@@ -6,10 +6,12 @@
 #include "driver.h"
 #include "engine.h"
 #include "plugin.h"
+#include "tuning.h"
 
 struct machine { /* a zeroed one is closed */
     struct device *device;
     struct engine *engine;
+    struct tuning *tuning; /* what the engine's products are computed by; NULL: untuned */
     struct plugins *plugins; /* NULL until someone opens them */
 };
 int machine_open(struct machine *m, const struct settings *s);

@@ -36,6 +36,9 @@ const struct argument_group group_json = {"Output", json_rows};
 static const struct argument machine_rows[] = {
     {"device", 'd', ARGUMENT_WHOLE, FIELD(device), -1, 255, NULL, "N",
      "device number as `vitro devices` lists them; -1 takes the first that can be used"},
+    {"tuning", 0, ARGUMENT_TEXT, FIELD(tuning), 0, 0, NULL, "FILE",
+     "what `vitro tune` wrote, where it is not the user's own file for this device; `off`: untuned. Other kernels sum in "
+     "another order, so results differ in their last bits (docs/runtime.md)"},
     {"device_memory", 0, ARGUMENT_WHOLE, FIELD(device_memory), 0, 1 << 30, NULL, "MIB",
      "use at most so much of the device's memory; 0: what there is"},
     {"validate", 0, ARGUMENT_FLAG, FIELD(validate), 0, 0, NULL, NULL,

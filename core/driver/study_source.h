@@ -23,6 +23,7 @@ struct crew {
     int32_t devices[CREW_MOST];
     const char *command[4], *environment[3];
     char launcher[4096], program[4096], threads[48];
+    char tuning[1024]; /* the user's file for the first device (tuning.h); "": none */
     char text[160]; /* "2 workers of 1 thread each on llvmpipe" */
 };
 int crew_find(struct crew *c, const struct settings *s);

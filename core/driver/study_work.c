@@ -163,6 +163,7 @@ int study_work(const struct study *study, struct store *store, const struct sett
                                         .feature_cache = s->feature_cache,
                                         .device_memory = s->device_memory,
                                         .checkpoint_activations = s->checkpoint_activations,
+                                        .tuning = *crew.tuning ? crew.tuning : NULL,
                                         .report = show,
                                         .stop = stop_wanted,
                                         .context = &w};

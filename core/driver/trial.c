@@ -105,12 +105,26 @@ static int show_training(void *context, const struct train_progress *p)
     return stop_wanted();
 }
 
+/* What a checkpoint belongs to: another tuning would end in other bits. */
+static int write_identity(const struct trial *t, const struct json *notes, char **out)
+{
+    struct json *j = notes ? json_copy(notes) : NULL;
+    if (!notes)
+        return 0;
+    int rc = j ? 0 : ERR_MEMORY;
+    if (rc == 0 && t->machine->tuning)
+        rc = json_set_string(j, "tuning", tuning_hash(t->machine->tuning));
+    if (rc == 0)
+        rc = (*out = json_text(j, 0)) ? 0 : ERR_MEMORY;
+    json_destroy(j);
+    return rc;
+}
+
 int trial_train(struct trial *t, const struct settings *s, enum pack_split split, const struct json *notes,
                 struct trial_bar *bar, struct train_result *result)
 {
-    char *identity = notes ? json_text(notes, 0) : NULL;
-    if (notes && !identity)
-        return ERR_MEMORY;
+    char *identity = NULL;
+    TRY(write_identity(t, notes, &identity));
     int rc = pack_check(t->pack, split);
     const struct train_spec spec = {.recipe = s->recipe,
                                     .images = images_of(t, split),

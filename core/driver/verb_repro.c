@@ -8,6 +8,7 @@
 #include "progress.h"
 #include "result_source.h"
 #include "study_source.h"
+#include "study_tuning.h"
 #include "table.h"
 
 #include <stdio.h>
@@ -96,7 +97,8 @@ static int is_stage(const char *stage)
 /* One stage: `refit` is the method file to judge, or NULL. */
 static int again(struct repro *r, const struct json *result, const char *refit)
 {
-    char out[STORE_PATH], job[STORE_PATH], log[STORE_PATH], ledger[STORE_PATH], path[STORE_PATH];
+    char out[STORE_PATH], job[STORE_PATH], log[STORE_PATH], ledger[STORE_PATH], tuning[STORE_PATH],
+        path[STORE_PATH];
     const struct json *spec = json_get(result, "spec"), *files = json_get(result, "files");
     const char *stage = json_string(json_get(spec, "stage"));
     struct json *fresh = NULL;
@@ -107,7 +109,9 @@ static int again(struct repro *r, const struct json *result, const char *refit)
     TRY(path_in(r, "job.json", "", job));
     TRY(path_in(r, "log", "", log));
     TRY(store_path(r->store, STORE_LEDGER, NULL, NULL, ledger));
+    TRY(study_tuning(r->store, r->study->name, tuning));
     struct job told = r->job;
+    told.tuning = tuning;
     told.spec = spec;
     told.out = out;
     told.ledger = ledger;

@@ -18,6 +18,7 @@ static const struct column card[] = {{"method", "method", FORM_TEXT},
                                      {"image", "image side", FORM_WHOLE},
                                      {"steps", "steps", FORM_WHOLE},
                                      {"resumed", "of these resumed", FORM_WHOLE},
+                                     {"recovered", "losses of the device survived", FORM_WHOLE},
                                      {"parameters", "trainable parameters", FORM_WHOLE},
                                      {"parameters_head", "  and of the head", FORM_WHOLE},
                                      {"precision", "precision", FORM_TEXT},
@@ -57,6 +58,8 @@ static int describe(struct json *j, const struct trial *t, const struct settings
     TRY(json_set_integer(j, "steps", r->steps));
     if (r->resumed)
         TRY(json_set_integer(j, "resumed", r->resumed));
+    if (r->recovered)
+        TRY(json_set_integer(j, "recovered", r->recovered));
     TRY(json_set_integer(j, "parameters", method_trainable(t->method)));
     TRY(json_set_integer(j, "parameters_head", method_head(t->method)));
     TRY(json_set_string(j, "precision", number_names[s->recipe.precision]));

@@ -114,6 +114,9 @@ static int read_settings(struct worker *w)
     for (const struct json *folder = json_first(json_get(w->places, "plugins"));
          folder && s->plugin_path.count < ARGUMENT_LIST_MAX; folder = json_next(folder))
         s->plugin_path.items[s->plugin_path.count++] = json_string(folder);
+    s->tuning = text_of(w->places, "tuning");
+    s->tuning = *s->tuning ? s->tuning : "off";
+    s->tuning_kept = 1;
     const char *checkpoint = text_of(w->places, "checkpoint");
     s->checkpoint = *checkpoint ? checkpoint : NULL;
     return 0;
@@ -171,11 +174,19 @@ static int open_pack(struct worker *w)
     return pack_open(&w->pack, w->with.data);
 }
 
+/* A machine without its device, perhaps since a worker lost it, is at fault, and not the trial. */
+static int open_machine(struct worker *w)
+{
+    int rc = machine_open(&w->machine, &w->with);
+    return rc == ERR_DEVICE || rc == ERR_LOST ? fail_in(ERR_CHECK, "a worker cannot open its device") : rc;
+}
+
 static int begin(struct worker *w)
 {
     TRY(trial_method(&w->trial, &w->machine, &w->with, w->with.method));
     TRY(open_pack(w));
     TRY(check_pack(w));
+    TRY(open_machine(w));
     TRY(trial_start(&w->trial, &w->with, w->pack));
     TRY(check_plugins(w));
     if (strcmp(w->trial.vit->source_hash, text_of(json_get(w->spec, "backbone"), "sha256")) != 0)
@@ -375,6 +386,12 @@ static int describe_run(struct worker *w)
     TRY(json_set_string(w->run, "device", device->name));
     TRY(json_set_string(w->run, "driver", device->driver));
     TRY(json_set_integer(w->run, "resumed_steps", w->trained.resumed));
+    char products[HASH_TEXT];
+    TRY(products_digest(w->machine.engine, products));
+    TRY(json_set_string(w->run, "tuning", tuning_hash(w->machine.tuning)));
+    TRY(json_set_string(w->run, "products", products));
+    if (w->trained.recovered)
+        TRY(json_set_integer(w->run, "recovered", w->trained.recovered));
     return json_set_string(w->run, "vitro", VITRO_VERSION);
 }
 

@@ -44,6 +44,7 @@ static int fill(struct json *j, const struct job *job)
     TRY(json_set_integer(places, "feature_cache", job->feature_cache));
     TRY(json_set_integer(places, "device_memory", job->device_memory));
     TRY(json_set_bool(places, "checkpoint_activations", job->checkpoint_activations));
+    TRY(json_set_string(places, "tuning", job->tuning));
     if (job->checkpoint)
         TRY(json_set_string(places, "checkpoint", job->checkpoint));
     TRY(json_set_string(places, "ledger", job->ledger));

@@ -14,6 +14,7 @@ struct job { /* all lent */
     const char *refit;                     /* FINAL: the trained method's file; else NULL */
     int32_t device, feature_cache, device_memory; /* the latter two: MiB; device_memory 0: all of it */
     int checkpoint_activations;
+    const char *tuning;                    /* the study's file of it, or "off" */
 };
 int job_write(const struct job *job, const char *path);
 

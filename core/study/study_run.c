@@ -8,6 +8,7 @@
 #include "ledger.h"
 #include "memory.h"
 #include "pool.h"
+#include "study_tuning.h"
 #include "tidy.h"
 
 #include <math.h>
@@ -17,6 +18,7 @@
 
 enum {
     CRASHES_MOST = 2, /* a crash may be chance; twice is the method's doing */
+    LOSSES_MOST = 3,  /* of its device, each in a fresh process */
     KILLS_MOST = 25,  /* someone kills workers, or memory is short: not the trial's doing, up to a point */
     WORKERS_MOST = 256,
 };
@@ -51,7 +53,8 @@ static int write_job(const struct runner *r, const struct plan_trial *t, int slo
     const struct store *store = r->spec->store;
     const struct plan_cell *c = &r->plan->cells[t->cell];
     const struct study *s = study_of(r);
-    char out[STORE_PATH], checkpoint[STORE_PATH], ledger[STORE_PATH], refit[STORE_PATH] = "";
+    char out[STORE_PATH], checkpoint[STORE_PATH], ledger[STORE_PATH], refit[STORE_PATH] = "",
+                                                                      tuning[STORE_PATH];
     const struct job job = {.spec = t->spec,
                             .backbone = &s->backbones[c->backbone],
                             .pack = &s->packs[c->pack],
@@ -59,6 +62,7 @@ static int write_job(const struct runner *r, const struct plan_trial *t, int slo
                             .out = out,
                             .checkpoint = checkpoint,
                             .ledger = ledger,
+                            .tuning = tuning,
                             .refit = t->stage == STAGE_FINAL ? refit : NULL,
                             .device = r->spec->devices[slot],
                             .feature_cache = r->spec->feature_cache,
@@ -67,6 +71,7 @@ static int write_job(const struct runner *r, const struct plan_trial *t, int slo
     TRY(store_path(store, STORE_WORK, t->id, "out", out));
     TRY(store_path(store, STORE_WORK, t->id, "checkpoint", checkpoint));
     TRY(store_path(store, STORE_LEDGER, NULL, NULL, ledger));
+    TRY(study_tuning(store, s->name, tuning));
     if (t->stage == STAGE_FINAL)
         TRY(store_path(store, STORE_RESULT, c->refit[t->seed]->id, "method.safetensors", refit));
     TRY(store_path(store, STORE_WORK, t->id, "job.json", path));
@@ -75,8 +80,10 @@ static int write_job(const struct runner *r, const struct plan_trial *t, int slo
 
 /* --- attempts: how often the trial was begun and ended how, beside its job */
 
+enum mishap { CRASHES, KILLS, LOSSES, MISHAPS };
+static const int mishaps_most[MISHAPS] = {CRASHES_MOST, KILLS_MOST, LOSSES_MOST};
 struct attempts {
-    int crashes, kills;
+    int count[MISHAPS];
 };
 
 static struct attempts read_attempts(const struct runner *r, const char *id)
@@ -86,7 +93,7 @@ static struct attempts read_attempts(const struct runner *r, const char *id)
     struct attempts a = {0};
     if (store_path(r->spec->store, STORE_WORK, id, "attempts", path) == 0 && file_exists(path) &&
         file_read(path, 256, &text, &size) == 0) {
-        if (sscanf(text, "%d %d", &a.crashes, &a.kills) != 2)
+        if (sscanf(text, "%d %d %d", &a.count[CRASHES], &a.count[KILLS], &a.count[LOSSES]) < 2)
             a = (struct attempts){0};
         mem_free(text);
     }
@@ -97,7 +104,7 @@ static int write_attempts(const struct runner *r, const char *id, struct attempt
 {
     char path[STORE_PATH], text[64];
     TRY(store_path(r->spec->store, STORE_WORK, id, "attempts", path));
-    int length = snprintf(text, sizeof text, "%d %d\n", a.crashes, a.kills);
+    int length = snprintf(text, sizeof text, "%d %d %d\n", a.count[CRASHES], a.count[KILLS], a.count[LOSSES]);
     return file_write(path, text, (size_t)length);
 }
 
@@ -207,13 +214,11 @@ static int left_result(const struct runner *r, const struct plan_trial *t)
 }
 
 /* Once is chance, often is the trial's doing. */
-static int try_again(struct runner *r, struct plan_trial *t, const struct pool_event *e, int crashed,
+static int try_again(struct runner *r, struct plan_trial *t, const struct pool_event *e, enum mishap what,
                      const char **news)
 {
     struct attempts a = read_attempts(r, t->id);
-    a.crashes += crashed;
-    a.kills += !crashed;
-    if (a.crashes >= CRASHES_MOST || a.kills >= KILLS_MOST) {
+    if (++a.count[what] >= mishaps_most[what]) {
         *news = e->sentence;
         return keep_failure(r, t, e->sentence, e);
     }
@@ -239,7 +244,9 @@ static int take_exit(struct runner *r, struct plan_trial *t, const struct pool_e
     if (!e->gave_up)
         return keep_failure(r, t, *news, e);
     switch (-e->status) {
-    case ERR_STOPPED: return try_again(r, t, e, 0, news); /* someone asked it to, and it was not the study */
+    case ERR_STOPPED:
+        return try_again(r, t, e, KILLS, news); /* someone asked it to, and it was not the study */
+    case ERR_LOST: return try_again(r, t, e, LOSSES, news);
     case ERR_MEMORY:
     case ERR_DEVICE:
     case ERR_INPUT:
@@ -258,7 +265,7 @@ static int take_ending(struct runner *r, struct plan_trial *t, const struct pool
     case POOL_EXITED: return take_exit(r, t, e, news);
     case POOL_STOPPED: plan_return(t); return 0;
     case POOL_CRASHED:
-    case POOL_KILLED: return try_again(r, t, e, e->fate == POOL_CRASHED, news);
+    case POOL_KILLED: return try_again(r, t, e, e->fate == POOL_CRASHED ? CRASHES : KILLS, news);
     default: *news = e->sentence; return keep_failure(r, t, e->sentence, e); /* hung, late, greedy */
     }
 }
@@ -346,6 +353,7 @@ static int prepare(struct runner *r)
         return fail(ERR_INPUT, "%d workers are asked for; there can be 1 to %d", r->spec->workers,
                     WORKERS_MOST);
     TRY(tidy_store(r->spec->store, study_of(r)->name));
+    TRY(study_tuning_keep(r->spec->store, study_of(r)->name, r->spec->tuning));
     TRY(plan_create(&r->plan, r->spec->study, r->spec->store, r->spec->final));
     TRY(store_path(r->spec->store, STORE_LEDGER, NULL, NULL, path));
     TRY(ledger_open(&r->ledger, path));

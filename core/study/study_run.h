@@ -31,6 +31,7 @@ struct study_run_spec {        /* all lent */
     int32_t feature_cache;          /* MiB; train_spec's */
     int32_t device_memory;          /* MiB of its device that a worker may use; 0: all of it */
     int checkpoint_activations;     /* train_spec's */
+    const char *tuning;             /* the user's file for the device (tuning.h); NULL: none */
     void (*report)(void *context, const struct study_progress *p);
     int (*stop)(void); /* other than 0: end in good order */
     void *context;
