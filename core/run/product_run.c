@@ -65,19 +65,21 @@ static void trace_small(struct small *s)
     s->out[2] = tape_matmul(t, s->a_t, s->b, 1, 0);
 }
 
-static int run_small(const struct small *s, struct bank *bank, double *error)
+static int run_small(const struct small *s, struct bank *bank, enum number number, double *error)
 {
     struct run *run = NULL;
-    const enum number number = NUMBER_FP32;
     float *a = draw(CHECK_M * CHECK_K, 1, number), *b = draw(CHECK_K * CHECK_N, 2, number);
     float *c = mem_alloc(CHECK_M * CHECK_N, sizeof *c);
     float *a_t = a ? transposed(a, CHECK_M, CHECK_K) : NULL,
           *b_t = b ? transposed(b, CHECK_K, CHECK_N) : NULL;
     int rc = a && b && c && a_t && b_t ? 0 : ERR_MEMORY;
     TRY_OUT(rc);
-    TRY_OUT(run_create(
-        &run, &(struct run_spec){
-                  .tape = s->tape, .bank = bank, .logs = s->out, .log_count = LAYOUTS, .series = 1}));
+    TRY_OUT(run_create(&run, &(struct run_spec){.tape = s->tape,
+                                                .bank = bank,
+                                                .number = number,
+                                                .logs = s->out,
+                                                .log_count = LAYOUTS,
+                                                .series = 1}));
     TRY_OUT(run_write(run, s->a, a));
     TRY_OUT(run_write(run, s->a_t, a_t));
     TRY_OUT(run_write(run, s->b, b));
@@ -120,7 +122,7 @@ int product_check(struct engine *e, const struct tile *tile, enum number number,
     TRY_OUT(s.tape ? 0 : ERR_MEMORY);
     trace_small(&s);
     TRY_OUT(bank_create(&bank, e, NULL, 0));
-    TRY_OUT(run_small(&s, bank, error));
+    TRY_OUT(run_small(&s, bank, number, error));
 out:
     ladder_pin(e, NULL);
     bank_destroy(bank);
@@ -201,9 +203,13 @@ int product_time(struct engine *e, const struct product *p, const struct ladder_
     const value sum = tape_sum(t, c, 1u << (tape_shape(t, c).rank - 1)); /* what is logged stays small */
     TRY_OUT(tape_why(t) ? fail(ERR_INPUT, "%s", tape_why(t)) : 0);
     TRY_OUT(bank_create(&bank, e, NULL, 0));
-    TRY_OUT(run_create(
-        &run, &(struct run_spec){
-                  .tape = t, .bank = bank, .logs = &sum, .log_count = 1, .series = 1, .profile = clocked}));
+    TRY_OUT(run_create(&run, &(struct run_spec){.tape = t,
+                                                .bank = bank,
+                                                .number = p->number,
+                                                .logs = &sum,
+                                                .log_count = 1,
+                                                .series = 1,
+                                                .profile = clocked}));
     TRY_OUT(fill(run, t, a, 1, p->number));
     TRY_OUT(fill(run, t, b, 2, p->number));
     TRY_OUT(time_run(run, clocked, repeats, seconds));

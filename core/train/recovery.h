@@ -5,11 +5,12 @@
 
 #include "session_private.h"
 
-struct recovery {  /* a zeroed one is empty */
-    uint32_t step; /* that the copy stands at */
-    float *arenas; /* what training changes: weights and both moments; NULL: no copy */
-    size_t floats; /* of each */
-    double taken;  /* when, on clock.h's clock */
+struct recovery {               /* a zeroed one is empty */
+    uint32_t step;              /* that the copy stands at */
+    float *arenas;              /* what training changes: weights and both moments; NULL: no copy */
+    struct run_scaling scaling; /* of the loss, then */
+    size_t floats;              /* of each */
+    double taken;               /* when, on clock.h's clock */
 };
 
 /* A copy of the bank as it is now, where the device can be lost at all. */

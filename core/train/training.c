@@ -61,12 +61,18 @@ static int report_features(void *context, uint32_t done, uint32_t images)
     return report(t, t->at.step) == ERR_STOPPED;
 }
 
+static int take_copy(struct training *t)
+{
+    t->copy.scaling = t->at.scaling;
+    return recovery_take(&t->copy, t->session, t->at.step);
+}
+
 /* A checkpoint: in the file where there is one, or else in memory. */
 static int save(struct training *t)
 {
     const char *identity = t->spec->identity ? t->spec->identity : "";
     if (!t->spec->checkpoint)
-        return recovery_is_due(&t->copy) ? recovery_take(&t->copy, t->session, t->at.step) : 0;
+        return recovery_is_due(&t->copy) ? take_copy(t) : 0;
     TRY(checkpoint_write(t->spec->checkpoint, identity, t->session->bank, &t->at));
     t->filed = t->at.step;
     return 0;
@@ -209,7 +215,7 @@ static int go_on(struct training *t, struct train_result *result, double start)
                     (int32_t)spec->images.count, s->spec.vit->shape.image));
     TRY(steering_begin(s, &t->feed, &spec->recipe, t->at.steps));
     if (!t->copy.arenas)
-        TRY(recovery_take(&t->copy, s, t->at.step));
+        TRY(take_copy(t));
     TRY(compile(t));
     if (t->started <= 0) {
         t->started = clock_seconds();
@@ -231,6 +237,7 @@ static int recover(struct training *t)
     release(t);
     TRY(recovery_rebuild(&t->copy, t->session, !from_file));
     t->at.step = t->copy.step;
+    t->at.scaling = t->copy.scaling;
     if (from_file)
         TRY(checkpoint_read(t->spec->checkpoint, t->spec->identity ? t->spec->identity : "", t->session->bank,
                             &t->at));
