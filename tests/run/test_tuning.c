@@ -1,4 +1,4 @@
-/* test_products.c - kernels for products that are wrong on a device are found and not used; what a tuner found is kept
+/* test_tuning.c - kernels for products that are wrong on a device are found and not used; what a tuner found is kept
  * in a file, which counts for its own device and shaders only. */
 #include "check.h"
 #include "error.h"
@@ -111,7 +111,7 @@ static int stop_at_once(void *context, const struct tuning_row *row)
 static void a_tuning_is_kept_and_taken_again(void **state)
 {
     (void)state;
-    static const char *path = "test_products.tuning";
+    static const char *path = "test_tuning.tuning";
     int ran = 0, rows = 0;
     char digest[2][HASH_TEXT];
     struct tuning *t;
@@ -119,7 +119,7 @@ static void a_tuning_is_kept_and_taken_again(void **state)
     unlink(path);
     must(tuning_read(&t, e, path));
     assert_null(t);
-    assert_non_null(strstr(error_text(), "there is no test_products.tuning"));
+    assert_non_null(strstr(error_text(), "there is no test_tuning.tuning"));
     assert_int_equal(check_ops(e, some_products, 0, note, &ran), 0);
     assert_int_equal(tuning_make(e, path, 1, stop_at_once, NULL), ERR_STOPPED);
     assert_false(file_exists(path));
@@ -144,7 +144,7 @@ static void a_tuning_is_kept_and_taken_again(void **state)
 static void a_tuning_of_another_driver_or_none_at_all_is_not_used(void **state)
 {
     (void)state;
-    static const char path[] = "test_products.other";
+    static const char path[] = "test_tuning.other";
     static const struct {
         const char *text, *says;
     } files[] = {{"{\"schema\": \"vitro.tuning/1\", \"device\": \"another\"}", "made for another device"},
