@@ -124,7 +124,7 @@ static void a_bad_kernel_is_refused_by_name(void **state)
     spec.push_bytes = 132;
     assert_int_equal(kernel_create(&k, d, &spec), ERR_INPUT);
     spec.push_bytes = 16;
-    spec.constant_count = 13;
+    spec.constant_count = KERNEL_CONSTANTS_MAX + 1;
     assert_int_equal(kernel_create(&k, d, &spec), ERR_INPUT);
     spec.constant_count = 0;
     spec.subgroup_size = 3;
