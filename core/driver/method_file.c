@@ -73,6 +73,7 @@ static int read_notes(struct method_file *f, const char *path)
                     path, #key);
     METHOD_FILE_NOTES(X)
 #undef X
+    f->head = safetensors_metadata(f->file, "head");
     if (strcmp(f->vitro, format_name) != 0)
         return fail(ERR_INPUT, "%s is of the kind \"%.40s\", this program reads \"%s\"; train it again", path,
                     f->vitro, format_name);
@@ -109,6 +110,8 @@ void method_file_settings(const struct method_file *f, struct settings *s)
         s->random = 1;
     if (!s->model)
         s->model = f->model;
+    if (!s->head)
+        s->head = f->head;
     if (!s->image)
         s->image = f->image_side;
     if (!s->heads)

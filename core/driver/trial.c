@@ -213,6 +213,8 @@ static int write_notes(struct json *notes, const struct trial *t, const struct s
     TRY(json_set_string(notes, "fingerprint", info->fingerprint));
     TRY(json_set_string(notes, "split", training_splits[s->training_split]));
     TRY(set_text_take(notes, "recipe", recipe_json(&s->recipe)));
+    if (s->head)
+        TRY(json_set_string(notes, "head", s->head));
     TRY(json_set_string(notes, "model", s->model ? s->model : bundled_name));
     return json_set_string(notes, "data", s->data);
 }

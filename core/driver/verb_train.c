@@ -82,7 +82,9 @@ static int record(const struct trial *t, const struct settings *s)
 {
     struct json *what = NULL;
     TRY(trial_notes(&what, t, s));
-    int rc = json_set_string(what, "model", ""); /* not where the file lies: its hash is there */
+    int rc = json_set_string(what, "model", ""); /* not where the files lie: their hash is there */
+    if (rc == 0)
+        rc = json_set_string(what, "head", "");
     if (rc == 0)
         rc = json_set_string(what, "data", "");
     if (rc == 0)

@@ -41,6 +41,8 @@ expect 0 "" train --model clip/model.safetensors --head head.safetensors "${data
 same "accuracy after training at rate 0" "$(number accuracy)" "$accuracy"
 expect 0 "" eval --load linear.safetensors --model clip/model.safetensors --head head.safetensors "${data[@]}" --json
 same "accuracy of the trained file" "$(number accuracy)" "$accuracy"
+expect 0 "" eval --load linear.safetensors "${data[@]}" --json
+same "accuracy of the trained file, which knows its model and head" "$(number accuracy)" "$accuracy"
 expect 5 "" eval --load linear.safetensors --model clip/model.safetensors --head two.safetensors "${data[@]}"
 
 # class names travel with the head
