@@ -16,6 +16,11 @@
 # program. So CMake's VITRO_BIND_DRIVER (on in the presets asan and debug) links programs to the private
 # linker; with-vk sees that and starts them directly.
 #
+# VITRO_MESA=newest takes the first of the releases that newer_releases names whose Mesa is at least
+# `mesa_better`, whole (libc included), from a distribution that is still moving; docs/performance.md says what
+# that gives. A release that cannot be had, or whose driver does not pass tests/setup/driver_probe.c, is passed
+# over, down to the first with `mesa_wanted`, which is the default.
+#
 # --check fetches nothing and exits 1 if the driver or the compiler is missing.
 # shellcheck disable=SC2016,SC2119 # scripts are written in single quotes
 set -euo pipefail
@@ -23,6 +28,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/packages.sh"
 
 mesa_wanted=26    # the first whose compute code keeps uniform values scalar: 20 times Mesa 22's speed
+mesa_better=26.2  # the first that compiles fma() to one instruction; docs/performance.md has what that gives
 glslang_wanted=15 # the first with cooperative matrices
 recipe=2          # what an unpacked folder was made by; raise it to have old ones made anew
 
@@ -62,26 +68,50 @@ choose_packages() {
 is_complete() {
     local package
     [ "$(cat "$private/recipe" 2>/dev/null)" = $recipe ] || return 1
+    [ "${VITRO_MESA:-}" != newest ] || grep -q ' newest$' "$private/release" 2>/dev/null || return 1
     for package in "${packages[@]}"; do
         grep -qx "$package" "$private/packages" || return 1
     done
 }
 
-# Prints "SUITE COMPONENTS" a line: where this distribution's mirror has newer packages.
-newer_suites() {
+# Prints the releases that may have newer packages, one a line, in the order of trust: "NAME SUITE:COMPONENTS...",
+# all suites of a line together.
+newer_releases() {
     case $(os_release ID) in
-        debian) printf '%s main\n' trixie trixie-backports ;;
-        ubuntu) printf '%s main universe\n' resolute resolute-updates ;;
+        debian) printf '%s\n' 'trixie-backports trixie:main trixie-backports:main' 'forky forky:main' 'sid sid:main' ;;
+        ubuntu) echo 'resolute resolute:main,universe resolute-updates:main,universe' ;;
     esac
 }
 
-# download FOLDER MIRROR: the packages and all they need, libc included, into FOLDER/apt.
-download() {
-    local folder=$1 newest
-    apt_sources "$folder" "$2" < <(newer_suites)
-    newest=$(awk 'END { print $4 }' "$folder/apt/sources.list")
-    apt_private "$folder" update || return 1
-    apt_private "$folder" -y -d --no-install-recommends -t "$newest" install "${packages[@]}"
+# lists FOLDER MIRROR SUITE:COMPONENTS...: fetches the lists of these suites; the last one is preferred.
+lists() {
+    local folder=$1 mirror=$2 suite
+    shift 2
+    for suite; do
+        echo "${suite%%:*} $(tr , ' ' <<<"${suite#*:}")"
+    done | apt_sources "$folder" "$mirror"
+    apt_private "$folder" update
+}
+
+newest_suite() { awk 'END { print $4 }' "$1/apt/sources.list"; }
+
+# The version of Mesa in the lists of FOLDER, without epoch and packaging: 26.2.6
+mesa_in() {
+    apt_program=apt-cache apt_private "$1" -o "APT::Default-Release=$(newest_suite "$1")" policy mesa-vulkan-drivers |
+        sed -n 's/^ *Candidate: \([0-9]*:\)\?\([0-9.]*\).*/\2/p'
+}
+
+at_least() { # VERSION WANTED
+    [ -n "$1" ] && dpkg --compare-versions "$1" ge "$2"
+}
+
+# The packages and all they need, libc included, into FOLDER/root.
+unpack() {
+    local deb
+    apt_private "$1" -y -d --no-install-recommends -t "$(newest_suite "$1")" install "${packages[@]}" || return 1
+    for deb in "$1"/apt/cache/archives/*.deb; do
+        dpkg-deb -x "$deb" "$1/root" || return 1
+    done
 }
 
 # What programs on this folder never load: other drivers, headers, documentation, translations.
@@ -153,32 +183,77 @@ works() {
                 linker=$(find "$folder/root/usr/lib" -maxdepth 2 -name 'ld-linux*.so.*' | head -1)
                 ! "$linker" --library-path "$(dirname "$driver")" --list "$driver" | grep -q 'not found' ||
                     return 1
+                computes "$folder" || return 1
                 ;;
         esac
     done
 }
 
+# Whether the driver answers, compiles a shader and gets its numbers right. On a machine without a C compiler
+# or Vulkan's headers nobody can tell yet, and nothing could be built either.
+computes() {
+    local folder=$1 probe=$1/probe
+    [ -x "$folder/bin/glslang" ] && type -P cc >/dev/null || return 0
+    mkdir "$probe"
+    "$folder/bin/glslang" -V --target-env vulkan1.2 --vn probe_spirv -o "$probe/probe_spirv.h" \
+        "$root/tests/setup/driver_probe.comp" || return 1
+    echo '#include <vulkan/vulkan.h>' | cc -E - >/dev/null 2>&1 || return 0
+    cc -O1 -I"$probe" -o "$probe/probe" "$root/tests/setup/driver_probe.c" -lvulkan || return 0
+    MESA_SHADER_CACHE_DISABLE=true timeout 60 "$folder/bin/with-vk" "$probe/probe" || return 1
+    rm -rf "$probe"
+}
+
+# try_release FOLDER MIRROR RELEASE MESA: makes FOLDER of a release whose Mesa is at least that, if packages of
+# Mesa are wanted at all.
+try_release() {
+    local folder=$1 mirror=$2 name suites version
+    read -r name suites <<<"$3"
+    echo "--- $name of $mirror, Mesa $4 or newer"
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    # shellcheck disable=SC2086 # a list of words
+    lists "$folder" "$mirror" $suites || return 1
+    if [[ " ${packages[*]} " == *' mesa-vulkan-drivers '* ]]; then
+        version=$(mesa_in "$folder")
+        echo "its Mesa is ${version:-not there}"
+        at_least "$version" "$4" || return 1
+    fi
+    unpack "$folder" || return 1
+    prune "$folder"
+    if ! write_programs "$folder" || ! works "$folder"; then
+        echo "what was unpacked does not work"
+        passed_over=$name # fetch_newer's
+        return 1
+    fi
+    echo "$name ${version:-} ${VITRO_MESA:-}" >"$folder/release"
+}
+
 # Unpacks into a temporary folder beside `private` and puts it in place when it is whole.
 fetch_newer() {
-    local parent temporary mirror deb got=''
+    local parent temporary mirror release mesa wanted got=''
     parent=$(dirname "$private")
     temporary=$(mktemp -d "$parent/vulkan.XXXXXX")
     # shellcheck disable=SC2064 # the folder of now, and the log that says what went wrong
     trap "rm -rf '$temporary'" EXIT
-    while read -r mirror; do
-        download "$temporary" "$mirror" >>"$log" 2>&1 && got=$mirror && break
-    done < <(mirrors)
-    [ -n "$got" ] || return 1
-    for deb in "$temporary"/apt/cache/archives/*.deb; do
-        dpkg-deb -x "$deb" "$temporary/root" >>"$log" 2>&1 || return 1
+    passed_over=''
+    case ${VITRO_MESA:-} in
+        newest) wanted=($mesa_better $mesa_wanted) ;;
+        *) wanted=($mesa_wanted) ;;
+    esac
+    for mesa in "${wanted[@]}"; do
+        while read -r mirror; do
+            while read -r release; do
+                [ -z "$got" ] || continue
+                ! try_release "$temporary/new" "$mirror" "$release" "$mesa" >>"$log" 2>&1 || got=$release
+            done < <(newer_releases)
+        done < <(mirrors)
     done
-    prune "$temporary"
-    write_programs "$temporary" && works "$temporary" >>"$log" 2>&1 || return 1
-    printf '%s\n' "${packages[@]}" >"$temporary/packages"
-    echo $recipe >"$temporary/recipe"
-    chmod 755 "$temporary"
+    [ -n "$got" ] || return 1
+    printf '%s\n' "${packages[@]}" >"$temporary/new/packages"
+    echo $recipe >"$temporary/new/recipe"
+    chmod 755 "$temporary/new"
     rm -rf "$private"
-    mv -T "$temporary" "$private" || is_complete # another run may have come first
+    mv -T "$temporary/new" "$private" || is_complete # another run may have come first
 }
 
 # One sentence: what going on with the distribution's packages costs.
@@ -223,6 +298,7 @@ else
     : >"$log"
     if fetch_newer; then
         rm -f "$unavailable"
+        say "they are of $(cut -d ' ' -f 1,2 "$private/release")${passed_over:+, as what $passed_over has does not work here}"
     else
         : >"$unavailable"
         warn "no newer ${packages[*]} could be had (${log#"$root"/} says why), so the distribution's are used: $(cost)."

@@ -25,13 +25,13 @@ apt_sources() {
     done >"$folder/apt/sources.list"
 }
 
-# apt_private FOLDER COMMAND...: apt-get with that state. The machine's settings (proxy, credentials) still
+# apt_private FOLDER COMMAND...: apt-get, or $apt_program, with that state. The machine's settings (proxy, credentials) still
 # count; its lists, preferences and installed packages do not.
 apt_private() {
     local state=$1/apt arch
     shift
     arch=$(dpkg --print-architecture)
-    apt-get -qq -o Dir::Etc::SourceList="$state/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+    "${apt_program:-apt-get}" -qq -o Dir::Etc::SourceList="$state/sources.list" -o Dir::Etc::SourceParts=/dev/null \
         -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null \
         -o Dir::State="$state" -o Dir::State::Lists="$state/lists" -o Dir::State::status="$state/status" \
         -o Dir::Cache="$state/cache" -o Dir::Log="$state" -o Debug::NoLocking=1 -o APT::Sandbox::User=root \
