@@ -41,8 +41,9 @@ static int hello(struct engine *engine)
     TRY_OUT(tape_backward(t, loss, leaves, 2, grads));
 
     /* run: trainable tensors live in a bank; the program puts their gradients beside them */
-    const struct bank_tensor tensors[2] = {{"W", SHAPE(OUT, IN), LEAF_TRAINABLE, 1, 0},
-                                           {"b", SHAPE(OUT), LEAF_TRAINABLE, 1, 0}};
+    const struct bank_tensor tensors[2] = {
+        {.name = "W", .shape = SHAPE(OUT, IN), .kind = LEAF_TRAINABLE, .lr_mul = 1},
+        {.name = "b", .shape = SHAPE(OUT), .kind = LEAF_TRAINABLE, .lr_mul = 1}};
     const struct run_gradient gradients[2] = {{0, grads[0]}, {1, grads[1]}};
     TRY_OUT(bank_create(&bank, engine, tensors, 2));
     TRY_OUT(run_create(&run, &(struct run_spec){.tape = t,

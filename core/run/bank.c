@@ -2,6 +2,7 @@
 #include "bank.h"
 
 #include "error.h"
+#include "half.h"
 #include "memory.h"
 
 struct layout {
@@ -25,14 +26,21 @@ static struct device *device_of(const struct bank *b)
     return engine_device(b->engine);
 }
 
+enum number bank_number(const struct bank *b, size_t id)
+{
+    return b->tensors[id].kind == LEAF_TRAINABLE ? NUMBER_FP32 : b->tensors[id].number;
+}
+
 /* Offsets of all tensors; returns the floats of the frozen ones. */
 static size_t bank_place(struct bank *b)
 {
     size_t frozen = 0;
     for (size_t i = 0; i < b->count; i++) {
         size_t *total = b->tensors[i].kind == LEAF_TRAINABLE ? &b->arena_floats : &frozen;
+        size_t bytes = (size_t)shape_count(b->tensors[i].shape) * number_bytes(bank_number(b, i)),
+               block = BANK_BLOCK * sizeof(float);
         b->offset[i] = *total;
-        *total += ((size_t)shape_count(b->tensors[i].shape) + BANK_BLOCK - 1) / BANK_BLOCK * BANK_BLOCK;
+        *total += (bytes + block - 1) / block * BANK_BLOCK;
     }
     return frozen;
 }
@@ -127,13 +135,47 @@ static size_t bytes_of(const struct bank *b, size_t id)
     return (size_t)shape_count(b->tensors[id].shape) * sizeof(float);
 }
 
+/* Between floats and what a tensor is kept as. */
+static void to_bits(enum number number, const float *data, uint16_t *bits, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        bits[i] = number == NUMBER_FP16 ? half_from_float(data[i]) : bfloat_from_float(data[i]);
+}
+
+static void from_bits(enum number number, const uint16_t *bits, float *data, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        data[i] = number == NUMBER_FP16 ? half_to_float(bits[i]) : bfloat_to_float(bits[i]);
+}
+
+static int transfer_bits(struct bank *b, size_t id, const float *from, float *to)
+{
+    size_t count = (size_t)shape_count(b->tensors[id].shape), bytes = count * sizeof(uint16_t),
+           offset = b->offset[id] * sizeof(float);
+    uint16_t *bits = mem_alloc(count, sizeof *bits);
+    if (!bits)
+        return ERR_MEMORY;
+    if (from)
+        to_bits(bank_number(b, id), from, bits, count);
+    int rc = from ? buffer_write(device_of(b), &b->frozen, offset, bits, bytes)
+                  : buffer_read(device_of(b), &b->frozen, offset, bits, bytes);
+    if (rc == 0 && to)
+        from_bits(bank_number(b, id), bits, to, count);
+    mem_free(bits);
+    return rc;
+}
+
 int bank_write(struct bank *b, size_t id, const float *data)
 {
+    if (bank_number(b, id) != NUMBER_FP32)
+        return transfer_bits(b, id, data, NULL);
     return buffer_write(device_of(b), home(b, id), b->offset[id] * sizeof(float), data, bytes_of(b, id));
 }
 
 int bank_read(struct bank *b, size_t id, float *data)
 {
+    if (bank_number(b, id) != NUMBER_FP32)
+        return transfer_bits(b, id, NULL, data);
     return buffer_read(device_of(b), home(b, id), b->offset[id] * sizeof(float), data, bytes_of(b, id));
 }
 

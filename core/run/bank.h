@@ -9,18 +9,20 @@
 
 #include "buffer.h"
 #include "engine.h"
+#include "number.h"
 #include "tape.h"
 
 struct bank;
 
 enum { BANK_BLOCK = 64 }; /* floats; trainable tensors start at multiples of it */
 
-struct bank_tensor { /* its index is the id of its tape leaf */
-    const char *name;    /* lent for the bank's life */
+struct bank_tensor {  /* its index is the id of its tape leaf */
+    const char *name; /* lent for the bank's life */
     struct shape shape;
     enum leaf_kind kind; /* LEAF_FROZEN or LEAF_TRAINABLE */
     float lr_mul;        /* on the learning rate; 1 is usual */
     int no_decay;        /* keep weight decay off */
+    enum number number; /* of a frozen tensor: what it is kept as, in half the memory where that is no fp32 */
 };
 
 enum bank_arena { BANK_WEIGHTS, BANK_GRADIENTS, BANK_FIRST, BANK_SECOND, BANK_ARENAS };
@@ -46,6 +48,8 @@ struct bank_memory { /* bytes */
 };
 struct bank_memory bank_memory(const struct bank *b);
 
+/* What a tensor is kept as. */
+enum number bank_number(const struct bank *b, size_t id);
 /* For programs: device addresses. Gradient: of a trainable tensor, else 0. */
 uint64_t bank_address(const struct bank *b, size_t id);
 uint64_t bank_gradient_address(const struct bank *b, size_t id);

@@ -177,6 +177,15 @@ static int suits_workgroup(const struct device_info *info, const struct tile *t,
     return 0;
 }
 
+/* Intel's matrix units want subgroups of 16 lanes, whatever size the driver likes best. */
+static int suits_subgroup(const struct engine *e, const struct tile *t, const struct product *p)
+{
+    enum { INTEL = 0x8086, INTEL_LANES = 16 };
+    const struct device_info *info = device_info(engine_device(e));
+    return info->has_coopmat && engine_has(e, SHADER_GEMM_SUBGROUP) && ladder_matrix(e, t, p->number) &&
+           (info->vendor_id != INTEL || engine_lanes(e) == INTEL_LANES);
+}
+
 static int suits_number(const struct engine *e, const struct tile *t, const struct product *p)
 {
     const struct device_info *info = device_info(engine_device(e));
@@ -184,9 +193,7 @@ static int suits_number(const struct engine *e, const struct tile *t, const stru
     switch (t->rung) {
     case RUNG_WORKGROUP:
         return matrices && engine_has(e, SHADER_GEMM_WORKGROUP) && suits_workgroup(info, t, p);
-    case RUNG_SUBGROUP:
-        return matrices && info->has_coopmat && engine_has(e, SHADER_GEMM_SUBGROUP) &&
-               ladder_matrix(e, t, p->number) != NULL;
+    case RUNG_SUBGROUP: return matrices && suits_subgroup(e, t, p);
     case RUNG_PACKED: return p->number == NUMBER_FP16 && info->has_fp16;
     default: return 1;
     }

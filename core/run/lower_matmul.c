@@ -30,7 +30,7 @@ static struct product product_of(const struct program *p, const struct node *n)
 
 /* Work that fills the panels; marked as set-up when its source never changes. */
 static void emit_pack(struct program *p, const struct product *r, struct ref from, struct ref panels,
-                      int constant)
+                      int constant, int halves)
 {
     uint32_t count = r->b_batched ? r->batches : 1, tiles = (r->n + PANEL - 1) / PANEL;
     struct push_pack push = {.n = r->n,
@@ -43,7 +43,8 @@ static void emit_pack(struct program *p, const struct product *r, struct ref fro
     const uint32_t groups[3] = {tiles, (r->k + PACK_STEPS - 1) / PACK_STEPS, count};
     struct work *w = program_emit(p, SHADER_PACK, &push, sizeof push, refs, 2, 2, groups);
     w->constants[0] = (uint32_t)r->number;
-    w->constant_count = 1;
+    w->constants[1] = (uint32_t)halves;
+    w->constant_count = 2;
     w->setup = constant;
     w->label = "pack";
     w->bytes = (double)count * r->n * r->k * 8;
@@ -56,8 +57,10 @@ static struct ref panels_of(struct program *p, value b, const struct product *r)
     uint64_t bytes =
         (uint64_t)(r->b_batched ? r->batches : 1) * ((r->n + PANEL - 1) / PANEL) * PANEL * r->k * 4;
     struct ref panels = program_copy(p, b, r->b_t ? LAYOUT_PANELS_T : LAYOUT_PANELS, bytes, &fresh);
+    int halves = program_has_half(p, b);
     if (fresh && p->rc == 0)
-        emit_pack(p, r, program_value(p, b), panels, p->constant[program_root(p, b)]);
+        emit_pack(p, r, halves ? program_narrow(p, b, LAYOUT_HALF) : program_value(p, b), panels,
+                  p->constant[program_root(p, b)], halves);
     return panels;
 }
 

@@ -56,6 +56,8 @@ uint32_t program_slot_at(struct program *p, const char *name, uint64_t bytes, ui
 struct ref program_value(struct program *p, value v)
 {
     value root = program_root(p, v);
+    if (program_kept_as(p, root) != NUMBER_FP32)
+        return program_widen(p, root);
     if (!p->slot_of[root]) {
         const struct node *n = tape_node(p->tape, root);
         uint64_t bytes = (uint64_t)shape_count(n->shape) * sizeof(float);

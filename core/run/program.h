@@ -60,7 +60,8 @@ enum layout {
     LAYOUT_PANELS,   /* pack_cpu.comp, of B as it is */
     LAYOUT_PANELS_T, /* of B transposed */
     LAYOUT_HALF,     /* as halves of the program's number */
-    LAYOUT_ROUNDED   /* floats, rounded to it */
+    LAYOUT_ROUNDED,  /* floats, rounded to it */
+    LAYOUT_WIDE      /* floats, of a frozen tensor that the bank keeps as halves */
 };
 struct copy_memo { /* copies that were made in this program */
     struct copy_memo *next;
@@ -140,8 +141,12 @@ int memory_write(struct memory *m, struct device *d, uint64_t address, const voi
 struct ref program_copy(struct program *p, value v, enum layout layout, uint64_t bytes, int *fresh);
 /* The value rounded to p->number, as LAYOUT_HALF or LAYOUT_ROUNDED, filled. */
 struct ref program_narrow(struct program *p, value v, enum layout layout);
-/* Whether that copy as halves is there already. */
+/* Whether it is there as halves of p->number already. */
 int program_has_half(const struct program *p, value v);
+/* What the bank keeps the value as, if it is a frozen leaf; else fp32. */
+enum number program_kept_as(const struct program *p, value v);
+/* The floats of a frozen tensor that the bank keeps as halves, made once. */
+struct ref program_widen(struct program *p, value v);
 
 /* A strided view of up to four axes: the outermost may be merged by map_emit. */
 struct view {

@@ -204,4 +204,7 @@ void tape_live(const struct tape *t, const value *roots, size_t count, unsigned 
 void tape_live_with(const struct tape *t, const value *roots, size_t count, const unsigned char *kernels,
                     unsigned char *live);
 
+/* Whether products read the leaf, through renaming, and nothing else does. */
+int tape_only_multiplied(const struct tape *t, value leaf);
+
 #endif

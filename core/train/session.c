@@ -42,50 +42,12 @@ int session_bank(struct session *s)
                                           .shape = t->shape,
                                           .kind = changes ? LEAF_TRAINABLE : t->kind,
                                           .lr_mul = t->kept ? 0 : t->lr_mul, /* AdamW leaves it as it is */
-                                          .no_decay = t->kept || t->no_decay};
+                                          .no_decay = t->kept || t->no_decay,
+                                          .number = s->halves && s->halves[i] ? s->spec.number : NUMBER_FP32};
     }
     int rc = bank_create(&s->bank, s->spec.engine, tensors, s->count);
     mem_free(tensors);
     return rc;
-}
-
-int session_create(struct session **out, const struct session_spec *spec)
-{
-    int rc;
-    struct session *s = mem_alloc(1, sizeof *s);
-    if (!s)
-        return ERR_MEMORY;
-    s->spec = *spec;
-    s->tensors = method_tensors(spec->method, &s->count);
-    TRY_OUT(session_bank(s));
-    TRY_OUT(fill_bank(s));
-    *out = s;
-    s = NULL;
-out:
-    session_destroy(s);
-    return rc;
-}
-
-int session_refill(struct session *s)
-{
-    TRY(session_bank(s));
-    TRY(fill_bank(s));
-    for (const struct told *t = s->told; t; t = t->next)
-        TRY(bank_write(s->bank, t->tensor, t->data));
-    return 0;
-}
-
-void session_destroy(struct session *s)
-{
-    if (!s)
-        return;
-    for (struct told *t = s->told, *next; t; t = next) {
-        next = t->next;
-        mem_free(t->data);
-        mem_free(t);
-    }
-    bank_destroy(s->bank);
-    mem_free(s);
 }
 
 enum { LEAVES_OF_A_STEP = 5 }; /* images, index, labels, weights, scale: their ids follow the tensors' */
@@ -133,6 +95,69 @@ static int trace_forward(struct session *s, const struct program_spec *p, struct
     n->loss = tape_reshape(n->tape, tape_sum(n->tape, tape_mul(n->tape, each, n->weights), 1), SHAPE(1));
     tape_place(n->tape, NULL);
     return tape_why(n->tape) ? fail(ERR_PLUGIN, "%s", tape_why(n->tape)) : 0;
+}
+
+/* Which frozen tensors only products read: a training step is traced to see it. Products round them anyway, so
+ * that the bank may keep them as halves. */
+static int find_halves(struct session *s)
+{
+    int rc;
+    struct net n = {0};
+    const struct feed feed = {.count = 1};
+    const struct program_spec program = {.feed = &feed, .batch = 1, .recipe = &recipe_default};
+    if (s->spec.number == NUMBER_FP32 || s->spec.wide)
+        return 0;
+    s->halves = mem_alloc(s->count, sizeof *s->halves);
+    if (!s->halves)
+        return ERR_MEMORY;
+    TRY_OUT(trace_forward(s, &program, &n));
+    for (size_t i = 0; i < s->count; i++)
+        if (s->tensors[i].kind == LEAF_FROZEN && !s->tensors[i].kept && n.trace->leaves[i])
+            s->halves[i] = (unsigned char)tape_only_multiplied(n.tape, n.trace->leaves[i]);
+out:
+    net_finish(&n);
+    return rc;
+}
+
+int session_create(struct session **out, const struct session_spec *spec)
+{
+    int rc;
+    struct session *s = mem_alloc(1, sizeof *s);
+    if (!s)
+        return ERR_MEMORY;
+    s->spec = *spec;
+    s->tensors = method_tensors(spec->method, &s->count);
+    TRY_OUT(find_halves(s));
+    TRY_OUT(session_bank(s));
+    TRY_OUT(fill_bank(s));
+    *out = s;
+    s = NULL;
+out:
+    session_destroy(s);
+    return rc;
+}
+
+int session_refill(struct session *s)
+{
+    TRY(session_bank(s));
+    TRY(fill_bank(s));
+    for (const struct told *t = s->told; t; t = t->next)
+        TRY(bank_write(s->bank, t->tensor, t->data));
+    return 0;
+}
+
+void session_destroy(struct session *s)
+{
+    if (!s)
+        return;
+    for (struct told *t = s->told, *next; t; t = next) {
+        next = t->next;
+        mem_free(t->data);
+        mem_free(t);
+    }
+    bank_destroy(s->bank);
+    mem_free(s->halves);
+    mem_free(s);
 }
 
 /* Gradients of the loss, with a plugin's penalty, for every trainable tensor or those of a scan. */

@@ -20,6 +20,7 @@ struct session_spec { /* everything is lent for the session's life */
     const struct vit *vit;
     float mean[3], std[3]; /* of the pixels' scale 0..1 */
     uint64_t seed;         /* of the initialisation */
+    int wide;              /* for comparisons: frozen weights are kept as floats even where halves would do */
     enum number number;    /* what the operands of products are rounded to: the recipe's precision */
 };
 int session_create(struct session **out, const struct session_spec *spec);

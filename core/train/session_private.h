@@ -12,6 +12,7 @@ struct session {
     const struct tensor *tensors;
     size_t count;
     struct bank *bank;
+    unsigned char *halves;   /* one per tensor: only products read it, and they round it; NULL: none */
     int prepared;            /* what plugins do before the first step lies behind it */
     struct told *told;       /* frozen tensors that were set by hand */
     unsigned char *unfrozen; /* of a scan: one per tensor, the gradients it wants; else NULL */

@@ -44,7 +44,7 @@ static void measure(struct engine *engine, int m, int n, int k, int first)
 {
     struct bank *bank;
     struct run *run;
-    const struct bank_tensor w = {"W", SHAPE(n, k), LEAF_FROZEN, 1, 0};
+    const struct bank_tensor w = {.name = "W", .shape = SHAPE(n, k), .kind = LEAF_FROZEN};
     float *data = mem_alloc((size_t)n * (size_t)k, sizeof *data);
     double times[RUNS];
     for (int i = 0; data && i < n * k; i++)

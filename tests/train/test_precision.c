@@ -45,6 +45,8 @@ struct outcome {
     size_t count;
     struct train_result result;
     int rc;
+    int wide;        /* asked: frozen weights are kept as floats */
+    uint64_t frozen; /* bytes of them in the bank */
 };
 
 static struct train_spec short_training(struct outcome *o, enum number number)
@@ -72,8 +74,10 @@ static void train(const struct train_spec *spec, struct outcome *o)
                                                          .mean = {0.5f, 0.5f, 0.5f},
                                                          .std = {0.5f, 0.5f, 0.5f},
                                                          .seed = 3,
+                                                         .wide = o->wide,
                                                          .number = (enum number)spec->recipe.precision}));
     o->rc = session_train(session, spec, &o->result);
+    o->frozen = bank_memory(session->bank).frozen;
     o->count = bank_arena_floats(session->bank);
     o->weights = mem_alloc(o->count, sizeof *o->weights);
     must(bank_arena_read(session->bank, BANK_WEIGHTS, o->weights));
@@ -83,7 +87,7 @@ static void train(const struct train_spec *spec, struct outcome *o)
 
 static struct outcome trained(enum number number, float scale)
 {
-    struct outcome o;
+    struct outcome o = {0};
     struct train_spec spec = short_training(&o, number);
     spec.loss_scale = scale;
     train(&spec, &o);
@@ -139,6 +143,73 @@ static void a_step_that_overflows_is_left_out_and_halves_the_scale(void **state)
     mem_free(again.weights);
 }
 
+/* What products round anyway is kept as halves: most of a network, and the same bits come out. */
+static void frozen_weights_take_half_the_memory_and_change_no_bit(void **state)
+{
+    (void)state;
+    for (int number = NUMBER_FP16; number < NUMBER_COUNT; number++) {
+        struct outcome halves = trained((enum number)number, 0), floats = {.wide = 1};
+        struct train_spec spec = short_training(&floats, (enum number)number);
+        train(&spec, &floats);
+        must(floats.rc);
+        assert_true((double)halves.frozen <
+                    0.65 * (double)floats.frozen); /* vectors and positions stay floats */
+        assert_memory_equal(halves.losses, floats.losses, sizeof halves.losses);
+        assert_memory_equal(halves.weights, floats.weights, halves.count * sizeof(float));
+        mem_free(halves.weights);
+        mem_free(floats.weights);
+    }
+}
+
+static void a_kernel_that_wants_floats_gets_those_of_kept_halves(void **state)
+{
+    (void)state;
+    enum { N = 67 };
+    float data[N], back[N], sum[N];
+    for (int i = 0; i < N; i++)
+        data[i] = (float)i / 7 - 3;
+    for (int number = NUMBER_FP16; number < NUMBER_COUNT; number++) {
+        const struct bank_tensor tensor = {
+            .name = "w", .shape = SHAPE(N), .kind = LEAF_FROZEN, .number = (enum number)number};
+        struct bank *bank;
+        struct run *run;
+        struct tape *t = tape_create();
+        value x = tape_leaf(t, LEAF_INPUT, SHAPE(N), 1, "x");
+        value y = tape_add(t, tape_leaf(t, LEAF_FROZEN, SHAPE(N), 0, "w"), x);
+        must(bank_create(&bank, engine, &tensor, 1));
+        must(bank_write(bank, 0, data));
+        must(bank_read(bank, 0, back));
+        must(run_create(
+            &run, &(struct run_spec){.tape = t, .bank = bank, .logs = &y, .log_count = 1, .series = 1}));
+        must(run_begin(run, &(struct run_series){.steps = 1}));
+        must(run_go(run, 1));
+        must(run_wait(run, 0));
+        must(run_log(run, 0, 0, 1, sum));
+        for (int i = 0; i < N; i++) {
+            assert_true(back[i] == number_round((enum number)number, data[i]));
+            assert_true(sum[i] == back[i]); /* x is zeros */
+        }
+        run_destroy(run);
+        bank_destroy(bank);
+        tape_destroy(t);
+    }
+}
+
+static void blocks_that_are_computed_again_end_in_the_same_bits(void **state)
+{
+    (void)state;
+    struct outcome kept = trained(NUMBER_FP16, 0x1p20f), again = {0};
+    struct train_spec spec = short_training(&again, NUMBER_FP16);
+    spec.loss_scale = 0x1p20f;
+    spec.checkpoint_activations = 1;
+    train(&spec, &again);
+    must(again.rc);
+    assert_memory_equal(kept.weights, again.weights, kept.count * sizeof(float));
+    assert_int_equal(kept.result.skipped, again.result.skipped);
+    mem_free(kept.weights);
+    mem_free(again.weights);
+}
+
 static int stop_at(void *context, const struct train_progress *p)
 {
     return p->step >= *(const uint32_t *)context;
@@ -151,7 +222,7 @@ static void a_resumed_training_knows_its_scale_and_ends_in_the_same_bits(void **
     static const char *path = "test_precision.checkpoint";
     const float scale = 0x1p22f;
     uint32_t stop = 7;
-    struct outcome whole = trained(NUMBER_FP16, scale), half, rest;
+    struct outcome whole = trained(NUMBER_FP16, scale), half = {0}, rest = {0};
     struct train_spec spec = short_training(&half, NUMBER_FP16);
     assert_true(whole.result.skipped > 0 && whole.result.skipped < STEPS);
     unlink(path);
@@ -203,6 +274,9 @@ int main(void)
         cmocka_unit_test(rounding_changes_a_training_by_no_more_than_itself),
         cmocka_unit_test(only_fp16_scales_its_loss_and_moderate_scales_change_little),
         cmocka_unit_test(a_step_that_overflows_is_left_out_and_halves_the_scale),
+        cmocka_unit_test(frozen_weights_take_half_the_memory_and_change_no_bit),
+        cmocka_unit_test(a_kernel_that_wants_floats_gets_those_of_kept_halves),
+        cmocka_unit_test(blocks_that_are_computed_again_end_in_the_same_bits),
         cmocka_unit_test(a_resumed_training_knows_its_scale_and_ends_in_the_same_bits),
         cmocka_unit_test(a_recipe_says_its_precision_unless_it_is_fp32),
     };

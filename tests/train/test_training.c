@@ -98,7 +98,7 @@ static void adamw_is_pytorchs(void **state)
     struct bank *bank;
     struct run *run;
     struct tape *t = tape_create();
-    const struct bank_tensor tensor = {"w", SHAPE(N), LEAF_TRAINABLE, 1, 0};
+    const struct bank_tensor tensor = {.name = "w", .shape = SHAPE(N), .kind = LEAF_TRAINABLE, .lr_mul = 1};
     must(bank_create(&bank, engine, &tensor, 1));
     must(bank_write(bank, 0, weight));
     value w = tape_leaf(t, LEAF_TRAINABLE, SHAPE(N), 0, "w"), g = tape_leaf(t, LEAF_INPUT, SHAPE(N), 1, "g");
