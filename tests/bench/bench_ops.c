@@ -165,7 +165,7 @@ static void measure(struct engine *engine, const struct operation *op, const int
     double *times = mem_alloc((size_t)runs, sizeof *times), *costs = mem_alloc((size_t)runs, sizeof *costs);
     value y = op->build(&b);
     value log = tape_slice(b.tape, y, tape_shape(b.tape, y).rank - 1, 0, 1); /* a column needs all of it */
-    const struct bank_tensor frozen = {"W", SHAPE(sizes[1], sizes[2]), LEAF_FROZEN, 1, 0};
+    const struct bank_tensor frozen = {.name = "W", .shape = SHAPE(sizes[1], sizes[2]), .kind = LEAF_FROZEN};
     must(bank_create(&bank, engine, &frozen, op->build == product_nt));
     if (op->build == product_nt) {
         float *data = numbers((size_t)sizes[1] * (size_t)sizes[2]);
