@@ -28,6 +28,8 @@ struct settings {
     const char *corrupt;                                  /* "fog:3": the data, corrupted */
     uint64_t corrupt_seed;
     int32_t eval_precision; /* 0: as trained; else 1 + enum number */
+    const char *shifts, *probe; /* robust, wise */
+    int32_t alphas, head;
     const char *checkpoint;
     int32_t checkpoint_steps;
     int32_t feature_cache; /* MiB; train_spec's */
@@ -88,6 +90,8 @@ struct verb {
     X(agree)     \
     X(ensemble)  \
     X(report)    \
+    X(robust)    \
+    X(wise)      \
     X(export)    \
     X(show)      \
     X(diff)      \

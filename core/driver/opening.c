@@ -8,8 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* "lora[r=8]+bitfit" is the method lora+bitfit, as a recipe would call it. */
-static void plain_name(const char *method, char name[160])
+void opening_method_name(const char *method, char name[160])
 {
     size_t used = 0;
     int depth = 0;
@@ -27,7 +26,7 @@ static int append(const struct store *store, const struct trial *t, const struct
     char path[STORE_PATH], name[160];
     struct ledger *ledger = NULL;
     const struct pack_info *info = pack_info(t->pack);
-    plain_name(method_text(t->method), name);
+    opening_method_name(method_text(t->method), name);
     const struct ledger_line line = {.study = "",
                                      .method = name,
                                      .pack = info->task,

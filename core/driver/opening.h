@@ -9,6 +9,9 @@
  * again adds nothing; another one of the same method, data, weights and seed is refused without --again REASON. */
 int opening_record(const struct trial *t, const struct settings *s, const struct json *what);
 
+/* "lora[r=8]+bitfit" is the method lora+bitfit in the ledger, as a recipe would call it. */
+void opening_method_name(const char *method, char name[160]);
+
 extern const struct argument_group group_opening; /* --final, --again, --store */
 
 #endif

@@ -104,7 +104,7 @@ static int build(struct analysis *a)
     static int (*const sections[])(struct analysis *) = {
         analysis_packs,  analysis_methods,   analysis_accuracy,  analysis_ranks,
         analysis_pairs,  analysis_agreement, analysis_ensembles, analysis_calibration,
-        analysis_tuning, analysis_cost,      analysis_ledger,    analysis_results,
+        analysis_tuning, analysis_shifts,    analysis_cost,      analysis_ledger,    analysis_results,
     };
     struct json *badges;
     a->replicates = resample_replicates(a);

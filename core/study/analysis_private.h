@@ -106,6 +106,7 @@ int analysis_agreement(struct analysis *a);
 int analysis_ensembles(struct analysis *a);
 int analysis_calibration(struct analysis *a);
 int analysis_tuning(struct analysis *a);
+int analysis_shifts(struct analysis *a);
 int analysis_cost(struct analysis *a);
 int analysis_ledger(struct analysis *a);
 int analysis_results(struct analysis *a);

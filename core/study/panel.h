@@ -75,6 +75,7 @@ struct panel_opening {                         /* a line of the ledger that conc
     int again; /* not the first of its (method, pack, seed) */
 };
 
+struct shift_run;
 struct panel {
     const char *study, *recipe_hash; /* name; SHA-256 of the canonical recipe */
     const char *backbone, *backbone_hash;
@@ -89,6 +90,8 @@ struct panel {
     const struct panel_opening *openings;
     uint32_t opening_count;
     int ledger_intact;        /* the chain of the ledger's lines is unbroken */
+    const struct shift_run *shifts; /* answers under shift (shift.h), of this panel's methods, packs and seeds */
+    uint32_t shift_count;
     const char *const *flags; /* sentences that a reader must see: edited results, broken ledger ... */
     uint32_t flag_count;
 };

@@ -6,6 +6,7 @@
 #include "panel_private.h"
 #include "plan.h"
 #include "recipe_json.h"
+#include "shift_list.h"
 #include "space.h"
 
 #include <math.h>
@@ -256,6 +257,7 @@ static int take_ledger(struct loaded *l, const struct study *s, const struct sto
         int known = 0;
         for (uint32_t k = 0; k < s->pack_count; k++)
             known |= strcmp(s->packs[k].split[2], line->test) == 0;
+        known |= strcmp(line->study, s->name) == 0; /* other data, and the packs' corrupted */
         if (!known || strcmp(line->model, s->backbones[backbone].sha256) != 0)
             continue;
         struct panel_opening *o = &openings[count++];
@@ -326,6 +328,17 @@ int study_was_judged(const struct study *study, const struct store *store)
     return judged;
 }
 
+static int take_shifts(struct loaded *l, const struct study *s, const struct store *store, uint32_t backbone)
+{
+    struct shift_run *runs;
+    const char *bad;
+    TRY(shift_list_read(&runs, &l->panel.shift_count, &bad, &l->arena, store, s, backbone));
+    l->panel.shifts = runs;
+    if (bad)
+        loaded_flag(l, "an answer under shift is left out: %s", bad);
+    return 0;
+}
+
 int panel_load(struct loaded **out, const struct study *study, const struct store *store, uint32_t backbone)
 {
     struct plan *plan = NULL;
@@ -340,6 +353,8 @@ int panel_load(struct loaded **out, const struct study *study, const struct stor
         if (plan->cells[i].backbone == backbone)
             rc = take_cell(l, plan, &plan->cells[i]);
     plan_destroy(plan);
+    if (rc == 0)
+        rc = take_shifts(l, study, store, backbone);
     if (rc == 0)
         rc = l->failed;
     if (rc < 0) {

@@ -93,6 +93,7 @@ int store_path(const struct store *s, enum store_place place, const char *name, 
         [STORE_RESULT] = "%s/results/%.2s/%s%s%s",    [STORE_WORK] = "%s/work/%.0s%s%s%s",
         [STORE_STUDY] = "%s/studies/%.0s%s%s%s",      [STORE_PACK] = "%s/packs/%.0s%s.pack%s%s",
         [STORE_LEDGER] = "%s/%.0s%sledger.jsonl%s%s", [STORE_INDEX] = "%s/%.0s%sindex.sqlite%s%s",
+        [STORE_SHIFT] = "%s/shifts/%.2s/%s%s%s",
     };
     const char *text = name ? name : "";
     int n = -1;
@@ -103,7 +104,8 @@ int store_path(const struct store *s, enum store_place place, const char *name, 
                      file ? file : "");                                                       \
         break;
         PATH(STORE_RESULT)
-        PATH(STORE_WORK) PATH(STORE_STUDY) PATH(STORE_PACK) PATH(STORE_LEDGER) PATH(STORE_INDEX)
+        PATH(STORE_WORK)
+        PATH(STORE_STUDY) PATH(STORE_PACK) PATH(STORE_LEDGER) PATH(STORE_INDEX) PATH(STORE_SHIFT)
 #undef PATH
     }
     return n < 0 || n >= STORE_PATH ? fail(ERR_INPUT, "a path below the store %.200s is too long", s->folder)

@@ -28,6 +28,7 @@ enum store_place {
     STORE_PACK,   /* packs/FINGERPRINT.pack */
     STORE_LEDGER, /* ledger.jsonl */
     STORE_INDEX,  /* index.sqlite */
+    STORE_SHIFT,  /* shifts/XX/ID */
 };
 /* `name`: the ID, NAME or FINGERPRINT. `file`: what lies in that folder, or NULL. */
 int store_path(const struct store *s, enum store_place place, const char *name, const char *file,

@@ -76,6 +76,11 @@ struct study_tune {
     int32_t rungs;   /* of halving */
 };
 
+struct study_shift { /* what finals are judged on besides test */
+    const char *name; /* of a data set; of corruptions, their text */
+    const char *data; /* NULL: corruptions, as `vitro robust --shifts` takes them */
+};
+
 struct study {
     struct arena arena;    /* owns all texts and arrays */
     struct json *document; /* the recipe in canonical form */
@@ -86,6 +91,8 @@ struct study {
     struct study_method *methods;
     uint64_t *seeds;
     uint32_t backbone_count, pack_count, method_count, seed_count;
+    struct study_shift *shifts; /* may be none */
+    uint32_t shift_count;
     struct study_tune tune;
     struct recipe training;
     int32_t refit_trainval;              /* the chosen configuration trains on train and val; else on train */

@@ -220,6 +220,40 @@ static int read_seeds(struct study *s, const struct json *recipe)
     return 0;
 }
 
+/* "fog:3", "corruptions" or a data set: a string, or {"name", "data"}. */
+static int read_shift(struct study *s, const struct json *j, struct study_shift *shift)
+{
+    static const char *const keys[] = {"name", "data", NULL};
+    if (json_string(j)) {
+        shift->name = arena_string(&s->arena, json_string(j));
+        return shift->name ? 0 : ERR_MEMORY;
+    }
+    TRY(object_check(j, keys, "a shift"));
+    TRY(read_text(s, j, "name", &shift->name));
+    TRY(read_text(s, j, "data", &shift->data));
+    if (!shift->data)
+        return fail(ERR_INPUT,
+                    "a shift is a corruption (\"fog:3\") or has \"data\": what `vitro eval --data` takes");
+    if (!shift->name && !(shift->name = data_name(s, shift->data)))
+        return ERR_MEMORY;
+    return check_name(shift->name, "a shift");
+}
+
+static int read_shifts(struct study *s, const struct json *recipe)
+{
+    const struct json *list;
+    if (!json_get(recipe, "shifts"))
+        return 0;
+    TRY(list_of(recipe, "shifts", &list, &s->shift_count));
+    s->shifts = arena_alloc(&s->arena, s->shift_count, sizeof *s->shifts);
+    if (!s->shifts)
+        return ERR_MEMORY;
+    const struct json *item = json_first(list);
+    for (uint32_t i = 0; i < s->shift_count; i++, item = json_next(item))
+        TRY(read_shift(s, item, &s->shifts[i]));
+    return 0;
+}
+
 static int read_tune(struct study *s, const struct json *recipe)
 {
     static const char *const keys[] = {"strategy", "trials", "seconds", "seed", "eta", "rungs", NULL};
@@ -343,7 +377,7 @@ static int check_twice(const struct json *j)
 static int read_recipe(struct study *s, const struct json *recipe)
 {
     static const char *const keys[] = {"schema", "name",  "about", "backbones", "packs",  "methods", "search",
-                                       "tune",   "refit", "seeds", "training",  "limits", NULL};
+                                       "tune",   "refit", "seeds", "training",  "limits", "shifts",  NULL};
     static const char *const refits[] = {"train", "trainval", NULL};
     const char *schema = NULL;
     TRY(object_check(recipe, keys, "the recipe"));
@@ -354,6 +388,7 @@ static int read_recipe(struct study *s, const struct json *recipe)
     TRY(check_name(s->name, "the study"));
     TRY(read_text(s, recipe, "about", &s->about));
     TRY(read_lists(s, recipe));
+    TRY(read_shifts(s, recipe));
     TRY(read_tune(s, recipe));
     TRY(read_limits(s, recipe));
     TRY(read_choice(recipe, "refit", refits, &s->refit_trainval));
