@@ -28,6 +28,8 @@ report_script:
     .incbin "ensembles.js"
     .incbin "calibration.js"
     .incbin "tuning.js"
+    .incbin "shifts.js"
+    .incbin "wise.js"
     .incbin "ledger.js"
     .incbin "page.js"
     .byte 0

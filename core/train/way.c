@@ -20,6 +20,8 @@ struct way {
     size_t count;                 /* of those that may move */
     float **theta;                /* [count] trained contents; NULL: does not move */
     float *at;                    /* room for the largest */
+    int placed;                   /* merged: the plain network is at */
+    float at_alpha;
 };
 
 static size_t elements(const struct tensor *t)
@@ -222,19 +224,42 @@ static int place(struct way *w, size_t id, float alpha)
     return 0;
 }
 
+static int place_all(struct way *w, struct session *s, float alpha)
+{
+    for (size_t i = 0; i < w->count; i++)
+        if (w->theta[i]) {
+            TRY(place(w, i, alpha));
+            TRY(session_set_tensor(s, i, w->at));
+        }
+    return 0;
+}
+
+/* The plain network's weights are frozen: a session may keep them in another layout once it has run, so that each
+ * alpha begins with a fresh one. */
+static int place_merged(struct way *w, float alpha)
+{
+    if (w->placed && !(w->at_alpha < alpha) && !(w->at_alpha > alpha))
+        return 0;
+    session_destroy(w->plain);
+    w->plain = NULL;
+    w->placed = 0;
+    TRY(open_plain(w));
+    TRY(place_all(w, w->plain, alpha));
+    w->placed = 1;
+    w->at_alpha = alpha;
+    return 0;
+}
+
 int way_logits(struct way *w, float alpha, const struct images *images, uint32_t batch, float *logits)
 {
-    struct session *s = w->by == INTERPOLATES_MERGED ? w->plain : w->spec.tuned;
-    int rc = 0;
     if (w->refusal[0])
         return fail(ERR_PLUGIN, "%s", w->refusal);
-    for (size_t i = 0; i < w->count && rc == 0; i++)
-        if (w->theta[i]) {
-            rc = place(w, i, alpha);
-            if (rc == 0)
-                rc = session_set_tensor(s, i, w->at);
-        }
-    return rc == 0 ? session_logits(s, images, batch, logits, NULL) : rc;
+    if (w->by != INTERPOLATES_MERGED) {
+        TRY(place_all(w, w->spec.tuned, alpha));
+        return session_logits(w->spec.tuned, images, batch, logits, NULL);
+    }
+    TRY(place_merged(w, alpha));
+    return session_logits(w->plain, images, batch, logits, NULL);
 }
 
 int way_anchor(struct way *w, const struct images *images, uint32_t batch, float *logits)

@@ -12,7 +12,7 @@ trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
 export XDG_CACHE_HOME=$folder/cache LC_ALL=C
 unset VITRO_PLUGIN_PATH VITRO_VULKAN_LOADER
-verbs="devices plugins lint selftest profile tasks pack model db train eval predict zeroshot pretrain study compare agree ensemble report export show diff
+verbs="devices plugins lint selftest profile tasks pack model db train eval predict zeroshot pretrain study compare agree ensemble report robust wise export show diff
     repro demo version"
 
 vitro() { ${launcher:+"$launcher"} "$program" "$@"; }

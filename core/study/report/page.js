@@ -15,7 +15,7 @@ d3.select(document.body)
 
 R.setTheme('auto');
 [R.drawHeader, R.drawBar, R.drawTable, R.drawScatter, R.drawRanks, R.drawPairs, R.drawAgreement,
- R.drawEnsembles, R.drawCalibration, R.drawTuning, R.drawCost, R.drawMaterial, R.drawLedger, R.drawResults]
+ R.drawEnsembles, R.drawCalibration, R.drawShifts, R.drawWise, R.drawTuning, R.drawCost, R.drawMaterial, R.drawLedger, R.drawResults]
     .forEach(R.attempt);
 R.add(
     document.getElementById('foot'),

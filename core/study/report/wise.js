@@ -1,0 +1,137 @@
+/* wise.js - between the backbone and the trained model: accuracy on clean against accuracy on shifted images. */
+(function(R) {
+'use strict';
+const el = R.el;
+
+const alphaText = (d, a) => 'α = ' + R.significant(d.alphas[a]);
+const pair = (c, a) => R.percent(c.id[a]) + ' / ' + R.percent(c.ood[a]);
+
+/* curves: [{m, c, control}] */
+function curvesOf(d, which) {
+    const list = [];
+    R.rowsOf(d).forEach((m) => {
+        const row = d.methods[m];
+        if (which !== 'control' && row.id)
+            list.push({m, c: row, control: false});
+        if (which !== 'weights')
+            list.push({m, c: row.control, control: true});
+    });
+    return list;
+}
+
+function tipOf(d, curve, a) {
+    const c = curve.c;
+    return {
+        title: R.methods[curve.m].name + ', ' + alphaText(d, a),
+        rows: [
+            ['clean', R.percent(c.id[a]) + ' [' + R.percent(c.id_low[a]) + ' ' + R.percent(c.id_high[a]) + ']\u00a0%'],
+            ['shifted', R.percent(c.ood[a]) + ' [' + R.percent(c.ood_low[a]) + ' ' + R.percent(c.ood_high[a]) + ']\u00a0%'],
+            ['val', R.is(c.val[a]) ? R.percent(c.val[a]) + '\u00a0%' : 'none']
+        ],
+        note: (curve.control ? 'Control: probabilities mixed. ' : 'Weights interpolated. ') +
+            (c.best === a ? 'Chosen by val.' : '')
+    };
+}
+
+function draw(host, width, d, which) {
+    const curves = curvesOf(d, which), last = d.alphas.length - 1;
+    if (!curves.length)
+        return;
+    const left = 46, top = 14, H = Math.round(Math.max(340, Math.min(560, width * 0.6))), right = width - 18;
+    const values = (key) => [].concat.apply([], curves.map((c) => c.c[key].filter(R.is)));
+    const domain = (key) => {
+        const e = d3.extent(values(key)), pad = Math.max(0.01, 0.06 * (e[1] - e[0]));
+        return [Math.max(0, e[0] - pad), Math.min(1, e[1] + pad)];
+    };
+    const x = d3.scale.linear().domain(domain('id')).range([left, right]),
+          y = d3.scale.linear().domain(domain('ood')).range([H - 44, top]),
+          svg = R.svg(host, width, H, 'Clean against shifted accuracy between backbone and trained model');
+    R.axisX(svg, R.ticks(x, 8, (v) => R.percent(v, 0)), H - 44, top, 'accuracy on clean images, %', right);
+    R.axisY(svg, R.ticks(y, 7, (v) => R.percent(v, 0)), left, right, 'mean accuracy on shifted images, %');
+    R.rove(svg.node(), curves.map((curve) => {
+        const c = curve.c, at = (a) => [x(c.id[a]), y(c.ood[a])];
+        const line = svg.append('path')
+                         .attr({d: d3.svg.line()(d.alphas.map((_, a) => at(a))), class: curve.control ? 'curve thin' : 'curve'})
+                         .style('stroke', R.colour(curve.m));
+        if (curve.control)
+            line.style('stroke-dasharray', '4 3');
+        return d.alphas.map((_, a) => {
+            const ends = a === 0 || a === last, best = c.best === a;
+            const shape = a === 0 ? d3.svg.symbol().type('square').size(58)() :
+                a === last        ? R.symbol(curve.m, 92) :
+                                    d3.svg.symbol().type('circle').size(best ? 60 : 20)();
+            const mark = svg.append('path')
+                             .attr({d: shape, transform: 'translate(' + at(a) + ')', class: 'mark point'})
+                             .style('fill', curve.control && !ends ? 'var(--paper)' : R.colour(curve.m));
+            mark.style('stroke', best ? 'var(--ink)' : R.colour(curve.m)).style('stroke-width', best ? 2.2 : 1);
+            return R.tip(mark.node(), tipOf(d, curve, a), true);
+        });
+    }));
+    R.legend(host, R.rowsOf(d));
+    host.appendChild(
+        el('p', {},
+           'Squares: the backbone (α = 0); the method’s own mark: as trained (α = 1); a ring in ink: the α that ' +
+               'validation images chose. Dashed: the control, probabilities of both mixed.'));
+}
+
+function table(body, now) {
+    const at = (m, end) => now().methods[m].id ? pair(now().methods[m], end(now())) : null;
+    const last = (d) => d.alphas.length - 1;
+    const chosen = (c) => c && R.is(c.best) ?
+        pair(c, c.best) + ' at ' + R.significant(now().alphas[c.best]) :
+        null;
+    R.table(
+        body, 'wise', 'Clean / shifted accuracy, %',
+        [
+            {title: 'method', head: true, key: (m) => R.methods[m].name, show: R.methodName},
+            {title: 'way back', key: (m) => now().methods[m].how, show: (m) => now().methods[m].how === 'none' ?
+                R.tip(el('span', {}, 'none'), {title: 'No way back', note: now().methods[m].why}) :
+                now().methods[m].how},
+            {title: 'α = 0', number: true, key: (m) => (now().methods[m].control.ood || [])[0], show: (m) => pair(now().methods[m].control, 0)},
+            {title: 'α = 1', number: true, key: (m) => now().methods[m].control.ood[last(now())], show: (m) => pair(now().methods[m].control, last(now()))},
+            {title: 'chosen by val', number: true, hint: 'at the α with the highest accuracy on validation images', key: (m) => now().methods[m].id && R.is(now().methods[m].best) ? now().methods[m].ood[now().methods[m].best] : null, show: (m) => chosen(now().methods[m])},
+            {title: 'control, chosen by val', number: true, hint: 'probabilities mixed', key: (m) => R.is(now().methods[m].control.best) ? now().methods[m].control.ood[now().methods[m].control.best] : null, show: (m) => chosen(now().methods[m].control)},
+            {title: 'off at α = 0', number: true, hint: 'largest difference of a logit from the plain backbone’s', key: (m) => now().methods[m].anchor_off, show: (m) => R.is(now().methods[m].anchor_off) ? R.significant(now().methods[m].anchor_off) : null}
+        ],
+        () => R.rowsOf(now()));
+}
+
+R.drawWise = () => {
+    const list = R.data.wise || [];
+    if (!list.length)
+        return; /* nothing was interpolated */
+    const heads = {
+        probe: 'the backbone with the head of the linear probe',
+        tuned: 'the backbone with the trained head',
+        own: 'the backbone with the head that training began with'
+    };
+    const first = list[0].methods.find((m) => m) || {};
+    const body = R.section(
+        'wise', 'Between backbone and trained model',
+        'WiSE: every trained tensor is moved towards the backbone’s, α of the way from 0 (' +
+            (heads[first.head] || 'the backbone') + ') to 1 (as trained). A curve that bulges up and right gains on ' +
+            'shifted images without losing on clean ones. The control mixes answers instead of weights, which needs ' +
+            'both models at work: weights are worth it where their curve is not below the control’s.',
+        'which α is best on shifted images: α is chosen on validation images alone, and not at all for methods that ' +
+            'were trained on them.');
+    let which = 'both';
+    R.packChooser(body, list, (now) => {
+        let redraw = null;
+        R.choice(
+            R.controls(body), 'Show', [['both', 'weights and control'], ['weights', 'weights'], ['control', 'control']],
+            which, (v) => {
+                which = v;
+                redraw();
+            });
+        redraw = R.figure(body, 'wise', '', (host, width, title) => {
+            title('Clean against shifted accuracy, α from 0 to 1, ' + R.packs[now().pack].name);
+            draw(host, width, now(), which);
+        });
+        table(body, now);
+        const refused = R.rowsOf(now()).filter((m) => now().methods[m].why);
+        if (refused.length)
+            body.appendChild(
+                el('ul', {}, refused.map((m) => el('li', {}, R.methods[m].name + ': ' + now().methods[m].why + '.'))));
+    });
+};
+})(VitroReport);

@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# test_shift.sh PROGRAM [LAUNCHER]: `vitro robust` and `vitro wise` as a user meets them, on a study of seconds. Each
+# function's name is the sentence it proves.
+# shellcheck disable=SC2317 # the sentences are called by their names
+set -uo pipefail
+program=${1:?usage: test_shift.sh PROGRAM [LAUNCHER]} launcher=${2:-}
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+export XDG_CACHE_HOME=$folder/cache LC_ALL=C
+
+vitro() { ${launcher:+"$launcher"} "$program" "$@" >out 2>err </dev/null; }
+complain() { echo "$*: $(head -c 600 err) $(head -c 300 out)" && return 1; }
+says() { grep -qF -- "$1" "${2:-out}" || complain "${2:-out} does not say \"$1\""; }
+lines() { wc -l <"$1"; }
+
+cat >recipe.json <<'JSON'
+{ "schema": "vitro.recipe/1", "name": "small",
+  "backbones": [{"name": "random", "model": "bundled", "random": true}],
+  "packs": [{"data": "builtin:shapes:40/20/30", "image": 32}],
+  "methods": ["linear", "lora[r=2]", "vpt[prompts=2]", "full"],
+  "search": {"lr": [0.002]}, "refit": "train", "seeds": [0, 1],
+  "shifts": ["fog:3", "gaussian_noise:2", {"name": "again", "data": "builtin:shapes:10/10/20"}],
+  "training": {"epochs": 2, "warmup": 1, "batch": 20} }
+JSON
+
+a_study_is_judged_under_the_shifts_of_its_recipe() {
+    vitro study run recipe.json --final || complain "the study"
+    vitro robust small || complain "robust on val"
+    says "val images"
+    [ "$(grep -c '"corrupted"' vitro-store/ledger.jsonl)" = 0 ] || complain "val was written into the ledger"
+    vitro robust small --final --json || complain "robust on test"
+    says '"name": "again"' && says '"severity": 3' && says '"split": "test"'
+    [ "$(grep -c '"pack":"shapes, corrupted"' vitro-store/ledger.jsonl)" = 8 ] || complain "openings are missing"
+    [ "$(grep -c '"pack":"again"' vitro-store/ledger.jsonl)" = 8 ] || complain "openings of other data are missing"
+}
+what_was_judged_is_not_judged_again_and_other_shifts_need_a_reason() {
+    local before
+    before=$(lines vitro-store/ledger.jsonl)
+    vitro robust small --final || complain "the same again"
+    [ "$(lines vitro-store/ledger.jsonl)" = "$before" ] || complain "the ledger has grown"
+    vitro robust small --final --shifts fog:4 && complain "a second look was let through"
+    says "was judged on its test split before" err
+    vitro robust small --final --shifts fog:4 --again "to test that" || complain "with a reason"
+    vitro robust small --final || complain "back to the recipe's"
+}
+alpha_curves_have_their_ends_and_a_control() {
+    vitro wise small --final --alphas 3 --json || complain "wise"
+    says '"how": "parameters"' && says '"how": "none"' && says "vpt cannot be interpolated with the backbone" &&
+        says '"head": "probe"' && says '"control"'
+    vitro wise small --final --alphas 3 || complain "wise as a table"
+    says "note: vpt cannot be interpolated" && says "weights" && says "answers"
+    grep -q '"method":"full, wise","pack":"shapes"' vitro-store/ledger.jsonl || complain "wise is not in the ledger"
+}
+an_edited_answer_is_left_out_and_said() {
+    local file
+    file=$(find vitro-store/shifts -name answers.safetensors | head -1)
+    cp "$file" kept
+    printf '\001' | dd of="$file" bs=1 seek=$(($(stat -c %s "$file") - 3)) conv=notrunc status=none
+    vitro compare small || complain "compare"
+    says "an answer under shift is left out"
+    mv kept "$file"
+}
+the_report_shows_them() {
+    vitro report small || complain "report"
+    for member in '"robustness":[{' '"wise":[{' '"id_low":[' '"effective":'; do
+        says "$member" vitro-store/studies/small/report.html
+    done
+}
+one_trained_method_is_judged_by_itself() {
+    vitro train --data builtin:shapes:40/20/30 --image 32 --epochs 1 --batch 20 --method linear --split train --save probe.safetensors || complain "train"
+    vitro train --data builtin:shapes:40/20/30 --image 32 --epochs 1 --batch 20 --method lora --split train --save lora.safetensors || complain "train"
+    vitro wise lora.safetensors --probe probe.safetensors --shifts snow:1 --alphas 3 --store other --json || complain "wise"
+    says '"anchor_off"' && says '"split": "val"'
+    vitro robust lora.safetensors --shifts snow --store other || complain "robust"
+    says "corrupted"
+}
+what_is_wrong_is_said() {
+    vitro robust lora.safetensors --shifts fog:9 --store other && complain "fog:9"
+    says "needs a severity from 1 to 5" err
+    vitro robust lora.safetensors --shifts nowhere.pack --store other && complain "nowhere"
+    says "nowhere.pack cannot be found" err
+    vitro robust lora.safetensors --shifts builtin:count --store other && complain "other classes"
+    says "has other classes" err
+    vitro robust lora.safetensors --shifts fog:1,fog --store other && complain "twice"
+    says "asked for twice" err
+    vitro train --data builtin:shapes:40/20/30 --image 32 --epochs 1 --batch 20 --method bitfit --split trainval --save all.safetensors || complain "train"
+    vitro wise all.safetensors --shifts fog:1 --store other && complain "trained on val"
+    says "was trained on its val images too" err
+}
+
+failed=0
+for sentence in a_study_is_judged_under_the_shifts_of_its_recipe \
+    what_was_judged_is_not_judged_again_and_other_shifts_need_a_reason alpha_curves_have_their_ends_and_a_control \
+    an_edited_answer_is_left_out_and_said the_report_shows_them one_trained_method_is_judged_by_itself what_is_wrong_is_said; do
+    if said=$("$sentence" 2>&1) && [ -z "$said" ]; then
+        echo "ok   $sentence"
+    else
+        echo "FAIL $sentence: $said"
+        failed=1
+    fi
+done
+exit $failed
