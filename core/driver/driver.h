@@ -29,7 +29,7 @@ struct settings {
     uint64_t corrupt_seed;
     int32_t eval_precision; /* 0: as trained; else 1 + enum number */
     const char *shifts, *probe; /* robust, wise */
-    int32_t alphas, head;
+    int32_t alphas, way_head;
     const char *checkpoint;
     int32_t checkpoint_steps;
     int32_t feature_cache; /* MiB; train_spec's */

@@ -225,7 +225,7 @@ static int judge_pack(struct round *r, const struct shift_wishes *wishes, uint32
                         .sets = &sets,
                         .study = r->study,
                         .kind = r->kind,
-                        .head = (enum way_head)r->settings->head,
+                        .head = (enum way_head)r->settings->way_head,
                         .alpha_count = (uint32_t)r->settings->alphas};
     int rc = settings_of(r, backbone, pack_index, &with);
     if (rc == 0)
@@ -358,7 +358,7 @@ static int work_file(const struct settings *s, enum shift_kind kind)
     const struct judging j = {.machine = &machine,
                               .sets = &sets,
                               .kind = kind,
-                              .head = (enum way_head)s->head,
+                              .head = (enum way_head)s->way_head,
                               .alpha_count = (uint32_t)s->alphas};
     const struct subject subject = {
         .file = s->rest[0], .name = f.method, .refit = "", .probe = s->probe, .with = with};

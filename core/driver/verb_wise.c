@@ -14,13 +14,13 @@ static int run(const struct settings *s)
 static void preset(struct settings *s)
 {
     s->alphas = 11;
-    s->head = WAY_PROBE;
+    s->way_head = WAY_PROBE;
 }
 
 #define FIELD(name) offsetof(struct settings, name)
 static const struct argument rows[] = {
     {"alphas", 0, ARGUMENT_WHOLE, FIELD(alphas), 2, 101, NULL, "N", "points from 0 to 1"},
-    {"head", 0, ARGUMENT_CHOICE, FIELD(head), 0, 0, way_heads, "NAME",
+    {"head", 0, ARGUMENT_CHOICE, FIELD(way_head), 0, 0, way_heads, "NAME",
      "of alpha 0: `probe` the linear probe's (a study's own, or --probe) and `tuned` where there is none; "
      "`tuned` the "
      "trained one, so that only the body goes back; `own` the one that training began with"},
