@@ -63,13 +63,17 @@ typedef int pack_progress(void *context, size_t done, size_t total);
 int pack_normalise(const char *name, double mean[3], double deviation[3]);
 extern const char pack_normalise_names[]; /* "none, half, imagenet, clip" */
 
-/* What to prepare: a folder in VTAB-1K's format or a tar archive of one (list.h). Pictures are
+/* What to prepare: a folder in VTAB-1K's format (list.h) or of folders of classes (folders.h), or a tar archive of
+ * either. Pictures are
  * resized straight to size x size, bicubic with antialias. */
+struct folders_spec;
 struct pack_spec {
     const char *source;
     const char *task; /* NULL: the last part of `source` */
     const char *normalise;
     int size;
+    const struct folders_spec *folders; /* NULL: the defaults */
+    char *found;                        /* NULL, or FOUND_TEXT bytes for a sentence that says what was found */
 };
 int pack_build(const struct pack_spec *spec, const char *out_path, pack_progress *progress, void *context);
 

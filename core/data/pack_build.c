@@ -1,6 +1,7 @@
 /* pack_build.c - a data set's pictures, decoded and resized by a few threads, written in list order:
  * the bytes do not depend on the number of threads. */
 #include "error.h"
+#include "folders.h"
 #include "image.h"
 #include "list.h"
 #include "memory.h"
@@ -171,7 +172,7 @@ out:
 
 int pack_build(const struct pack_spec *spec, const char *out_path, pack_progress *progress, void *context)
 {
-    char task[128];
+    char task[128], found[FOUND_TEXT] = "";
     struct pack_info info = {
         .kind = "given", .origin = "images", .normalise = spec->normalise, .size = spec->size};
     struct source *source = NULL;
@@ -181,7 +182,7 @@ int pack_build(const struct pack_spec *spec, const char *out_path, pack_progress
                     PACK_SIZE_LIMIT);
     TRY(pack_normalise(spec->normalise, info.mean, info.deviation));
     TRY(source_open(&source, spec->source, LIST_LANDMARK));
-    int rc = lists_read(&lists, source);
+    int rc = dataset_read(&lists, source, spec->folders, spec->found ? spec->found : found);
     if (rc == 0) {
         name_task(task, sizeof task, spec->source);
         info.task = spec->task ? spec->task : task;

@@ -8,6 +8,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -213,7 +214,59 @@ static int find_file(const struct source *s, const char *name, char found[PATH_M
     return 0;
 }
 
+static int by_text(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+enum { DEPTH_LIMIT = 16 };
+
+/* `name` is the folder's path inside, with a final slash, or "". */
+static int walk_folder(const struct source *s, const char *name, int depth,
+                       int (*visit)(void *context, const char *name), void *context)
+{
+    char whole[PATH_MAX], inner[PATH_MAX];
+    struct dirent **entries = NULL;
+    int rc = 0;
+    if (depth > DEPTH_LIMIT || snprintf(whole, sizeof whole, "%s/%s", s->path, name) >= PATH_MAX)
+        return fail(ERR_INPUT, "%s/%s lies too deep", s->path, name);
+    const int count = scandir(whole, &entries, NULL, by_text);
+    if (count < 0)
+        return fail(ERR_IO, "%s cannot be read: %s", whole, strerror(errno));
+    for (int i = 0; i < count; i++) {
+        const char *entry = entries[i]->d_name;
+        struct stat about;
+        if (rc == 0 && strcmp(entry, ".") != 0 && strcmp(entry, "..") != 0) {
+            if (snprintf(inner, sizeof inner, "%s%s", name, entry) >= PATH_MAX - 1 ||
+                snprintf(whole, sizeof whole, "%s/%s", s->path, inner) >= PATH_MAX)
+                rc = fail(ERR_INPUT, "a path below %s is too long", s->path);
+            else if (lstat(whole, &about) == 0 && S_ISDIR(about.st_mode)) {
+                strcat(inner, "/");
+                rc = walk_folder(s, inner, depth + 1, visit, context);
+            } else if (S_ISREG(about.st_mode))
+                rc = visit(context, inner);
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    return rc;
+}
+
 /* ---- both ---- */
+
+int source_walk(const struct source *s, int (*visit)(void *context, const char *name), void *context)
+{
+    if (!s->is_archive)
+        return walk_folder(s, "", 0, visit, context);
+    const size_t skip = strlen(s->prefix);
+    for (size_t i = 0; i < s->count; i++)
+        if (s->entries[i].bytes && strncmp(s->entries[i].name, s->prefix, skip) == 0) {
+            const int rc = visit(context, s->entries[i].name + skip);
+            if (rc != 0)
+                return rc;
+        }
+    return 0;
+}
 
 int source_open(struct source **out, const char *path, const char *landmark)
 {

@@ -17,6 +17,10 @@ void source_close(struct source *s); /* NULL is fine */
 int source_check(const struct source *s, const char *name);
 int source_has(const struct source *s, const char *name);
 
+/* Calls visit for every plain file inside, in the order of the names' bytes; what it returns other than 0 ends the walk
+ * and is returned. Links are not followed. */
+int source_walk(const struct source *s, int (*visit)(void *context, const char *name), void *context);
+
 /* A file's bytes, until source_release; they may be lent by the archive. */
 struct source_bytes {
     const char *bytes;

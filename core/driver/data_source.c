@@ -4,6 +4,7 @@
 #include "builtin.h"
 #include "corrupt.h"
 #include "file.h"
+#include "folders.h"
 #include "hash.h"
 #include "list.h"
 #include "machine.h"
@@ -76,10 +77,10 @@ static int source_key(const struct settings *s, int size, char key[HASH_TEXT])
     struct source *source = NULL;
     struct lists lists = {0};
     struct hash *h = NULL;
-    char head[128];
+    char head[128], found[FOUND_TEXT];
     int rc;
     TRY_OUT(source_open(&source, s->data, LIST_LANDMARK));
-    TRY_OUT(lists_read(&lists, source));
+    TRY_OUT(dataset_read(&lists, source, NULL, found));
     TRY_OUT(hash_begin(&h));
     int length = snprintf(head, sizeof head, "vitro pack 1 %d %s %d", size, s->normalise, lists.class_count);
     hash_add(h, head, (size_t)length + 1);

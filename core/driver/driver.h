@@ -29,6 +29,8 @@ struct settings {
     uint64_t corrupt_seed;
     int32_t eval_precision; /* 0: as trained; else 1 + enum number */
     const char *shifts, *probe; /* robust, wise */
+    const char *like, *map;     /* pack */
+    int32_t shots;
     int32_t alphas, way_head;
     const char *checkpoint;
     int32_t checkpoint_steps;

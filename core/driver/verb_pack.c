@@ -2,6 +2,7 @@
 #include "data_source.h"
 #include "driver.h"
 #include "file.h"
+#include "folders.h"
 #include "memory.h"
 #include "pack.h"
 #include "progress.h"
@@ -56,17 +57,15 @@ static void default_output(const char *source, int size, char *out, size_t room)
     snprintf(out, room, "%.200s-%d.pack", name, size);
 }
 
-static int prepare(const struct settings *s, const char *path)
+static int prepare_images(const struct settings *s, const struct folders_spec *folders, const char *path)
 {
-    struct pack *pack = NULL;
-    if (strncmp(s->data, "builtin:", 8) == 0) {
-        TRY(open_data(&pack, s, s->size));
-        int rc = pack_save(pack, path);
-        pack_close(pack);
-        return rc;
-    }
-    const struct pack_spec spec = {
-        .source = s->data, .task = s->task, .normalise = s->normalise, .size = s->size};
+    char found[FOUND_TEXT] = "";
+    const struct pack_spec spec = {.source = s->data,
+                                   .task = s->task,
+                                   .normalise = s->normalise,
+                                   .size = s->size,
+                                   .folders = folders,
+                                   .found = found};
     struct progress bar;
     if (!s->normalise)
         return fail(ERR_USAGE,
@@ -75,6 +74,35 @@ static int prepare(const struct settings *s, const char *path)
     progress_begin(&bar, "preparing the data", "images", 1);
     int rc = pack_build(&spec, path, progress_pack, &bar);
     progress_end(&bar);
+    if (rc == 0)
+        say("%s: %s", s->data, found);
+    return rc;
+}
+
+static int prepare(const struct settings *s, const char *path)
+{
+    struct settings with = *s;
+    struct pack *pack = NULL;
+    struct folders_spec folders = {
+        .classes = s->classes, .map = s->map, .shots = s->shots, .seed = s->recipe.seed};
+    if (strncmp(s->data, "builtin:", 8) == 0) {
+        TRY(open_data(&pack, s, s->size));
+        int rc = pack_save(pack, path);
+        pack_close(pack);
+        return rc;
+    }
+    if (!s->like)
+        return prepare_images(s, &folders, path);
+    /* a set to be judged on: classes, size and normalisation of the pack that was trained on */
+    TRY(pack_open_sealed(&pack, s->like));
+    const struct pack_info *info = pack_info(pack);
+    folders.names = info->class_names;
+    folders.name_count = info->class_count;
+    with.normalise = info->normalise;
+    with.size = info->size;
+    int rc = s->classes ? fail(ERR_USAGE, "pack: --like and --classes both say the classes; give one")
+                        : prepare_images(&with, &folders, path);
+    pack_close(pack);
     return rc;
 }
 
@@ -112,7 +140,12 @@ static int run(const struct settings *s)
     if (shown) /* it is a pack already: say what it holds */
         return show(s, with.data);
     stop_watch();
-    default_output(with.data, s->size, path, sizeof path);
+    if (s->like) {
+        with.data = s->like;
+        TRY(data_size(&with, &with.size));
+        with.data = s->rest[0];
+    }
+    default_output(with.data, with.size, path, sizeof path);
     const char *output = s->output ? s->output : path;
     TRY(prepare(&with, output));
     return show(s, output);
@@ -127,6 +160,18 @@ static const struct argument rows[] = {
      "the pack; else the data set's name and the size, as in eurosat-224.pack"},
     {"task", 't', ARGUMENT_TEXT, offsetof(struct settings, task), 0, 0, NULL, "NAME",
      "what to call the task; else the last part of DATA"},
+    {"like", 0, ARGUMENT_TEXT, offsetof(struct settings, like), 0, 0, NULL, "PACK",
+     "make a set to judge on: with this pack's classes, size and normalisation"},
+    {"classes", 0, ARGUMENT_TEXT, offsetof(struct settings, classes), 0, 0, NULL, "FILE",
+     "of class folders: the classes in order, a folder's name a line (or a JSON array); without a train "
+     "folder all "
+     "images are to be judged on"},
+    {"map", 0, ARGUMENT_TEXT, offsetof(struct settings, map), 0, 0, NULL, "FILE",
+     "which class a folder is: lines `folder,class`, or a JSON object"},
+    {"shots", 0, ARGUMENT_WHOLE, offsetof(struct settings, shots), 0, 100000, NULL, "K",
+     "of class folders: K images a class train, as many are for val; 0 takes all"},
+    {"seed", 's', ARGUMENT_SEED, offsetof(struct settings, recipe.seed), 0, 0, NULL, "N",
+     "of splits that are drawn"},
     {0}};
 static const struct argument_group group = {"Preparation", rows};
 static const struct argument_group *const groups[] = {&group, &group_json, &group_general, NULL};
@@ -137,10 +182,12 @@ const struct verb verb_pack = {
     .about =
         "Reads a folder in VTAB-1K's format, or a tar archive of one: train800.txt, val200.txt and test.txt "
         "with a line `path label` for each image (PNG, JPEG or PPM), and classes.txt with names where there "
-        "is one. Decodes and resizes every image and writes them with their labels to one file, whose "
+        "is one; or folders of classes, `CLASS/image` or `train|val|test/CLASS/image` (docs/data.md). "
+        "Decodes and resizes every image and writes them with their labels to one file, whose "
         "fingerprint is the same wherever it is made. Of a pack, it prints what it holds and checks it; "
         "builtin:NAME writes a built-in task.",
-    .examples = {"vitro pack sets/eurosat.tar --size 96 --normalise half", "vitro pack eurosat-96.pack"},
+    .examples = {"vitro pack sets/eurosat.tar --size 96 --normalise half", "vitro pack eurosat-96.pack",
+                 "vitro pack imagenet-r --like imagenet-224.pack"},
     .groups = groups,
     .rest_least = 1,
     .rest_most = 1,
