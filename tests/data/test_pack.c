@@ -19,7 +19,7 @@
 #include <cmocka.h>
 
 enum { SIZE = 16, PICTURE = SIZE * SIZE * 3 };
-static const struct pack_spec spec = {"set", NULL, "imagenet", SIZE};
+static const struct pack_spec spec = {.source = "set", .normalise = "imagenet", .size = SIZE};
 
 static int enter(void **state)
 {
