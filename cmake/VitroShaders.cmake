@@ -49,3 +49,27 @@ function(vitro_compiler_knows extensions version result)
         set(${result} ON PARENT_SCOPE)
     endif()
 endfunction()
+
+# vitro_plain_shaders(TARGET file.comp...): those of the shaders whose invocations work together, once more with
+# PLAIN defined (shaders/lib/lanes.glsl), as `<name>_plain_spv`. `TARGET_plain.h` has that name for every shader:
+# where there is no need of a second build it is the first.
+function(vitro_plain_shaders target)
+    set(out ${CMAKE_BINARY_DIR}/shaders)
+    foreach(source ${ARGN})
+        get_filename_component(name ${source} NAME_WE)
+        file(STRINGS ${source} together REGEX "^#include \"(lanes|rows).glsl\"")
+        if(NOT together)
+            string(APPEND text "#define ${name}_plain_spv ${name}_spv\n")
+            continue()
+        endif()
+        set(header ${out}/${name}_plain_spv.h)
+        add_custom_command(OUTPUT ${header}
+            COMMAND ${VITRO_GLSLANG} -V --quiet --target-env vulkan1.2 -DPLAIN -I${CMAKE_SOURCE_DIR}/shaders/lib
+                    --vn ${name}_plain_spv --depfile ${header}.d -o ${header} ${source}
+            DEPENDS ${source} DEPFILE ${header}.d COMMENT "shader ${name}, plain" VERBATIM)
+        list(APPEND headers ${header})
+        string(APPEND text "#include \"${name}_plain_spv.h\"\n")
+    endforeach()
+    file(CONFIGURE OUTPUT ${out}/${target}_plain.h CONTENT "${text}")
+    target_sources(${target} PRIVATE ${headers})
+endfunction()

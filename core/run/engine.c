@@ -44,6 +44,7 @@
 #include "softmax_back_spv.h"
 #include "softmax_spv.h"
 #include "unfold_spv.h"
+#include "vitro_run_plain.h"
 
 enum { LANES_MAX = 64 };
 
@@ -54,6 +55,16 @@ static const struct source {
     uint32_t push_bytes;
 } sources[SHADER_COUNT] = {
 #define X(NAME, name, push) {#name, name##_spv, sizeof name##_spv, sizeof(push)},
+    SHADERS(X)
+#undef X
+};
+
+/* The same for devices without subgroups that can be relied on. */
+static const struct {
+    const uint32_t *spirv;
+    size_t bytes;
+} plain_sources[SHADER_COUNT] = {
+#define X(NAME, name, push) {name##_plain_spv, sizeof name##_plain_spv},
     SHADERS(X)
 #undef X
 };
@@ -80,6 +91,7 @@ struct engine {
     void *log_context;
     uint32_t lanes;
     int cpu_style;
+    int plain; /* workgroups of `lanes` that need not be a subgroup */
     struct ladder *ladder;
     struct products *products;
     struct {
@@ -103,7 +115,8 @@ int engine_create(struct engine **out, struct device *device, enum engine_style 
         return rc;
     }
     e->device = device;
-    e->cpu_style = style == ENGINE_AUTO ? device_info(device)->is_cpu : style == ENGINE_CPU;
+    e->plain = !device_info(device)->has_subgroup_sums;
+    e->cpu_style = e->plain || (style == ENGINE_AUTO ? device_info(device)->is_cpu : style == ENGINE_CPU);
     e->lanes = device_info(device)->subgroup_size;
     if (e->lanes > LANES_MAX)
         e->lanes = LANES_MAX;
@@ -185,8 +198,8 @@ static int make_kernel(struct engine *e, enum shader shader, struct kernel_spec 
     uint32_t *twin = NULL;
     spec->name = source->name;
     spec->push_bytes = source->push_bytes;
-    spec->spirv = source->spirv;
-    spec->spirv_bytes = source->bytes;
+    spec->spirv = e->plain ? plain_sources[shader].spirv : source->spirv;
+    spec->spirv_bytes = e->plain ? plain_sources[shader].bytes : source->bytes;
     if (e->replaced[shader].spirv) {
         spec->spirv = e->replaced[shader].spirv;
         spec->spirv_bytes = e->replaced[shader].bytes;
@@ -249,7 +262,8 @@ static int get_kernel(struct engine *e, enum shader shader, const uint32_t *cons
     made->in_parts = in_parts;
     made->count = count;
     memcpy(made->constants, constants, count * sizeof *constants);
-    struct kernel_spec spec = {.constant_count = count + 1, .subgroup_size = e->lanes, .in_parts = in_parts};
+    struct kernel_spec spec = {
+        .constant_count = count + 1, .subgroup_size = e->plain ? 0 : e->lanes, .in_parts = in_parts};
     spec.constants[0] = e->lanes;
     memcpy(spec.constants + 1, constants, count * sizeof *constants);
     int rc = make_kernel(e, shader, &spec, &made->kernel);

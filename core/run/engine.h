@@ -13,7 +13,8 @@
 
 struct engine;
 
-/* Which style of kernels: AUTO is the device's own; the others are for comparisons and tests, right on
+/* Which style of kernels, on devices whose subgroups can be relied on (elsewhere only the CPU-device style is
+ * sure to be right): AUTO is the device's own; the others are for comparisons and tests, right on
  * any device and slow on the wrong one. */
 enum engine_style { ENGINE_AUTO, ENGINE_CPU, ENGINE_GPU };
 

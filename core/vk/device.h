@@ -63,7 +63,7 @@ struct device_limits {
     uint32_t subgroup_size; /* as kernels see it: the driver's own must allow it or !has_subgroup_sums */
     uint32_t shared_bytes, max_invocations, max_groups;
     uint64_t max_storage_range, max_allocation; /* the latter: of buffers, too */
-    int no_fp16, no_coopmat, no_subgroup_arithmetic, no_subgroup_control, no_timestamps;
+    int no_int64, no_fp16, no_coopmat, no_subgroup_arithmetic, no_subgroup_control, no_timestamps;
 };
 /* Reads "shared_bytes=16384,no_fp16": the members' names, separated by commas. */
 int device_limits_parse(struct device_limits *out, const char *text);
@@ -82,7 +82,8 @@ struct device_spec {
     const struct device_limits *limits; /* NULL: VITRO_PRETEND's, if it is set */
 };
 /* Refuses, with the reason, devices that lack what the kernels need: Vulkan 1.2, buffer device
- * address, 64-bit and 8-bit shader integers, 8-bit storage, scalar block layout and timeline semaphores.
+ * address, scalar block layout and timeline semaphores. Without 64-bit integers in shaders, addresses are computed as
+ * pairs of words.
  * The caller owns *out. */
 int device_open(struct device **out, const struct device_spec *spec);
 void device_close(struct device *d); /* NULL is fine; all its objects must be gone */

@@ -1,6 +1,7 @@
 /* kernel.c - compute pipelines whose only inputs are specialisation and push constants. */
 #include "vk_private.h"
 
+#include "address_pairs.h"
 #include "memory.h"
 #include "spirv.h"
 
@@ -97,10 +98,17 @@ static int build(struct kernel *k, struct device *d, const struct kernel_spec *s
         .pCode = spec->spirv,
     };
     VkShaderModule module = VK_NULL_HANDLE;
+    uint32_t *pairs = NULL;
     TRY(create_layout(k, d));
-    TRY(VK(d->vk.vkCreateShaderModule(d->handle, &info, NULL, &module)));
-    int rc = create_pipeline(k, d, spec, module);
+    if (!d->features.core.features.shaderInt64) {
+        TRY(address_pairs(spec->spirv, spec->spirv_bytes, &pairs, &info.codeSize));
+        info.pCode = pairs;
+    }
+    int rc = VK(d->vk.vkCreateShaderModule(d->handle, &info, NULL, &module));
+    if (rc == 0)
+        rc = create_pipeline(k, d, spec, module);
     d->vk.vkDestroyShaderModule(d->handle, module, NULL);
+    mem_free(pairs);
     return rc;
 }
 

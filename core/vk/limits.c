@@ -23,6 +23,7 @@ static const struct limit {
     LIMIT(NUMBER_32, max_groups),
     LIMIT(NUMBER_64, max_allocation),
     LIMIT(NUMBER_64, max_storage_range),
+    LIMIT(FLAG, no_int64),
     LIMIT(FLAG, no_fp16),
     LIMIT(FLAG, no_coopmat),
     LIMIT(FLAG, no_subgroup_arithmetic),
@@ -117,11 +118,13 @@ void limits_apply(const struct device_limits *l, struct device_info *info, struc
         least_32(&info->max_groups[i], l->max_groups);
     least_64(&info->max_allocation, l->max_allocation);
     least_64(&info->max_storage_range, l->max_storage_range);
+    if (l->no_int64)
+        want->core.features.shaderInt64 = VK_FALSE;
     if (l->no_fp16) {
         info->has_fp16 = 0;
         want->v12.shaderFloat16 = want->v11.storageBuffer16BitAccess = VK_FALSE;
     }
-    if (l->no_coopmat || l->no_fp16) {
+    if (l->no_coopmat || l->no_fp16 || l->no_subgroup_control || l->no_subgroup_arithmetic) {
         info->has_bf16 = info->has_coopmat = info->has_coopmat2 = 0;
         info->matrix_count = info->flexible_count = 0;
     }

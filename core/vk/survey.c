@@ -9,13 +9,13 @@
 
 /* member of struct features, needed by every kernel, what it is called in a refusal */
 #define FEATURES(X)                                                                    \
-    X(core.features.shaderInt64, 1, "64-bit integers in shaders (shaderInt64)")        \
+    X(core.features.shaderInt64, 0, "")                                                \
     X(core.features.shaderInt16, 0, "")                                                \
     X(v11.storageBuffer16BitAccess, 0, "")                                             \
     X(v12.bufferDeviceAddress, 1, "buffer addresses in shaders (bufferDeviceAddress)") \
-    X(v12.storageBuffer8BitAccess, 1, "8-bit storage (storageBuffer8BitAccess)")       \
+    X(v12.storageBuffer8BitAccess, 0, "")                                              \
     X(v12.uniformAndStorageBuffer8BitAccess, 0, "")                                    \
-    X(v12.shaderInt8, 1, "8-bit integers in shaders (shaderInt8)")                     \
+    X(v12.shaderInt8, 0, "")                                                           \
     X(v12.scalarBlockLayout, 1, "scalar block layout (scalarBlockLayout)")             \
     X(v12.timelineSemaphore, 1, "timeline semaphores (timelineSemaphore)")             \
     X(v12.shaderFloat16, 0, "")                                                        \
@@ -177,7 +177,7 @@ static int offers(VkPhysicalDevice physical, const struct properties *p, struct 
     info->has_subgroup_sums = (info->subgroup_operations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) &&
                               has.subgroup.subgroupSizeControl && has.subgroup.computeFullSubgroups;
     info->has_fp16 = has.v12.shaderFloat16 && has.v11.storageBuffer16BitAccess;
-    return survey_matrix(physical, info);
+    return info->has_subgroup_sums ? survey_matrix(physical, info) : 0;
 }
 
 int survey_info(VkPhysicalDevice physical, struct device_info *info)

@@ -1,6 +1,8 @@
 // lanes.glsl - floats through 64-bit addresses, one subgroup's worth at a time.
 //
-// A workgroup is one subgroup of LANES invocations. lane_load reads LANES consecutive floats. On
+// A workgroup is one subgroup of LANES invocations. With PLAIN, the build for devices that have no arithmetic
+// over subgroups or do not let us choose their size, it is any LANES invocations, a power of two, which add up
+// through shared memory; the order of additions may be another. lane_load reads LANES consecutive floats. On
 // lavapipe (Mesa 26) a load whose address differs between lanes becomes a slow gather, but one at a
 // uniform address is a scalar load, and gl_SubgroupInvocationID is the constant vector 0, 1, 2, ...:
 // so the selects below fold into a single vector load. On other devices LANES is neither 8 nor 16 or
@@ -11,8 +13,10 @@
 #extension GL_EXT_buffer_reference2 : require
 #extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
 #extension GL_EXT_control_flow_attributes : require
+#ifndef PLAIN
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
+#endif
 
 layout(constant_id = 0) const uint LANES = 8;
 layout(local_size_x_id = 0, local_size_y = 1, local_size_z = 1) in;
@@ -20,7 +24,35 @@ layout(local_size_x_id = 0, local_size_y = 1, local_size_z = 1) in;
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer RF { float v; };
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer R4 { vec4 v; };
 
+#ifdef PLAIN
+#define lane gl_LocalInvocationIndex
+
+shared uint lane_words[LANES];
+
+// All invocations must get here together.
+#define LANES_REDUCE(name, type, to_word, from_word, operation)                                       \
+    type name(type x)                                                                                  \
+    {                                                                                                  \
+        barrier();                                                                                     \
+        lane_words[lane] = to_word(x);                                                                 \
+        for (uint half_way = LANES / 2u; half_way > 0u; half_way /= 2u) {                              \
+            barrier();                                                                                 \
+            type y = from_word(lane_words[lane]), z = from_word(lane_words[(lane + half_way) % LANES]); \
+            if (lane < half_way)                                                                       \
+                lane_words[lane] = to_word(operation);                                                 \
+        }                                                                                              \
+        barrier();                                                                                     \
+        return from_word(lane_words[0]);                                                               \
+    }
+LANES_REDUCE(lanes_add, float, floatBitsToUint, uintBitsToFloat, y + z)
+LANES_REDUCE(lanes_max, float, floatBitsToUint, uintBitsToFloat, max(y, z))
+LANES_REDUCE(lanes_add, uint, uint, uint, y + z)
+#undef LANES_REDUCE
+#define subgroupAdd lanes_add
+#define subgroupMax lanes_max
+#else
 #define lane gl_SubgroupInvocationID
+#endif
 
 // A loop whose condition is asked behind its body, too: lavapipe leaves a loop at its end only, so a
 // condition that fails at the top costs one more turn, with all lanes off.
