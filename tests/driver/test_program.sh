@@ -85,7 +85,7 @@ help_is_there_for_every_verb() {
 
 no_verb_or_a_wrong_one_is_refused() {
     refuses 2 "a verb is missing" -- &&
-        refuses 2 '"trane"' "did you mean train?" -- trane &&
+        refuses 2 '"trian"' "did you mean train?" -- trian &&
         refuses 2 '"xyzzy"' "vitro --help" -- xyzzy &&
         refuses 2 '"demmo"' "did you mean demo?" -- help demmo
 }
@@ -143,7 +143,7 @@ missing_and_damaged_files_are_refused() {
     mkdir -p unlisted
     refuses 7 "nothing.safetensors" -- model nothing.safetensors &&
         refuses 5 "zeros.safetensors" -- model zeros.safetensors &&
-        refuses 7 "$folder is a folder" -- model "$folder" &&
+        refuses 5 "the folder $folder holds no model" -- model "$folder" &&
         refuses 5 "pack" -- pack broken.pack &&
         refuses 5 "train800.txt" -- pack unlisted --normalise half &&
         refuses 2 "--normalise none, half" -- pack unlisted &&
