@@ -49,7 +49,8 @@ static int find_verb(const struct verb **out, const char *name)
             *out = *v;
             return 0;
         }
-        nearest_offer(&n, (*v)->name);
+        if ((*v)->summary) /* a hidden one is no answer */
+            nearest_offer(&n, (*v)->name);
     }
     nearest_hint(&n, hint);
     return fail(ERR_USAGE, "there is no verb \"%.40s\"%s", name,
