@@ -41,7 +41,8 @@ struct settings {
     int32_t repeats;
     struct argument_list checks;
     int list;
-    float timeout; /* seconds */
+    float timeout;   /* seconds */
+    float tolerance; /* of a logit, by merging */
     const char *tasks, *methods, *sheet;
     const char *store, *again, *backbone; /* of studies */
     int final, replace, retry, csv, latex;
@@ -85,6 +86,7 @@ struct verb {
     X(train)     \
     X(eval)      \
     X(predict)   \
+    X(merge)     \
     X(zeroshot)  \
     X(pretrain)  \
     X(study)     \

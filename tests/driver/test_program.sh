@@ -214,6 +214,15 @@ training_saving_evaluating_and_predicting_agree() {
         says "set/images/test-1.ppm" && says "%  red" && says "%  green" && says "%  blue" && [ "$(wc -l <out)" = 8 ]
 }
 
+a_merged_method_is_a_model_that_answers_alike() {
+    local accuracy
+    run 0 eval --load a.safetensors --json && accuracy=$(number accuracy) || return 1
+    run 0 merge a.safetensors --output merged.safetensors --json && is_silent && [ "$(number flipped)" = 0 ] || return 1
+    run 0 eval --model merged.safetensors --data a.pack --json && [ "$(number accuracy)" = "$accuracy" ] || return 1
+    refuses 1 "nothing was written" -- merge a.safetensors --output never.safetensors --tolerance 0 &&
+        [ ! -e never.safetensors ] && refuses 2 "--output" -- merge a.safetensors
+}
+
 the_same_seed_gives_the_same_bytes() {
     run 0 train --data a.pack "${quick[@]}" --save again.safetensors && same_bytes a.safetensors again.safetensors || return 1
     run 0 train --data a.pack "${quick[@]}" --seed 43 --save other.safetensors || return 1
@@ -373,7 +382,7 @@ words=(help_is_there_for_every_verb no_verb_or_a_wrong_one_is_refused wrong_opti
     no_device_is_one_sentence)
 work=(a_small_model_is_made truncated_weights_are_refused
     data_is_packed_the_same_from_a_folder_an_archive_and_on_the_fly
-    training_saving_evaluating_and_predicting_agree the_same_seed_gives_the_same_bytes
+    training_saving_evaluating_and_predicting_agree a_merged_method_is_a_model_that_answers_alike the_same_seed_gives_the_same_bytes
     what_does_not_belong_together_is_refused a_damaged_image_is_named a_killed_training_goes_on_to_the_same_bytes
     a_stopped_training_says_so_and_goes_on a_checkpoint_of_another_training_is_refused
     what_is_computed_once_changes_no_byte a_diverged_training_is_one_sentence a_full_disk_leaves_no_half_file
