@@ -28,7 +28,7 @@ struct scan {
     struct json *map;
 };
 
-static int is_image(const char *name)
+int folders_is_image(const char *name)
 {
     static const char *const endings[] = {"jpg", "jpeg", "png", "ppm", "pgm"};
     const char *dot = strrchr(name, '.');
@@ -41,7 +41,7 @@ static int is_image(const char *name)
 static int take_file(void *context, const char *name)
 {
     struct scan *s = context;
-    if (!is_image(name))
+    if (!folders_is_image(name))
         return 0;
     if (s->count == LIST_ITEM_LIMIT)
         return fail(ERR_INPUT, "it holds more than %d images", LIST_ITEM_LIMIT);
@@ -325,6 +325,7 @@ static int draw(struct scan *s, enum part from, int test)
 {
     uint32_t *order = mem_alloc(s->count, sizeof *order);
     int rc = order ? 0 : ERR_MEMORY;
+    s->out->is_drawn = 1;
     for (int32_t c = 0; c < s->out->class_count && rc == 0; c++)
         rc = draw_class(s, c, from, test, order);
     mem_free(order);
@@ -396,23 +397,4 @@ int folders_read(struct lists *out, const struct source *s, const struct folders
     if (rc < 0)
         lists_finish(out);
     return rc;
-}
-
-int dataset_read(struct lists *out, const struct source *s, const struct folders_spec *spec,
-                 char found[FOUND_TEXT])
-{
-    static const struct folders_spec plain = {0};
-    spec = spec ? spec : &plain;
-    if (!source_has(s, LIST_LANDMARK))
-        return folders_read(out, s, spec, found);
-    if (spec->classes || spec->names || spec->map || spec->shots)
-        return fail(ERR_INPUT,
-                    "it has lists (%s), which say its classes and splits; options about them are for folders "
-                    "of classes",
-                    LIST_LANDMARK);
-    TRY(lists_read(out, s));
-    snprintf(found, FOUND_TEXT, "lists in VTAB's format: %d classes, %zu train, %zu val and %zu test images",
-             out->class_count, out->split[LIST_TRAIN].count, out->split[LIST_VAL].count,
-             out->split[LIST_TEST].count);
-    return 0;
 }

@@ -20,14 +20,14 @@ struct folders_spec {
     const char *map; /* NULL, or folder -> class: lines `folder,class` or a JSON object */
     int shots;       /* images a class that train, and as many for val; 0: all */
     uint64_t seed;   /* of what is drawn */
+    uint32_t most[LIST_SPLITS]; /* so many of a split, drawn by `seed` in the classes' proportions; 0: all */
 };
 
 /* Fills lists, or refuses. `found` gets a sentence that says what was found. */
 int folders_read(struct lists *out, const struct source *s, const struct folders_spec *spec,
                  char found[FOUND_TEXT]);
 
-/* The lists that a data set brings (list.h), else what its folders make; `spec` may be NULL. */
-int dataset_read(struct lists *out, const struct source *s, const struct folders_spec *spec,
-                 char found[FOUND_TEXT]);
+/* Whether its ending is that of a picture. */
+int folders_is_image(const char *name);
 
 #endif

@@ -124,16 +124,16 @@ static int numbered(struct lines l)
     return expected > 0;
 }
 
-static int read_names(struct lists *out, const struct source *s)
+int lists_read_names(struct lists *out, const struct source *s, const char *name)
 {
     struct source_bytes text = {0};
-    TRY(source_get(s, classes_name, &text));
+    TRY(source_get(s, name, &text));
     struct lines l = {text.bytes, text.bytes + text.size, 0};
     size_t lines = count_lines(l), length;
     int rc = 0, with_numbers = numbered(l);
     const char *line;
     if (!lines || lines > LIST_CLASS_LIMIT || memchr(text.bytes, 0, text.size))
-        rc = fail(ERR_INPUT, "%s must name 1 to %d classes, one a line", classes_name, LIST_CLASS_LIMIT);
+        rc = fail(ERR_INPUT, "%s must name 1 to %d classes, one a line", name, LIST_CLASS_LIMIT);
     else if (!(out->class_names = arena_alloc(&out->arena, lines, sizeof *out->class_names)))
         rc = ERR_MEMORY;
     for (size_t i = 0; rc == 0 && next_line(&l, &line, &length);) {
@@ -149,7 +149,7 @@ static int read_names(struct lists *out, const struct source *s)
     return rc;
 }
 
-static int number_classes(struct lists *out)
+int lists_number_classes(struct lists *out)
 {
     int32_t most = 0;
     for (int k = 0; k < LIST_SPLITS; k++)
@@ -218,10 +218,10 @@ static int read_all(struct lists *out, const struct source *s)
     for (int k = 0; k < LIST_SPLITS; k++)
         TRY(read_list(&out->split[k], &out->arena, s, file_names[k]));
     if (source_has(s, classes_name)) {
-        TRY(read_names(out, s));
+        TRY(lists_read_names(out, s, classes_name));
         TRY(check_labels(out));
     } else {
-        TRY(number_classes(out));
+        TRY(lists_number_classes(out));
     }
     return source_has(s, both_name) ? check_both(out, s) : 0;
 }
@@ -235,8 +235,39 @@ int lists_read(struct lists *out, const struct source *s)
     return rc;
 }
 
+struct list_held { /* lies in the arena */
+    struct list_held *next;
+    char *owned;
+    struct source *part;
+};
+
+int lists_hold(struct lists *lists, char *owned, struct source *part)
+{
+    struct list_held *held = arena_alloc(&lists->arena, 1, sizeof *held);
+    if (!held) {
+        mem_free(owned);
+        source_close(part);
+        return ERR_MEMORY;
+    }
+    *held = (struct list_held){lists->held, owned, part};
+    lists->held = held;
+    return 0;
+}
+
+int list_item_get(const struct list_item *item, const struct source *s, struct source_bytes *out)
+{
+    if (!item->bytes)
+        return source_get(s, item->path, out);
+    *out = (struct source_bytes){.bytes = (const char *)item->bytes, .size = item->size};
+    return 0;
+}
+
 void lists_finish(struct lists *lists)
 {
+    for (const struct list_held *held = lists->held; held; held = held->next) {
+        mem_free(held->owned);
+        source_close(held->part);
+    }
     arena_finish(&lists->arena);
     *lists = (struct lists){0};
 }

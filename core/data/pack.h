@@ -63,9 +63,8 @@ typedef int pack_progress(void *context, size_t done, size_t total);
 int pack_normalise(const char *name, double mean[3], double deviation[3]);
 extern const char pack_normalise_names[]; /* "none, half, imagenet, clip" */
 
-/* What to prepare: a folder in VTAB-1K's format (list.h) or of folders of classes (folders.h), or a tar archive of
- * either. Pictures are
- * resized straight to size x size, bicubic with antialias. */
+/* What to prepare: a data set in any layout of dataset.c. Pictures are resized straight to size x size, bicubic with
+ * antialias. */
 struct folders_spec;
 struct pack_spec {
     const char *source;

@@ -1,8 +1,8 @@
 /* pack_build.c - a data set's pictures, decoded and resized by a few threads, written in list order:
  * the bytes do not depend on the number of threads. */
+#include "dataset.h"
 #include "error.h"
-#include "folders.h"
-#include "image.h"
+#include "image_codec.h"
 #include "list.h"
 #include "memory.h"
 #include "pack_file.h"
@@ -18,6 +18,7 @@ enum { BATCH = 64, THREAD_LIMIT = 8 };
 /* One batch of pictures in work; thread t takes items t, t + threads, ... */
 struct batch {
     const struct source *source;
+    const struct list_pixels *pixels;
     const struct list_item *items;
     size_t count;
     int size, threads;
@@ -32,12 +33,27 @@ struct worker {
     char sentence[1024];
 };
 
+/* Grey becomes three equal channels. */
+static int from_pixels(struct image *out, const struct list_pixels *p, const unsigned char *bytes,
+                       size_t size)
+{
+    const size_t count = (size_t)p->width * (size_t)p->height, channels = (size_t)p->channels;
+    if (size != count * channels)
+        return fail(ERR_INPUT, "the picture has %zu bytes for %d x %d pixels", size, p->width, p->height);
+    TRY(image_allocate(out, (unsigned long)p->width, (unsigned long)p->height));
+    for (size_t i = 0; i < count; i++)
+        for (size_t c = 0; c < 3; c++)
+            out->rgb[3 * i + c] = channels == 1 ? bytes[i] : bytes[p->is_planar ? c * count + i : 3 * i + c];
+    return 0;
+}
+
 static int prepare(const struct batch *b, const struct list_item *item, unsigned char *out)
 {
     struct source_bytes file = {0};
     struct image image = {0};
-    TRY(source_get(b->source, item->path, &file));
-    int rc = image_decode(&image, file.bytes, file.size, item->path);
+    TRY(list_item_get(item, b->source, &file));
+    int rc = b->pixels->width ? from_pixels(&image, b->pixels, (const unsigned char *)file.bytes, file.size)
+                              : image_decode(&image, file.bytes, file.size, item->path);
     if (rc == 0)
         rc = resize_bicubic(&image, out, b->size, b->size);
     image_finish(&image);
@@ -105,9 +121,10 @@ static int write_pictures(struct pack_writer *w, const struct lists *lists, stru
     return 0;
 }
 
-/* The last part of the source's path without a tar's endings. */
+/* The last part of the source's path without an archive's endings. */
 static void name_task(char *out, size_t size, const char *source)
 {
+    static const char *const endings[] = {".tar", ".tgz", ".npz"};
     size_t end = strlen(source);
     while (end > 1 && source[end - 1] == '/')
         end--;
@@ -115,11 +132,11 @@ static void name_task(char *out, size_t size, const char *source)
     while (start && source[start - 1] != '/')
         start--;
     snprintf(out, size, "%.*s", (int)(end - start), source + start);
-    char *ending = strstr(out, ".tar");
-    if (!ending)
-        ending = strstr(out, ".tgz");
-    if (ending && ending > out)
-        *ending = 0;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        char *ending = strstr(out, endings[i]);
+        if (ending && ending > out)
+            *ending = 0;
+    }
 }
 
 static int thread_count(void)
@@ -172,7 +189,7 @@ out:
 
 int pack_build(const struct pack_spec *spec, const char *out_path, pack_progress *progress, void *context)
 {
-    char task[128], found[FOUND_TEXT] = "";
+    char task[128], found[FOUND_TEXT] = "", origin[FOUND_TEXT + 64];
     struct pack_info info = {
         .kind = "given", .origin = "images", .normalise = spec->normalise, .size = spec->size};
     struct source *source = NULL;
@@ -182,13 +199,21 @@ int pack_build(const struct pack_spec *spec, const char *out_path, pack_progress
                     PACK_SIZE_LIMIT);
     TRY(pack_normalise(spec->normalise, info.mean, info.deviation));
     TRY(source_open(&source, spec->source, LIST_LANDMARK));
-    int rc = dataset_read(&lists, source, spec->folders, spec->found ? spec->found : found);
+    int rc = dataset_read(&lists, source, spec->folders, found);
     if (rc == 0) {
+        if (spec->found)
+            memcpy(spec->found, found, sizeof found);
         name_task(task, sizeof task, spec->source);
         info.task = spec->task ? spec->task : task;
+        if (lists.is_drawn) {
+            snprintf(origin, sizeof origin, "images; %s; seed %llu", found,
+                     (unsigned long long)(spec->folders ? spec->folders->seed : 0));
+            info.origin = origin;
+        }
         info.class_count = lists.class_count;
         info.class_names = lists.class_names;
-        struct batch batch = {.source = source, .size = spec->size, .threads = thread_count()};
+        struct batch batch = {
+            .source = source, .pixels = &lists.pixels, .size = spec->size, .threads = thread_count()};
         rc = build(&lists, &batch, &info, out_path, progress, context);
     }
     lists_finish(&lists);

@@ -171,9 +171,35 @@ static int find_prefix(struct source *s, const char *landmark)
     return 0;
 }
 
+/* Files that are no archives to libarchive's tar reader, but known to readers of data sets. */
+static int is_single(const struct file_map *map)
+{
+    static const struct {
+        const char *start;
+        size_t length;
+    } known[] = {{"PK\3\4", 4}, {"PAR1", 4}, {"\0\0\x08\3", 4}, {"\0\0\x08\1", 4}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (map->size >= known[i].length && memcmp(map->bytes, known[i].start, known[i].length) == 0)
+            return 1;
+    return 0;
+}
+
+static int take_single(struct source *s)
+{
+    s->entries = mem_alloc(1, sizeof *s->entries);
+    s->prefix = arena_string(&s->arena, "");
+    if (!s->entries || !s->prefix)
+        return ERR_MEMORY;
+    s->entries[0] = (struct entry){strrchr(s->path, '/') + 1, s->map.bytes, s->map.size};
+    s->count = s->room = 1;
+    return 0;
+}
+
 static int open_archive(struct source *s, const char *landmark)
 {
     TRY(file_map(&s->map, s->path));
+    if (is_single(&s->map))
+        return take_single(s);
     struct archive *a = archive_read_new();
     if (!a)
         return fail(ERR_MEMORY, "out of memory for libarchive");
@@ -340,4 +366,63 @@ void source_release(struct source_bytes *b)
 {
     mem_free(b->owned);
     *b = (struct source_bytes){0};
+}
+
+int source_open_part(struct source **out, const struct source *s, const char *name)
+{
+    char found[PATH_MAX];
+    *out = NULL;
+    if (s->is_archive)
+        return fail(ERR_INPUT, "%s holds the archive %s; unpack the outer one and give the folder", s->path,
+                    name);
+    TRY(check_name(name));
+    TRY(find_file(s, name, found));
+    return source_open(out, found, "");
+}
+
+static int unpack(struct archive *a, const struct source_bytes *packed, size_t limit,
+                  struct source_bytes *out)
+{
+    struct archive_entry *header = NULL;
+    size_t room = 0;
+    archive_read_support_filter_gzip(a);
+    archive_read_support_format_raw(a);
+    if (archive_read_open_memory(a, packed->bytes, packed->size) != ARCHIVE_OK ||
+        archive_read_next_header(a, &header) != ARCHIVE_OK)
+        return fail(ERR_INPUT, "it cannot be unpacked: %s", archive_error_string(a));
+    for (;;) {
+        if (out->size == room) {
+            const size_t more = room ? 2 * room : (size_t)1 << 20;
+            char *grown = mem_grow(out->owned, room, more, 1);
+            if (!grown)
+                return ERR_MEMORY;
+            out->bytes = out->owned = grown;
+            room = more;
+        }
+        const la_ssize_t got = archive_read_data(a, out->owned + out->size, room - out->size);
+        if (got < 0)
+            return fail(ERR_INPUT, "it cannot be unpacked: %s", archive_error_string(a));
+        if (got == 0)
+            return 0;
+        out->size += (size_t)got;
+        if (out->size > limit)
+            return fail(ERR_INPUT, "it unpacks to more than %zu MiB", limit >> 20);
+    }
+}
+
+int source_gunzip(struct source_bytes *b, size_t limit, const char *name)
+{
+    struct source_bytes out = {0};
+    struct archive *a = archive_read_new();
+    if (!a)
+        return fail(ERR_MEMORY, "out of memory for libarchive");
+    int rc = unpack(a, b, limit, &out);
+    archive_read_free(a);
+    if (rc < 0) {
+        source_release(&out);
+        return fail_in(rc, "%s", name);
+    }
+    source_release(b);
+    *b = out;
+    return 0;
 }

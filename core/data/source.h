@@ -1,7 +1,8 @@
 /* source.h - a folder of files, or a tar archive of such a folder, read alike.
  *
  * Archives may be compressed (gzip, bzip2, xz, zstd, lz4) and may hold the files below leading
- * folders, as in eurosat/train800.txt. A name never leads out of the folder. */
+ * folders, as in eurosat/train800.txt. A name never leads out of the folder. A single file of arrays (.npz, IDX)
+ * reads as a folder that holds it alone. */
 #ifndef VITRO_DATA_SOURCE_H
 #define VITRO_DATA_SOURCE_H
 
@@ -29,5 +30,10 @@ struct source_bytes {
 };
 int source_get(const struct source *s, const char *name, struct source_bytes *out);
 void source_release(struct source_bytes *b);
+
+/* Opens an archive that lies in a folder's source. */
+int source_open_part(struct source **out, const struct source *s, const char *name);
+/* The bytes of a gzip file of at most `limit` bytes unpacked; `b` becomes them. `name` is for sentences. */
+int source_gunzip(struct source_bytes *b, size_t limit, const char *name);
 
 #endif

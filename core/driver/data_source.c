@@ -3,8 +3,8 @@
 
 #include "builtin.h"
 #include "corrupt.h"
+#include "dataset.h"
 #include "file.h"
-#include "folders.h"
 #include "hash.h"
 #include "list.h"
 #include "machine.h"
@@ -84,13 +84,15 @@ static int source_key(const struct settings *s, int size, char key[HASH_TEXT])
     TRY_OUT(hash_begin(&h));
     int length = snprintf(head, sizeof head, "vitro pack 1 %d %s %d", size, s->normalise, lists.class_count);
     hash_add(h, head, (size_t)length + 1);
+    if (lists.pixels.width)
+        hash_add(h, &lists.pixels, sizeof lists.pixels);
     for (int i = 0; i < lists.class_count; i++)
         hash_add(h, lists.class_names[i], strlen(lists.class_names[i]) + 1);
     for (int k = 0; k < LIST_SPLITS; k++)
         for (size_t i = 0; i < lists.split[k].count; i++) {
             const struct list_item *item = &lists.split[k].items[i];
             struct source_bytes bytes;
-            TRY_OUT(source_get(source, item->path, &bytes));
+            TRY_OUT(list_item_get(item, source, &bytes));
             hash_add(h, &k, sizeof k);
             hash_add(h, &item->label, sizeof item->label);
             hash_add(h, &bytes.size, sizeof bytes.size);
@@ -121,7 +123,8 @@ static int open_source(struct pack **out, const struct settings *s, int size)
     char folder[PATH_SIZE], path[PATH_SIZE + HASH_TEXT + 8], key[HASH_TEXT];
     double mean[3], deviation[3];
     if (!file_exists(s->data))
-        return fail(ERR_IO, "%s cannot be found; give --data a pack, a folder, an archive or builtin:NAME",
+        return fail(ERR_IO,
+                    "%s cannot be found; give --data a pack, a folder, an archive, an .npz or builtin:NAME",
                     s->data);
     if (!s->normalise)
         return fail(ERR_USAGE,

@@ -30,7 +30,7 @@ struct settings {
     int32_t eval_precision; /* 0: as trained; else 1 + enum number */
     const char *shifts, *probe; /* robust, wise */
     const char *like, *map;     /* pack */
-    int32_t shots;
+    int32_t shots, most[3]; /* most: of train, val, test */
     int32_t alphas, way_head;
     const char *checkpoint;
     int32_t checkpoint_steps;
@@ -63,7 +63,7 @@ struct verb {
     const char *name, *summary;                 /* the summary is a row of `vitro --help` */
     const char *synopsis;                       /* what follows "vitro NAME" */
     const char *about;                          /* one paragraph */
-    const char *examples[4];                    /* ended by NULL */
+    const char *examples[5];                    /* ended by NULL */
     const struct argument_group *const *groups; /* ended by NULL */
     int rest_least, rest_most;          /* how many arguments that are no options; most -1: any number */
     const char *rest_name;              /* what they are: "IMAGE" */

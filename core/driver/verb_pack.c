@@ -67,6 +67,9 @@ static int prepare_images(const struct settings *s, const struct folders_spec *f
                                    .folders = folders,
                                    .found = found};
     struct progress bar;
+    if (!file_exists(s->data))
+        return fail(ERR_IO, "%s cannot be found; give a pack, a folder, an archive, an .npz or builtin:NAME",
+                    s->data);
     if (!s->normalise)
         return fail(ERR_USAGE,
                     "pack: say how the pixels are normalised, with --normalise none, half, imagenet or "
@@ -85,6 +88,8 @@ static int prepare(const struct settings *s, const char *path)
     struct pack *pack = NULL;
     struct folders_spec folders = {
         .classes = s->classes, .map = s->map, .shots = s->shots, .seed = s->recipe.seed};
+    for (int k = 0; k < PACK_SPLITS; k++)
+        folders.most[k] = (uint32_t)s->most[k];
     if (strncmp(s->data, "builtin:", 8) == 0) {
         TRY(open_data(&pack, s, s->size));
         int rc = pack_save(pack, path);
@@ -169,7 +174,13 @@ static const struct argument rows[] = {
     {"map", 0, ARGUMENT_TEXT, offsetof(struct settings, map), 0, 0, NULL, "FILE",
      "which class a folder is: lines `folder,class`, or a JSON object"},
     {"shots", 0, ARGUMENT_WHOLE, offsetof(struct settings, shots), 0, 100000, NULL, "K",
-     "of class folders: K images a class train, as many are for val; 0 takes all"},
+     "K images a class train, as many are for val; 0 takes all. not of sets with lists"},
+    {"train", 0, ARGUMENT_WHOLE, offsetof(struct settings, most[0]), 0, LIST_ITEM_LIMIT, NULL, "N",
+     "N of the train images, drawn in the classes' proportions; 0 takes all"},
+    {"val", 0, ARGUMENT_WHOLE, offsetof(struct settings, most[1]), 0, LIST_ITEM_LIMIT, NULL, "N",
+     "N of the val images, in the same way"},
+    {"test", 0, ARGUMENT_WHOLE, offsetof(struct settings, most[2]), 0, LIST_ITEM_LIMIT, NULL, "N",
+     "N of the test images, in the same way"},
     {"seed", 's', ARGUMENT_SEED, offsetof(struct settings, recipe.seed), 0, 0, NULL, "N",
      "of splits that are drawn"},
     {0}};
@@ -182,12 +193,15 @@ const struct verb verb_pack = {
     .about =
         "Reads a folder in VTAB-1K's format, or a tar archive of one: train800.txt, val200.txt and test.txt "
         "with a line `path label` for each image (PNG, JPEG or PPM), and classes.txt with names where there "
-        "is one; or folders of classes, `CLASS/image` or `train|val|test/CLASS/image` (docs/data.md). "
+        "is one; or folders of classes, `CLASS/image` or `train|val|test/CLASS/image`; CIFAR-10 and -100's "
+        "binary files; MNIST's IDX files; an .npz in MedMNIST's layout; WebDataset's archives "
+        "(docs/data.md). "
         "Decodes and resizes every image and writes them with their labels to one file, whose "
         "fingerprint is the same wherever it is made. Of a pack, it prints what it holds and checks it; "
         "builtin:NAME writes a built-in task.",
     .examples = {"vitro pack sets/eurosat.tar --size 96 --normalise half", "vitro pack eurosat-96.pack",
-                 "vitro pack imagenet-r --like imagenet-224.pack"},
+                 "vitro pack imagenet-r --like imagenet-224.pack",
+                 "vitro pack cifar-100-binary.tar.gz --normalise half --train 800 --val 200"},
     .groups = groups,
     .rest_least = 1,
     .rest_most = 1,

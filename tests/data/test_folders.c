@@ -1,7 +1,7 @@
 /* test_folders.c - folders of classes: ImageFolder's layout, splits' folders, sets to be judged on with the training's
  * classes (ImageNet-V2's numbers, -R's and -A's subset of the folders), maps, and few-shot splits. */
 #include "error.h"
-#include "folders.h"
+#include "dataset.h"
 #include "pack.h"
 #include "scratch.h"
 

@@ -145,6 +145,7 @@ missing_and_damaged_files_are_refused() {
         refuses 5 "zeros.safetensors" -- model zeros.safetensors &&
         refuses 5 "the folder $folder holds no model" -- model "$folder" &&
         refuses 5 "pack" -- pack broken.pack &&
+        refuses 7 "nowhere cannot be found" -- pack nowhere &&
         refuses 5 "train800.txt" -- pack unlisted --normalise half &&
         refuses 2 "--normalise none, half" -- pack unlisted &&
         refuses 5 "there is no normalisation" -- pack unlisted --normalise quarter &&
