@@ -26,8 +26,8 @@ struct entry {
 };
 
 struct source {
-    char path[PATH_MAX]; /* resolved: no links, no dots */
-    int is_archive;
+    char path[PATH_MAX];     /* resolved: no links, no dots */
+    int is_archive, is_lent; /* is_lent: the map's bytes are the caller's */
     struct file_map map;
     struct arena arena;
     struct entry *entries; /* by name */
@@ -97,6 +97,23 @@ static int read_entry(struct source *s, struct archive *a, struct entry *e, size
     return 0;
 }
 
+static int name_entry(struct source *s, const char *name, struct entry **out)
+{
+    if (s->count == s->room) {
+        struct entry *grown = mem_grow(s->entries, s->room, 2 * s->room + 256, sizeof *grown);
+        if (!grown)
+            return ERR_MEMORY;
+        s->entries = grown;
+        s->room = 2 * s->room + 256;
+    }
+    *out = &s->entries[s->count];
+    (*out)->name = arena_string(&s->arena, name);
+    if (!(*out)->name)
+        return ERR_MEMORY;
+    s->count++;
+    return 0;
+}
+
 static int add_entry(struct source *s, struct archive *a, struct archive_entry *header)
 {
     const char *name = archive_entry_pathname(header);
@@ -106,21 +123,21 @@ static int add_entry(struct source *s, struct archive *a, struct archive_entry *
         return 0;
     while (strncmp(name, "./", 2) == 0)
         name += 2;
-    if (s->count == s->room) {
-        struct entry *grown = mem_grow(s->entries, s->room, 2 * s->room + 256, sizeof *grown);
-        if (!grown)
-            return ERR_MEMORY;
-        s->entries = grown;
-        s->room = 2 * s->room + 256;
-    }
-    struct entry *e = &s->entries[s->count];
-    e->name = arena_string(&s->arena, name);
-    if (!e->name)
-        return ERR_MEMORY;
-    s->count++;
+    struct entry *e;
+    TRY(name_entry(s, name, &e));
     int plain = archive_entry_filetype(header) == AE_IFREG && !archive_entry_hardlink(header);
     la_int64_t size = archive_entry_size(header);
     return plain && size >= 0 ? read_entry(s, a, e, (size_t)size) : 0;
+}
+
+static int sort_entries(struct source *s)
+{
+    if (s->count)
+        qsort(s->entries, s->count, sizeof *s->entries, by_name);
+    for (size_t i = 1; i < s->count; i++)
+        if (by_name(&s->entries[i - 1], &s->entries[i]) == 0)
+            return fail(ERR_INPUT, "%s holds %s twice", s->path, s->entries[i].name);
+    return 0;
 }
 
 static int read_archive(struct source *s, struct archive *a)
@@ -142,12 +159,7 @@ static int read_archive(struct source *s, struct archive *a)
             return archive_trouble(a, s);
         TRY(add_entry(s, a, header));
     }
-    if (s->count)
-        qsort(s->entries, s->count, sizeof *s->entries, by_name);
-    for (size_t i = 1; i < s->count; i++)
-        if (by_name(&s->entries[i - 1], &s->entries[i]) == 0)
-            return fail(ERR_INPUT, "%s holds %s twice", s->path, s->entries[i].name);
-    return 0;
+    return sort_entries(s);
 }
 
 /* The leading folders of the shallowest `landmark`; "" without one. */
@@ -184,20 +196,27 @@ static int is_single(const struct file_map *map)
     return 0;
 }
 
+static const char *base_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 static int take_single(struct source *s)
 {
     s->entries = mem_alloc(1, sizeof *s->entries);
     s->prefix = arena_string(&s->arena, "");
     if (!s->entries || !s->prefix)
         return ERR_MEMORY;
-    s->entries[0] = (struct entry){strrchr(s->path, '/') + 1, s->map.bytes, s->map.size};
+    s->entries[0] = (struct entry){base_of(s->path), s->map.bytes, s->map.size};
     s->count = s->room = 1;
     return 0;
 }
 
 static int open_archive(struct source *s, const char *landmark)
 {
-    TRY(file_map(&s->map, s->path));
+    if (!s->is_lent)
+        TRY(file_map(&s->map, s->path));
     if (is_single(&s->map))
         return take_single(s);
     struct archive *a = archive_read_new();
@@ -318,11 +337,61 @@ int source_open(struct source **out, const char *path, const char *landmark)
     return 0;
 }
 
+static struct source *lent_source(const char *name)
+{
+    struct source *s = mem_alloc(1, sizeof *s);
+    if (s) {
+        snprintf(s->path, sizeof s->path, "%s", name);
+        s->is_archive = s->is_lent = 1;
+    }
+    return s;
+}
+
+int source_view(struct source **out, const void *bytes, size_t size, const char *name, const char *landmark)
+{
+    struct source *s = *out = lent_source(name);
+    if (!s)
+        return ERR_MEMORY;
+    s->map = (struct file_map){bytes, size};
+    int rc = open_archive(s, landmark);
+    if (rc < 0) {
+        source_close(s);
+        *out = NULL;
+    }
+    return rc;
+}
+
+static int take_files(struct source *s, const struct source_file *files, size_t count)
+{
+    s->prefix = arena_string(&s->arena, "");
+    for (size_t i = 0; i < count; i++) {
+        struct entry *e;
+        TRY(name_entry(s, files[i].name, &e));
+        e->bytes = files[i].size ? files[i].bytes : (const unsigned char *)"";
+        e->size = files[i].size;
+    }
+    return s->prefix ? sort_entries(s) : ERR_MEMORY;
+}
+
+int source_files(struct source **out, const struct source_file *files, size_t count)
+{
+    struct source *s = *out = lent_source("memory");
+    if (!s)
+        return ERR_MEMORY;
+    int rc = take_files(s, files, count);
+    if (rc < 0) {
+        source_close(s);
+        *out = NULL;
+    }
+    return rc;
+}
+
 void source_close(struct source *s)
 {
     if (!s)
         return;
-    file_unmap(&s->map);
+    if (!s->is_lent)
+        file_unmap(&s->map);
     arena_finish(&s->arena);
     mem_free(s->entries);
     mem_free(s);

@@ -12,6 +12,15 @@ struct source;
 
 /* `landmark` is a file that lies at the top of what is wanted: it tells an archive's leading folders. */
 int source_open(struct source **out, const char *path, const char *landmark);
+/* The same of an archive or a single file in memory, which is lent until close. */
+int source_view(struct source **out, const void *bytes, size_t size, const char *name, const char *landmark);
+/* Files in memory, lent until close; the names are copied. */
+struct source_file {
+    const char *name;
+    const void *bytes;
+    size_t size;
+};
+int source_files(struct source **out, const struct source_file *files, size_t count);
 void source_close(struct source *s); /* NULL is fine */
 
 /* 0 when `name` is a plain file inside; a sentence otherwise. Safe from several threads, as is get. */

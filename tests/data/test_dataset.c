@@ -544,6 +544,36 @@ static void a_part_of_a_split_keeps_the_classes_proportions(void **state)
     finish(&r);
 }
 
+static void sets_in_memory_read_as_on_disk(void **state)
+{
+    (void)state;
+    char *bytes = NULL;
+    size_t size = 0;
+    write_idx("set/train-images-idx3-ubyte", 3, 0, 30, 5, 6);
+    write_idx("set/train-labels-idx1-ubyte", 1, 0, 30, 0, 0);
+    assert_int_equal(system("tar cf set.tar set"), 0);
+    assert_int_equal(file_read("set.tar", 1 << 20, &bytes, &size), 0);
+    struct read r = {0};
+    assert_int_equal(source_view(&r.source, bytes, size, "in memory", LIST_LANDMARK), 0);
+    assert_int_equal(dataset_read(&r.lists, r.source, NULL, found), 0);
+    assert_counts(&r, 10, 10, 10);
+    finish(&r);
+    const struct source_file files[] = {{"train800.txt", "a.ppm 0\n", 8},
+                                        {"a.ppm", "P5", 2},
+                                        {"val200.txt", "a.ppm 0", 7},
+                                        {"test.txt", "a.ppm 0", 7}};
+    r = (struct read){0};
+    assert_int_equal(source_files(&r.source, files, 4), 0);
+    assert_int_equal(dataset_read(&r.lists, r.source, NULL, found), 0);
+    assert_counts(&r, 1, 1, 1);
+    finish(&r);
+    const struct source_file twice[] = {{"a", "x", 1}, {"a", "y", 1}};
+    assert_int_equal(source_files(&r.source, twice, 2), ERR_INPUT);
+    assert_int_equal(source_view(&r.source, bytes, 100, "cut", LIST_LANDMARK), ERR_INPUT);
+    assert_null(r.source);
+    mem_free(bytes);
+}
+
 static void what_is_not_read_is_refused_with_the_layouts_named(void **state)
 {
     (void)state;
@@ -601,6 +631,7 @@ int main(void)
         cmocka_unit_test_setup(webdataset_samples_must_be_whole, clean),
         cmocka_unit_test_setup(the_same_seed_draws_the_same_and_another_another, clean),
         cmocka_unit_test_setup(a_part_of_a_split_keeps_the_classes_proportions, clean),
+        cmocka_unit_test_setup(sets_in_memory_read_as_on_disk, clean),
         cmocka_unit_test_setup(what_is_not_read_is_refused_with_the_layouts_named, clean),
         cmocka_unit_test_setup(running_out_of_memory_is_an_error_like_any_other, clean),
     };
