@@ -1,6 +1,8 @@
 /* bench_gemm.c - GFLOP/s of y = x W^T on the first device, by the device's own clock.
  *
- *   bench_gemm MxNxK...      (x [M][K], a frozen W [N][K]); prints one JSON object */
+ *   bench_gemm [fp32|fp16|bf16] MxNxK...      (x [M][K], a frozen W [N][K] kept in that precision)
+ *
+ * Prints one JSON object. */
 #include "error.h"
 #include "memory.h"
 #include "run.h"
@@ -40,11 +42,11 @@ static double product_seconds(struct run *run)
     return 0;
 }
 
-static void measure(struct engine *engine, int m, int n, int k, int first)
+static void measure(struct engine *engine, enum number number, int m, int n, int k, int first)
 {
     struct bank *bank;
     struct run *run;
-    const struct bank_tensor w = {.name = "W", .shape = SHAPE(n, k), .kind = LEAF_FROZEN};
+    const struct bank_tensor w = {.name = "W", .shape = SHAPE(n, k), .kind = LEAF_FROZEN, .number = number};
     float *data = mem_alloc((size_t)n * (size_t)k, sizeof *data);
     double times[RUNS];
     for (int i = 0; data && i < n * k; i++)
@@ -56,9 +58,13 @@ static void measure(struct engine *engine, int m, int n, int k, int first)
           weight = tape_leaf(t, LEAF_FROZEN, SHAPE(n, k), 0, "W");
     value y = tape_matmul(t, x, weight, 0, 1), log = tape_slice(t, tape_unary(t, y, UNARY_ABS), 1, 0, 1);
     (void)y;
-    must(run_create(&run,
-                    &(struct run_spec){
-                        .tape = t, .bank = bank, .logs = &log, .log_count = 1, .series = 1, .profile = 1}));
+    must(run_create(&run, &(struct run_spec){.tape = t,
+                                             .bank = bank,
+                                             .logs = &log,
+                                             .log_count = 1,
+                                             .series = 1,
+                                             .number = number,
+                                             .profile = 1}));
     product_seconds(run); /* compiles */
     for (int i = 0; i < RUNS; i++)
         times[i] = product_seconds(run);
@@ -79,13 +85,20 @@ int main(int argc, char **argv)
     must(device_open(&device, &(struct device_spec){.index = -1}));
     must(engine_create(&engine, device, ENGINE_AUTO));
     printf("{\"device\": \"%s\", \"gemm\": {", device_info(device)->driver);
-    for (int i = 1; i < argc; i++) {
+    enum number number = NUMBER_FP32;
+    int first = 1;
+    for (int i = 0; argc > 1 && i < NUMBER_COUNT; i++)
+        if (!strcmp(argv[1], number_names[i])) {
+            number = (enum number)i;
+            first = 2;
+        }
+    for (int i = first; i < argc; i++) {
         int m, n, k;
         if (sscanf(argv[i], "%dx%dx%d", &m, &n, &k) != 3 || m < 1 || n < 1 || k < 1) {
             fprintf(stderr, "bench_gemm: %s is not MxNxK\n", argv[i]);
             return 2;
         }
-        measure(engine, m, n, k, i == 1);
+        measure(engine, number, m, n, k, i == first);
     }
     printf("}}\n");
     engine_destroy(engine);

@@ -1,7 +1,7 @@
 /* bench_vit.c - images a second of a Vision Transformer on the first device, by step and by kernel.
  *
  *   bench_vit [--method none|linear|lora[r=8]|full|...] [--batch N] [--image N] [--dim N] [--heads N]
- *             [--depth N] [--patch N] [--repeat N] [--kernels]
+ *             [--depth N] [--patch N] [--repeat N] [--precision fp32|fp16|bf16] [--kernels]
  * `none` is inference. Prints one JSON object; --kernels adds a table of kernels, each at its fastest, on
  * stderr. */
 #include "error.h"
@@ -18,6 +18,7 @@
 struct settings {
     const char *method;
     int batch, image, dim, heads, depth, patch, repeat, kernels;
+    enum number number;
 };
 
 static void stop(void)
@@ -118,6 +119,7 @@ static void measure(const struct settings *s, struct session *session, const str
         order[i] = i, labels[i] = i % vit->shape.classes;
     struct recipe recipe = recipe_default;
     recipe.drop_path = 0;
+    recipe.precision = (int32_t)s->number;
     float rate = 1e-5f;
     struct feed feed;
     struct run *run;
@@ -151,14 +153,16 @@ static void measure(const struct settings *s, struct session *session, const str
     getrusage(RUSAGE_SELF, &usage);
     const struct run_counts counts = run_counts(run);
     printf(
-        "{\"device\": \"%s\", \"method\": \"%s\", \"batch\": %d, \"image\": %d, \"dim\": %d, \"depth\": %d, "
+        "{\"device\": \"%s\", \"method\": \"%s\", \"batch\": %d, \"precision\": \"%s\", \"image\": %d, "
+        "\"dim\": %d, \"depth\": %d, "
         "\"images_per_second_median\": %.2f, \"images_per_second_best\": %.2f, \"first_step_seconds\": %.2f, "
         "\"device_mib\": %.1f, \"activation_mib\": %.1f, \"peak_rss_mib\": %.1f, \"dispatches\": %u, "
         "\"barriers\": %u, "
         "\"submits\": %u, \"runs\": %d}\n",
-        device, s->method, s->batch, s->image, s->dim, s->depth, s->batch / times[s->repeat / 2],
-        s->batch / times[0], compile, (double)peak / 1048576, (double)run_memory(run).activations / 1048576,
-        (double)usage.ru_maxrss / 1024, counts.dispatches, counts.barriers, counts.submits, s->repeat);
+        device, s->method, s->batch, number_names[s->number], s->image, s->dim, s->depth,
+        s->batch / times[s->repeat / 2], s->batch / times[0], compile, (double)peak / 1048576,
+        (double)run_memory(run).activations / 1048576, (double)usage.ru_maxrss / 1024, counts.dispatches,
+        counts.barriers, counts.submits, s->repeat);
     if (s->kernels)
         print_kernels(run);
     run_destroy(run);
@@ -169,9 +173,19 @@ static void measure(const struct settings *s, struct session *session, const str
     mem_free(times);
 }
 
+static int read_number(enum number *out, const char *name)
+{
+    for (int i = 0; i < NUMBER_COUNT; i++)
+        if (!strcmp(number_names[i], name)) {
+            *out = (enum number)i;
+            return 1;
+        }
+    return 0;
+}
+
 static struct settings parse(int argc, char **argv)
 {
-    struct settings s = {"none", 8, 224, 192, 3, 12, 16, 5, 0};
+    struct settings s = {"none", 8, 224, 192, 3, 12, 16, 5, 0, NUMBER_FP32};
     const struct {
         const char *name;
         int *to;
@@ -184,6 +198,8 @@ static struct settings parse(int argc, char **argv)
         } else if (i + 1 < argc && !strcmp(argv[i], "--method")) {
             s.method = argv[++i];
             known = 1;
+        } else if (i + 1 < argc && !strcmp(argv[i], "--precision")) {
+            known = read_number(&s.number, argv[++i]);
         }
         for (size_t k = 0; !known && k < sizeof numbers / sizeof *numbers && i + 1 < argc; k++)
             if (!strncmp(argv[i], "--", 2) && !strcmp(argv[i] + 2, numbers[k].name)) {
@@ -225,6 +241,7 @@ int main(int argc, char **argv)
     must(session_create(&session, &(struct session_spec){.engine = engine,
                                                          .method = method,
                                                          .vit = vit,
+                                                         .number = s.number,
                                                          .mean = {0.5f, 0.5f, 0.5f},
                                                          .std = {0.5f, 0.5f, 0.5f}}));
     measure(&s, session, vit, device_info(device)->driver);
