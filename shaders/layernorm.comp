@@ -1,40 +1,46 @@
-// layernorm.comp - y = (x - mean) / sqrt(var + eps), times w plus b where AFFINE, along rows of N floats.
+// layernorm.comp - y = (x - mean) / sqrt(var + eps), times w plus b where AFFINE, along rows of N floats, for
+// GPUs. Where ADD, x is x + add, which is kept in sum.
 //
-// x, y [rows][N]; w, b [N]; y may be x. The variance is the biased one. A subgroup takes four rows, in two
-// passes over cached data, so that no square of a large mean is subtracted. Grid: (ceil(rows / 4), 1, 1).
+// x, add, sum, y [rows][N]; w, b [N]; y may be x. The variance is the biased one, in two passes over
+// registers, so that no square of a large mean is subtracted. Grid: (ceil(rows / SUBGROUPS), 1, 1).
 #version 450
 #extension GL_GOOGLE_include_directive : require
-#include "rows.glsl"
+#include "rows_gpu.glsl"
 
-layout(constant_id = 1) const uint AFFINE = 1;
+layout(constant_id = 3) const uint AFFINE = 1;
+layout(constant_id = 4) const uint ADD = 0;
 
 layout(push_constant) uniform Push {
-    RF x, w, b, y;
-    uint rows, N;
+    RF x, w, b, y, add, sum;
+    uint rows, width; // width: N
     float eps;
 };
 
 void main()
 {
-    float mean[ROWS_PER_GROUP], scale[ROWS_PER_GROUP];
-    uint base[ROWS_PER_GROUP];
-    FOR_ROWS {
-        base[i] = ROW_BASE(i, rows, N);
-        mean[i] = scale[i] = 0.0;
-    }
-    EACH_COLUMN(N, FOR_ROWS mean[i] += KEEP(lane_load(x + (base[i] + at)));)
-    FOR_ROWS mean[i] = subgroupAdd(mean[i]) / float(N);
-    EACH_COLUMN(N, FOR_ROWS {
-        float d = KEEP(lane_load(x + (base[i] + at)) - mean[i]);
-        scale[i] = fma(d, d, scale[i]);
-    })
-    FOR_ROWS scale[i] = inversesqrt(subgroupAdd(scale[i]) / float(N) + eps);
-    EACH_COLUMN(N,
-        float v[ROWS_PER_GROUP];
-        FOR_ROWS {
-            v[i] = (lane_load(x + (base[i] + at)) - mean[i]) * scale[i];
-            if (AFFINE != 0u)
-                v[i] = fma(v[i], lane_load(w + at), lane_load(b + at));
+    const uint row = gl_WorkGroupID.x * SUBGROUPS + gl_SubgroupID;
+    if (row >= rows)
+        return;
+    vec4 v[VECTORS];
+    float mean = 0.0, scale = 0.0;
+    FOR_VECTORS {
+        v[j] = row_load(x + row * N, AT(j));
+        if (ADD != 0u) {
+            v[j] += row_load(add + row * N, AT(j));
+            row_store(sum + row * N, AT(j), v[j]);
         }
-        FOR_ROWS STORE(y + (base[i] + at), v[i])) // equal values where a row is repeated
+        mean += sum_of(v[j]);
+    }
+    mean = subgroupAdd(mean) / float(N);
+    FOR_VECTORS {
+        v[j] = keep(v[j] - mean, AT(j));
+        scale += dot(v[j], v[j]);
+    }
+    scale = inversesqrt(subgroupAdd(scale) / float(N) + eps);
+    FOR_VECTORS {
+        v[j] *= scale;
+        if (AFFINE != 0u)
+            v[j] = fma(v[j], row_load(w, AT(j)), row_load(b, AT(j)));
+        row_store(y + row * N, AT(j), v[j]);
+    }
 }

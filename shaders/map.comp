@@ -1,5 +1,6 @@
 // map.comp - every op that treats elements one by one: out[i] = f(a[i], b[i]), with up to four axes of
-// free strides on all three, which makes it also the copy behind expand, permute, slice, pad and concat.
+// free strides on all three, which makes it also the copy behind expand, permute, slice, pad and concat;
+// and two of them at once where THEN: f(a[i], b[i]) + c[i] or times c[i], c lying as out does, or as b does.
 //
 // Axis 3 runs along the lanes, CHUNK elements of it a workgroup.
 // Grid: (ceil(size[3] / CHUNK), size[2], size[0] size[1]).
@@ -12,6 +13,7 @@
 layout(push_constant) uniform Push {
     RF out_, a, b;
     Control control;                // of dropout
+    RF c;
     uint size[4];
     uint out_stride[4], a_stride[4], b_stride[4]; // in floats; dropout: b_stride counts the draws
     float scale, shift;             // affine, fill (shift), dropout (scale 1 / (1 - p))
@@ -27,6 +29,8 @@ layout(constant_id = 3) const uint A_STEP = 1; // stride of axis 3: 0, 1, or 2 f
 layout(constant_id = 4) const uint B_STEP = 1;
 layout(constant_id = 5) const uint OUT_STEP = 1;
 layout(constant_id = 6) const uint CHUNK = 1024;
+layout(constant_id = 7) const uint THEN = 0;   // MAP_ADD, MAP_MUL or 0
+layout(constant_id = 8) const uint C_AS_B = 0;
 
 float load(RF p, uint step, uint i, uint stride)
 {
@@ -37,7 +41,7 @@ float load(RF p, uint step, uint i, uint stride)
     return p[(i + lane) * stride].v;
 }
 
-float compute(RF pa, RF pb, uint i, uint draws)
+float first(RF pa, RF pb, uint i, uint draws)
 {
     if (MAP == MAP_FILL)
         return shift;
@@ -57,6 +61,15 @@ float compute(RF pa, RF pb, uint i, uint draws)
     return x;
 }
 
+float compute(RF pa, RF pb, RF pc, uint i, uint draws)
+{
+    float x = first(pa, pb, i, draws);
+    if (THEN == 0u)
+        return x;
+    float y = C_AS_B != 0u ? load(pc, B_STEP, i, b_stride[3]) : load(pc, OUT_STEP, i, out_stride[3]);
+    return THEN == MAP_ADD ? x + y : x * y;
+}
+
 void store(RF p, uint i, float x)
 {
     if (OUT_STEP == 1u)
@@ -68,20 +81,21 @@ void store(RF p, uint i, float x)
 void main()
 {
     uint i0 = gl_WorkGroupID.z / size[1], i1 = gl_WorkGroupID.z % size[1], i2 = gl_WorkGroupID.y;
-    RF po = out_ + (i0 * out_stride[0] + i1 * out_stride[1] + i2 * out_stride[2]);
+    uint to = i0 * out_stride[0] + i1 * out_stride[1] + i2 * out_stride[2];
+    RF po = out_ + to;
     RF pa = a + (i0 * a_stride[0] + i1 * a_stride[1] + i2 * a_stride[2]);
     uint along = i0 * b_stride[0] + i1 * b_stride[1] + i2 * b_stride[2], draws = first_draw + along;
-    RF pb = b + along;
+    RF pb = b + along, pc = c + (C_AS_B != 0u ? along : to);
     uint i = gl_WorkGroupID.x * CHUNK, end = min(i + CHUNK, size[3]);
     for (; i + 4u * LANES <= end; i += 4u * LANES) {
         float x[4];
         [[unroll]] for (uint k = 0u; k < 4u; k++)
-            x[k] = compute(pa, pb, i + k * LANES, draws);
+            x[k] = compute(pa, pb, pc, i + k * LANES, draws);
         [[unroll]] for (uint k = 0u; k < 4u; k++)
             store(po, i + k * LANES, x[k]);
     }
     for (; i < end; i += LANES) {
-        float x = compute(pa, pb, i, draws);
+        float x = compute(pa, pb, pc, i, draws);
         if (i + lane < end)
             store(po, i, x);
     }

@@ -24,6 +24,21 @@ CASE(add_column) { OUT(tape_add(n->tape, IN(4, 9, 1), IN(9, 50))); }
 CASE(add_large) { OUT(tape_add(n->tape, IN(64, 37, 192), IN(64, 37, 192))); }
 CASE(mul_row) { OUT(tape_mul(n->tape, IN(64, 37, 192), IN(192))); }
 CASE(mul_scalar) { OUT(tape_mul(n->tape, IN(13, 11), IN(1))); }
+CASE(scale_shift) { OUT(tape_add(n->tape, tape_mul(n->tape, IN(5, 37, 33), IN(33)), IN(33))); }
+CASE(scale_shift_columns) { OUT(tape_add(n->tape, tape_mul(n->tape, IN(5, 9, 33), IN(9, 1)), IN(9, 1))); }
+CASE(mul_add_same) { OUT(tape_add(n->tape, IN(64, 37, 20), tape_mul(n->tape, IN(64, 37, 20), IN(37, 20)))); }
+CASE(unary_mul) { OUT(tape_mul(n->tape, tape_unary(n->tape, IN(3, 1000), UNARY_TANH), IN(3, 1000))); }
+CASE(three_in_a_row)
+{
+    value x = tape_affine(n->tape, IN(3, 41), 0.5f, 1), y = tape_mul(n->tape, x, IN(3, 41));
+    OUT(tape_add(n->tape, y, IN(3, 41)));
+}
+CASE(sum_of_two)
+{
+    value x = tape_affine(n->tape, IN(3, 41), 0.5f, 1), y = tape_unary(n->tape, IN(3, 41), UNARY_RELU);
+    OUT(tape_add(n->tape, x, y));
+}
+CASE(dropout_add) { OUT(tape_add(n->tape, IN(8, 37, 24), tape_dropout(n->tape, IN(8, 37, 24), 0.3f, 82, 1))); }
 CASE(affine) { OUT(tape_affine(n->tape, IN(1, 4097), -1.5f, 0.25f)); }
 
 static void unary_case(struct check_net *n, enum unary_fn fn, double low, double high)
@@ -105,6 +120,36 @@ CASE(normalize_back_sum)
 {
     value d = tape_normalize_back(n->tape, IN(5, 50), IN(5, 50), 1e-6f);
     OUT(tape_add(n->tape, d, IN(5, 50)));
+}
+
+/* what one kernel does in the GPU style: the sum before and its norm; the gradients of all operands */
+CASE(norm_of_sum)
+{
+    value x = tape_add(n->tape, IN(3, 37, 192), IN(3, 37, 192));
+    OUT(tape_layernorm(n->tape, x, IN(192), IN(192), 1e-6f));
+    OUT(tape_affine(n->tape, x, 2, 0));
+}
+CASE(norm_of_sum_odd)
+{
+    value x = tape_add(n->tape, IN(5, 83), IN(5, 83));
+    OUT(tape_normalize(n->tape, x, 1e-6f));
+    OUT(x);
+}
+static void norm_gradients(struct check_net *n, int32_t batch, int32_t rows, int32_t width, int residual)
+{
+    value x = IN(batch, rows, width), d = IN(batch, rows, width);
+    value dx = tape_layernorm_back(n->tape, x, IN(width), d, 1e-6f);
+    OUT(residual ? tape_add(n->tape, dx, IN(batch, rows, width)) : dx);
+    OUT(tape_sum(n->tape, tape_mul(n->tape, d, tape_normalize(n->tape, x, 1e-6f)), 3));
+    OUT(tape_sum(n->tape, d, 3));
+}
+CASE(norm_gradients_all) { norm_gradients(n, 64, 37, 192, 1); }
+CASE(norm_gradients_odd) { norm_gradients(n, 3, 5, 83, 0); }
+CASE(norm_gradient_bias)
+{
+    value x = IN(7, 64), d = IN(7, 64);
+    OUT(tape_layernorm_back(n->tape, x, IN(64), d, 1e-6f));
+    OUT(tape_sum(n->tape, d, 1));
 }
 
 static void product(struct check_net *n, struct shape a, struct shape b, int a_t, int b_t)
@@ -235,6 +280,13 @@ const struct check_case check_cases[] = {
     {"mul row 64x37x192", ROUNDED, mul_row},
     {"mul scalar", ROUNDED, mul_scalar},
     {"affine", ROUNDED, affine},
+    {"mul row + row", ELEMENT, scale_shift},
+    {"mul column + column", ELEMENT, scale_shift_columns},
+    {"mul rows + same", ELEMENT, mul_add_same},
+    {"tanh, mul", ELEMENT, unary_mul},
+    {"affine, mul, add", ELEMENT, three_in_a_row},
+    {"affine + relu", ELEMENT, sum_of_two},
+    {"dropout of samples + same", ELEMENT, dropout_add},
     {"relu", ROUNDED, relu},
     {"gelu", ELEMENT, gelu},
     {"sigmoid", ELEMENT, sigmoid},
@@ -285,6 +337,11 @@ const struct check_case check_cases[] = {
     {"layernorm backward 83", ROWS, layernorm_back_odd},
     {"layernorm backward + residual", ROWS, layernorm_back_sum},
     {"normalize backward + residual", ROWS, normalize_back_sum},
+    {"layernorm of a sum", ROWS, norm_of_sum},
+    {"normalize of a sum, 83", ROWS, norm_of_sum_odd},
+    {"layernorm backward + residual, parameters 2368x192", ROWS, norm_gradients_all},
+    {"layernorm backward, parameters 15x83", ROWS, norm_gradients_odd},
+    {"layernorm backward, bias 7x64", ROWS, norm_gradient_bias},
     {"matmul nn 197x576x192", PRODUCT, matmul_nn},
     {"matmul nt 197x576x192", PRODUCT, matmul_nt},
     {"matmul tn 192x576x1576", PRODUCT, matmul_tn},

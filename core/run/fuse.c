@@ -6,11 +6,6 @@
 
 #include "error.h"
 
-struct use { /* of a root by live values */
-    uint32_t count;
-    value first;
-};
-
 value other_operand(const struct program *p, value v, value of)
 {
     const struct node *n = tape_node(p->tape, v);
@@ -156,4 +151,5 @@ void fuse_epilogues(struct program *p, const value *roots, size_t count)
         if (p->live[v] && op == OP_SUM)
             follow_sum(p, uses, v);
     }
+    fuse_rows(p, uses);
 }

@@ -54,19 +54,23 @@ static void map_piece(struct program *p, const struct map_work *m, const struct 
     push.size[2] = (uint32_t)rows;
     int64_t b = plane * v->b[1] + row * v->b[2];
     push.first_draw = m->first_draw + (m->map == MAP_DROPOUT ? (uint32_t)b : 0);
-    const struct ref refs[] = {ref_at(m->out, plane * v->out[1] + row * v->out[2]),
-                               ref_at(m->a, plane * v->a[1] + row * v->a[2]),
-                               m->b.slot ? ref_at(m->b, b) : (struct ref){0},
-                               m->map == MAP_DROPOUT ? (struct ref){p->control, 0} : (struct ref){0}};
+    const struct ref refs[] = {
+        ref_at(m->out, plane * v->out[1] + row * v->out[2]), ref_at(m->a, plane * v->a[1] + row * v->a[2]),
+        m->b.slot ? ref_at(m->b, b) : (struct ref){0},
+        m->map == MAP_DROPOUT ? (struct ref){p->control, 0} : (struct ref){0},
+        m->then ? ref_at(m->c, m->c_as_b ? b : plane * v->out[1] + row * v->out[2]) : (struct ref){0}};
     const uint32_t groups[3] = {(uint32_t)((v->size[3] + CHUNK - 1) / CHUNK), (uint32_t)rows,
                                 (uint32_t)(v->size[0] * planes)};
-    struct work *w = program_emit(p, SHADER_MAP, &push, sizeof push, refs, 4, 1, groups);
+    struct work *w = program_emit(p, SHADER_MAP, &push, sizeof push, refs, 5, 1, groups);
     const uint32_t constants[] = {
-        m->map, (uint32_t)m->fn, step_of(v->a[3]), step_of(v->b[3]), step_of(v->out[3]) == 1 ? 1 : 2, CHUNK};
+        m->map, (uint32_t)m->fn, step_of(v->a[3]),   step_of(v->b[3]), step_of(v->out[3]) == 1 ? 1 : 2,
+        CHUNK,  m->then,         (uint32_t)m->c_as_b};
     memcpy(w->constants, constants, sizeof constants);
-    w->constant_count = 6;
+    w->constant_count = 8;
     double elements = (double)v->size[0] * (double)planes * (double)rows * (double)v->size[3];
-    w->bytes = elements * 4 * (1 + (m->a.slot != 0) + (m->b.slot != 0));
+    w->bytes = elements * 4 *
+               (1 + (m->a.slot != 0 && v->a[3]) + (m->b.slot != 0 && v->b[3]) +
+                (m->then && (!m->c_as_b || v->b[3])));
 }
 
 void map_emit(struct program *p, const struct map_work *m)
@@ -101,11 +105,25 @@ static void sizes(struct shape s, int64_t size[SHAPE_RANK])
         size[SHAPE_RANK - k] = k <= s.rank ? s.dim[s.rank - k] : 1;
 }
 
+/* The map goes on with c, which lies as the result does, or as the map's own second operand does. */
+static void go_on(struct program *p, value v, value u, struct map_work *m)
+{
+    const value c = other_operand(p, u, v);
+    m->then = tape_node(p->tape, u)->op == OP_ADD ? MAP_ADD : MAP_MUL;
+    m->c = program_value(p, c);
+    m->c_as_b = shape_count(tape_shape(p->tape, c)) != shape_count(tape_shape(p->tape, u));
+    m->out = program_value(p, u);
+}
+
+/* v = f of its operands, and, where p->now is another value, what that one makes of v. */
 static void lower_elements(struct program *p, value v, const struct node *n, struct map_work m)
 {
     sizes(n->shape, m.view.size);
     strides(n->shape, n->shape, m.view.out);
-    m.out = program_value(p, v);
+    if (p->chained[p->now] == v)
+        go_on(p, v, p->now, &m);
+    else
+        m.out = program_value(p, v);
     if (op_arity[n->op] > 0) {
         strides(tape_shape(p->tape, n->in[0]), n->shape, m.view.a);
         m.a = program_value(p, n->in[0]);

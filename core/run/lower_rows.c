@@ -5,7 +5,18 @@
 
 #include <string.h>
 
-enum { ROWS_A_GROUP = 4, SUM_CHUNKS = 32, SUM_VECTORS = 4 };
+enum { ROWS_A_GROUP = 4 };
+
+/* of sums over rows; in the GPU style: SUM_GROUPS workgroups of SUM_GROUP invocations keep a GPU busy, and a
+ * subgroup should have SUM_TURN rows */
+enum {
+    SUM_CHUNKS = 32,
+    SUM_VECTORS = 4,
+    SUM_GROUP = 128,
+    SUM_GROUPS = 1024,
+    SUM_TURN = 8,
+    SUM_CHUNKS_GPU = 128
+};
 
 static uint32_t row_length(struct shape s)
 {
@@ -44,36 +55,149 @@ void lower_softmax_back(struct program *p, value v, const struct node *n)
     emit_rows(p, SHADER_SOFTMAX_BACK, &push, sizeof push, refs, 3, n->shape);
 }
 
+struct sum_of { /* out[outer][inner] = sum over rows of x[outer][rows][inner], times y where there is one */
+    struct ref x, y;
+    uint32_t outer, rows, inner;
+    uint32_t row; /* floats from row to row, `inner` where 0 */
+};
+
+/* One stage: chunks of per_chunk rows each. */
+static struct work *emit_chunks(struct program *p, struct ref out, const struct sum_of *s, uint32_t chunks,
+                                uint32_t per_chunk)
+{
+    const int cpu = engine_cpu_style(p->engine);
+    const uint32_t row = s->row ? s->row : s->inner, outer = s->outer ? s->outer : 1;
+    struct push_column_sum push = {.rows = s->rows,
+                                   .n = s->inner,
+                                   .rows_per_chunk = per_chunk,
+                                   .x_row = row,
+                                   .x_batch = s->rows * row,
+                                   .out_batch = chunks * s->inner};
+    const struct ref refs[] = {s->x, s->y, out};
+    const uint32_t groups[3] = {groups_of(s->inner, SUM_VECTORS * engine_lanes(p->engine)), chunks, outer};
+    struct work *w = program_emit(p, cpu ? SHADER_COLUMN_SUM_CPU : SHADER_COLUMN_SUM, &push, sizeof push,
+                                  refs, 3, 4, groups);
+    /* vectors where every row begins at one */
+    const uint32_t constants[] = {s->y.slot != 0, SUM_GROUP, s->inner % 4 == 0 && row % 4 == 0};
+    memcpy(w->constants, constants, sizeof constants);
+    w->constant_count = cpu ? 1 : 3;
+    w->bytes = 4.0 * outer * s->inner * ((double)s->rows * (s->y.slot ? 2 : 1) + chunks);
+    return w;
+}
+
+/* How many pieces a sum is cut into, so that all cores have work. */
+static uint32_t chunks_of(const struct program *p, const struct sum_of *s)
+{
+    const uint32_t outer = s->outer ? s->outer : 1;
+    const uint32_t across = outer * groups_of(s->inner, SUM_VECTORS * engine_lanes(p->engine));
+    if (engine_cpu_style(p->engine))
+        return s->rows >= 4 * SUM_CHUNKS && across < SUM_CHUNKS ? SUM_CHUNKS : 1;
+    /* each subgroup takes some rows at least, and the second stage has no more to add than the first */
+    const uint32_t most = s->rows / (SUM_TURN * (SUM_GROUP / engine_lanes(p->engine)));
+    const uint32_t wanted = groups_of(SUM_GROUPS, across);
+    const uint32_t chunks = wanted < most ? wanted : most;
+    return chunks > SUM_CHUNKS_GPU ? SUM_CHUNKS_GPU : chunks ? chunks : 1;
+}
+
+/* In two stages when there are many rows, each in a fixed order. */
+static void emit_column_sum(struct program *p, struct ref out, const struct sum_of *s)
+{
+    uint32_t chunks = chunks_of(p, s);
+    const uint32_t per_chunk = groups_of(s->rows, chunks);
+    chunks = groups_of(s->rows, per_chunk);
+    if (chunks == 1) {
+        emit_chunks(p, out, s, 1, s->rows);
+        return;
+    }
+    const uint32_t outer = s->outer ? s->outer : 1;
+    struct ref partial = {program_slot(p, "partial sums", (uint64_t)outer * chunks * s->inner * 4), 0};
+    if (p->rc == 0)
+        p->slots[partial.slot].kept = p->slots[partial.slot].constant = p->constant[p->now];
+    emit_chunks(p, partial, s, chunks, per_chunk);
+    const struct sum_of last = {.x = partial, .outer = outer, .rows = chunks, .inner = s->inner};
+    emit_chunks(p, out, &last, 1, chunks);
+}
+
+enum { NORM_GROUP = 128, NORM_VECTORS = 16, NORM_PARAMS_VECTORS = 8, NORM_GROUPS = 256, NORM_TURNS = 16 };
+
+int norm_in_registers(const struct program *p, int64_t width, int with_params)
+{
+    const int64_t vectors = with_params ? NORM_PARAMS_VECTORS : NORM_VECTORS;
+    return !engine_cpu_style(p->engine) && width <= vectors * 4 * engine_lanes(p->engine) && width > 1;
+}
+
 /* w and b: 0 for the plain normalisation */
 static void emit_norm(struct program *p, value v, const struct node *n, value w, value b)
 {
-    struct push_layernorm push = {
-        .rows = row_count(n->shape), .n = row_length(n->shape), .eps = n->attr.norm.eps};
-    const struct ref refs[] = {program_value(p, n->in[0]), w ? program_value(p, w) : (struct ref){0},
-                               b ? program_value(p, b) : (struct ref){0}, program_value(p, v)};
-    struct work *work = emit_rows(p, SHADER_LAYERNORM, &push, sizeof push, refs, 4, n->shape);
-    work->constants[0] = w != 0;
-    work->constant_count = 1;
+    const uint32_t rows = row_count(n->shape), width = row_length(n->shape);
+    const value sum = p->norm_add[v];
+    const struct node *add = tape_node(p->tape, sum);
+    struct push_layernorm push = {.rows = rows, .n = width, .eps = n->attr.norm.eps};
+    const struct ref none = {0}, refs[] = {program_value(p, sum ? add->in[0] : n->in[0]),
+                                           w ? program_value(p, w) : none,
+                                           b ? program_value(p, b) : none,
+                                           program_value(p, v),
+                                           sum ? program_value(p, add->in[1]) : none,
+                                           sum ? program_value(p, sum) : none};
+    const int gpu = norm_in_registers(p, width, 0);
+    const uint32_t groups[3] = {groups_of(rows, gpu ? NORM_GROUP / engine_lanes(p->engine) : ROWS_A_GROUP), 1,
+                                1};
+    struct work *work = program_emit(p, gpu ? SHADER_LAYERNORM : SHADER_LAYERNORM_CPU, &push, sizeof push,
+                                     refs, 6, 8 | (sum ? 32 : 0), groups);
+    const uint32_t in_registers[] = {NORM_GROUP, width, w != 0, sum != 0}, passing[] = {w != 0};
+    memcpy(work->constants, gpu ? in_registers : passing, gpu ? sizeof in_registers : sizeof passing);
+    work->constant_count = gpu ? 4 : 1;
+    work->bytes = (double)shape_count(n->shape) * 4 * (sum ? 4 : 2);
 }
 
-/* v = the gradient that node n stands for, plus `add` when there is one */
-static void emit_norm_back(struct program *p, value v, const struct node *n, value add)
+/* out[n] = the sum over `groups` rows of 2 N floats, from `from` on */
+static void emit_params(struct program *p, value out, struct ref partial, uint32_t groups, uint32_t width,
+                        uint32_t from)
 {
-    value w = n->op == OP_LAYERNORM_BACK ? n->in[1] : 0, d_y = n->in[w ? 2 : 1];
+    if (!out)
+        return;
+    const struct sum_of sum = {.x = ref_at(partial, from), .rows = groups, .row = 2 * width, .inner = width};
+    emit_column_sum(p, program_value(p, out), &sum);
+}
+
+/* v = the gradient of node n, plus `add` when there is one, with the gradients of its parameters */
+static void emit_norm_back(struct program *p, value v, value back, value add)
+{
+    const struct node *n = tape_node(p->tape, back);
+    const struct norm_params params = p->norm_params[back];
+    const value w = n->op == OP_LAYERNORM_BACK ? n->in[1] : 0, d_y = n->in[w ? 2 : 1];
+    const uint32_t rows = row_count(n->shape), width = row_length(n->shape);
+    const int with_params = params.gain || params.bias, gpu = norm_in_registers(p, width, with_params);
+    const uint32_t subgroups = NORM_GROUP / engine_lanes(p->engine);
+    uint32_t each = gpu ? subgroups : ROWS_A_GROUP;
+    if (with_params) { /* enough workgroups, and otherwise few, whose sums must be added up */
+        uint32_t turns = groups_of(rows, each * NORM_GROUPS);
+        each *= turns < NORM_TURNS ? turns : NORM_TURNS;
+    }
+    const uint32_t groups[3] = {groups_of(rows, each), 1, 1};
+    struct ref none = {0}, partial = none;
+    if (with_params)
+        partial.slot = program_slot(p, "partial sums", (uint64_t)groups[0] * 2 * width * 4);
     struct push_layernorm_back push = {
-        .rows = row_count(n->shape), .n = row_length(n->shape), .eps = n->attr.norm.eps};
-    const struct ref refs[] = {program_value(p, n->in[0]), w ? program_value(p, w) : (struct ref){0},
-                               program_value(p, d_y), add ? program_value(p, add) : (struct ref){0},
-                               program_value(p, v)};
-    struct work *work = emit_rows(p, SHADER_LAYERNORM_BACK, &push, sizeof push, refs, 5, n->shape);
-    work->constants[0] = w != 0;
-    work->constants[1] = add != 0;
-    work->constant_count = 2;
+        .rows = rows, .n = width, .eps = n->attr.norm.eps, .rows_per_group = each};
+    const struct ref refs[] = {program_value(p, n->in[0]), w ? program_value(p, w) : none,
+                               program_value(p, d_y),      add ? program_value(p, add) : none,
+                               program_value(p, v),        partial};
+    struct work *work = program_emit(p, gpu ? SHADER_LAYERNORM_BACK : SHADER_LAYERNORM_BACK_CPU, &push,
+                                     sizeof push, refs, 6, 16 | (with_params ? 32 : 0), groups);
+    const uint32_t in_registers[] = {NORM_GROUP, width, w != 0, add != 0, (uint32_t)with_params},
+                   passing[] = {w != 0, add != 0};
+    memcpy(work->constants, gpu ? in_registers : passing, gpu ? sizeof in_registers : sizeof passing);
+    work->constant_count = gpu ? 5 : 2;
+    work->bytes =
+        4 * ((double)shape_count(n->shape) * (add ? 4 : 3) + (with_params ? 2.0 * groups[0] * width : 0));
+    emit_params(p, params.gain, partial, groups[0], width, 0);
+    emit_params(p, params.bias, partial, groups[0], width, width);
 }
 
 void lower_norm_back_sum(struct program *p, value sum, value back)
 {
-    emit_norm_back(p, sum, tape_node(p->tape, back), other_operand(p, sum, back));
+    emit_norm_back(p, sum, back, other_operand(p, sum, back));
 }
 
 void lower_normalize(struct program *p, value v, const struct node *n)
@@ -83,7 +207,8 @@ void lower_normalize(struct program *p, value v, const struct node *n)
 
 void lower_normalize_back(struct program *p, value v, const struct node *n)
 {
-    emit_norm_back(p, v, n, 0);
+    (void)n;
+    emit_norm_back(p, v, v, 0);
 }
 
 void lower_layernorm(struct program *p, value v, const struct node *n)
@@ -93,7 +218,8 @@ void lower_layernorm(struct program *p, value v, const struct node *n)
 
 void lower_layernorm_back(struct program *p, value v, const struct node *n)
 {
-    emit_norm_back(p, v, n, 0);
+    (void)n;
+    emit_norm_back(p, v, v, 0);
 }
 
 static void emit_cross_entropy(struct program *p, value v, const struct node *n, value d_loss)
@@ -118,47 +244,6 @@ void lower_cross_entropy_back(struct program *p, value v, const struct node *n)
     emit_cross_entropy(p, v, n, n->in[2]);
 }
 
-/* out[outer][inner] = sum over rows of a[outer][rows][inner], inner > 1: in two stages when there are
- * many rows, so that all cores have work. */
-static void emit_column_sum(struct program *p, struct ref out, struct ref a, struct ref times, uint32_t outer,
-                            uint32_t rows, uint32_t inner)
-{
-    uint32_t each = SUM_VECTORS * engine_lanes(p->engine);
-    uint32_t chunks = rows >= 4 * SUM_CHUNKS && outer * groups_of(inner, each) < SUM_CHUNKS ? SUM_CHUNKS : 1;
-    uint32_t per_chunk = groups_of(rows, chunks);
-    chunks = groups_of(rows, per_chunk);
-    struct push_column_sum push = {.rows = rows,
-                                   .n = inner,
-                                   .rows_per_chunk = per_chunk,
-                                   .x_row = inner,
-                                   .x_batch = rows * inner,
-                                   .out_batch = chunks * inner};
-    struct ref partial = out;
-    if (chunks > 1)
-        partial = (struct ref){program_slot(p, "partial sums", (uint64_t)outer * chunks * inner * 4), 0};
-    if (chunks > 1 && p->rc == 0)
-        p->slots[partial.slot].kept = p->slots[partial.slot].constant = p->constant[p->now];
-    const uint32_t groups[3] = {groups_of(inner, each), chunks, outer};
-    const struct ref refs[] = {a, times, partial};
-    struct work *w = program_emit(p, SHADER_COLUMN_SUM, &push, sizeof push, refs, 3, 4, groups);
-    w->constants[0] = times.slot != 0;
-    w->constant_count = 1;
-    w->bytes = (double)outer * rows * inner * 4 * (times.slot ? 2 : 1);
-    if (chunks == 1)
-        return;
-    push = (struct push_column_sum){.rows = chunks,
-                                    .n = inner,
-                                    .rows_per_chunk = chunks,
-                                    .x_row = inner,
-                                    .x_batch = chunks * inner,
-                                    .out_batch = inner};
-    const struct ref last[] = {partial, (struct ref){0}, out};
-    w = program_emit(p, SHADER_COLUMN_SUM, &push, sizeof push, last, 3, 4,
-                     (const uint32_t[3]){groups[0], 1, outer});
-    w->constants[0] = 0;
-    w->constant_count = 1;
-}
-
 static void emit_row_sum(struct program *p, struct ref out, struct ref a, uint32_t rows, uint32_t length)
 {
     struct push_row_sum push = {.n = length};
@@ -175,7 +260,7 @@ static void emit_sum(struct program *p, struct ref out, struct ref a, struct sha
     if (inner == 1)
         emit_row_sum(p, out, a, outer, rows);
     else
-        emit_column_sum(p, out, a, (struct ref){0}, outer, rows, inner);
+        emit_column_sum(p, out, &(struct sum_of){.x = a, .outer = outer, .rows = rows, .inner = inner});
 }
 
 /* Axes in one block are one sum; otherwise block after block, the last ones first. */
@@ -184,8 +269,11 @@ void lower_sum(struct program *p, value v, const struct node *n)
     struct shape s = tape_shape(p->tape, n->in[0]);
     if (p->summed[v]) {
         const struct node *m = tape_node(p->tape, p->summed[v]);
-        emit_column_sum(p, program_value(p, v), program_value(p, m->in[0]), program_value(p, m->in[1]), 1,
-                        row_count(s), row_length(s));
+        const struct sum_of products = {.x = program_value(p, m->in[0]),
+                                        .y = program_value(p, m->in[1]),
+                                        .rows = row_count(s),
+                                        .inner = row_length(s)};
+        emit_column_sum(p, program_value(p, v), &products);
         return;
     }
     struct ref from = program_value(p, n->in[0]);

@@ -55,6 +55,15 @@ struct fusion { /* a matrix product and what its epilogue takes over; product 0:
     float alpha;
 };
 
+struct norm_params { /* sums over rows, 0: not wanted */
+    value gain, bias;
+};
+
+struct use { /* of a root by live values */
+    uint32_t count;
+    value first;
+};
+
 /* Copies of a value that products read in its stead. */
 enum layout {
     LAYOUT_PANELS,   /* pack_cpu.comp, of B as it is */
@@ -82,6 +91,9 @@ struct program {
     struct fusion *fusions;                    /* per value: where an epilogue ends */
     value *norm_back; /* per addition: the normalisation's gradient that it adds to */
     value *summed;    /* per sum over rows: the elementwise product that it adds up */
+    value *chained;   /* per sum or product: the elementwise op that it goes on from, in one kernel */
+    value *norm_add;  /* per normalisation: the addition before it, which it computes too */
+    struct norm_params *norm_params; /* per normalisation's gradient: those of its parameters */
     struct slot *slots;
     uint32_t slot_count, slot_room;
     struct work *works;
@@ -159,6 +171,9 @@ struct map_work {
     int32_t fn;
     struct view view;
     struct ref out, a, b; /* b: none for maps of one operand */
+    enum map then;        /* MAP_ADD or MAP_MUL: the result goes on with c; 0 (MAP_COPY): it does not */
+    struct ref c;
+    int c_as_b;           /* c's strides are b's, else out's */
     float scale, shift;
     uint32_t stream, threshold, first_draw; /* of dropout */
 };
@@ -176,6 +191,9 @@ void lower_gemm_gpu(struct program *p, value out, const struct fusion *f, const 
 enum { EPILOGUE_BIAS = 1, EPILOGUE_RESIDUAL = 2, EPILOGUE_PRE = 4, EPILOGUE_ACT = 8, EPILOGUE_BACK = 16 };
 uint32_t fusion_epilogue(const struct fusion *f);
 void lower_norm_back_sum(struct program *p, value sum, value back);
+/* Whether a normalisation's kernels hold rows of `width` floats in registers, and its gradient's the sums for
+ * the parameters' gradients besides: only such kernels add before, or give those gradients. */
+int norm_in_registers(const struct program *p, int64_t width, int with_params);
 
 /* Finds which custom values are computed by their own kernels: fills p->kernels, and p->live accordingly. */
 int choose_customs(struct program *p, const value *roots, size_t count);
@@ -186,5 +204,8 @@ value other_operand(const struct program *p, value v, value of);
 /* Finds what kernels take over: fills p->fusions, p->norm_back, p->summed and p->absorbed; the roots
  * stay. */
 void fuse_epilogues(struct program *p, const value *roots, size_t count);
+/* The rest of it, without products: pairs of elementwise ops, additions before normalisations, gradients of
+ * normalisations' parameters. */
+void fuse_rows(struct program *p, const struct use *uses);
 
 #endif

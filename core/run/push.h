@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 struct push_map { /* map.comp */
-    uint64_t out, a, b, control;
+    uint64_t out, a, b, control, c;
     uint32_t size[4], out_stride[4], a_stride[4], b_stride[4];
     float scale, shift;
     uint32_t stream, threshold, first_draw;
@@ -28,14 +28,15 @@ struct push_softmax_back { /* softmax_back.comp */
     uint32_t rows, n;
 };
 struct push_layernorm { /* layernorm.comp */
-    uint64_t x, w, b, y;
+    uint64_t x, w, b, y, add, sum;
     uint32_t rows, n;
     float eps;
 };
 struct push_layernorm_back { /* layernorm_back.comp */
-    uint64_t x, w, d_y, add, d_x;
+    uint64_t x, w, d_y, add, d_x, partial;
     uint32_t rows, n;
     float eps;
+    uint32_t rows_per_group;
 };
 struct push_gemm { /* gemm*.comp */
     uint64_t a, b, c, bias, residual, pre;

@@ -225,6 +225,9 @@ static void lower_values(struct program *p)
             lower_gemm(p, v, &p->fusions[v]);
         else if (p->norm_back[v])
             lower_norm_back_sum(p, v, p->norm_back[v]);
+        else if (p->chained[v])
+            lowerings[tape_node(p->tape, p->chained[v])->op](p, p->chained[v],
+                                                             tape_node(p->tape, p->chained[v]));
         else
             lowerings[tape_node(p->tape, v)->op](p, v, tape_node(p->tape, v));
     }

@@ -9,10 +9,13 @@
     X(MAP, map, struct push_map)                                                    \
     X(ROW_SUM, row_sum, struct push_row_sum)                                        \
     X(COLUMN_SUM, column_sum, struct push_column_sum)                               \
+    X(COLUMN_SUM_CPU, column_sum_cpu, struct push_column_sum)                       \
     X(SOFTMAX, softmax, struct push_softmax)                                        \
     X(SOFTMAX_BACK, softmax_back, struct push_softmax_back)                         \
     X(LAYERNORM, layernorm, struct push_layernorm)                                  \
+    X(LAYERNORM_CPU, layernorm_cpu, struct push_layernorm)                          \
     X(LAYERNORM_BACK, layernorm_back, struct push_layernorm_back)                   \
+    X(LAYERNORM_BACK_CPU, layernorm_back_cpu, struct push_layernorm_back)           \
     X(GEMM, gemm, struct push_gemm)                                                 \
     X(GEMM_CPU, gemm_cpu, struct push_gemm)                                         \
     X(GEMM_PACKED, gemm_packed, struct push_gemm)                                   \

@@ -47,6 +47,13 @@ static void attention_in_the_gpu_style_agrees(void **state)
     check_style(ENGINE_GPU, "attention 2"); /* a few widths: each is compiled */
 }
 
+static void normalisations_and_sums_in_the_gpu_style_agree(void **state)
+{
+    (void)state;
+    check_style(ENGINE_GPU, "norm");
+    check_style(ENGINE_GPU, "sum");
+}
+
 static void the_validation_layers_have_nothing_to_say(void **state)
 {
     (void)state;
@@ -58,6 +65,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kernel_agrees_with_the_reference),
         cmocka_unit_test(attention_in_the_gpu_style_agrees),
+        cmocka_unit_test(normalisations_and_sums_in_the_gpu_style_agree),
         cmocka_unit_test(the_validation_layers_have_nothing_to_say),
     };
     const struct device_spec spec = {.index = -1, .validate = getenv("VITRO_VALIDATE") != NULL};
