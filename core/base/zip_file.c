@@ -20,7 +20,7 @@ struct zip_file {
     char *what;
     struct arena arena;
     struct zip_member *members; /* by name */
-    size_t count;
+    size_t count, archive_size;
 };
 
 static int compare_names(const void *a, const void *b)
@@ -55,7 +55,8 @@ static int read_member(struct zip_file *z, uint64_t index, struct zip_member *m)
         (!packed && about.comp_method != ZIP_CM_STORE))
         return fail(ERR_INPUT, "%s: %.*s is encrypted or packed by another method than deflate", z->what,
                     NAME_SHOWN, about.name);
-    if (packed ? about.size / DEFLATE_RATIO > about.comp_size : about.size != about.comp_size)
+    if (about.comp_size > z->archive_size ||
+        (packed ? about.size / DEFLATE_RATIO > about.comp_size : about.size != about.comp_size))
         return fail(ERR_INPUT, "%s: %.*s claims to hold %llu bytes in %llu, which cannot be", z->what,
                     NAME_SHOWN, about.name, (unsigned long long)about.size,
                     (unsigned long long)about.comp_size);
@@ -107,6 +108,7 @@ int zip_file_view(struct zip_file **out, const void *bytes, size_t size, const c
     if (!z)
         return ERR_MEMORY;
     z->what = mem_string(what);
+    z->archive_size = size;
     int rc = z->what ? open_archive(z, bytes, size) : ERR_MEMORY;
     if (rc == 0)
         rc = read_members(z);
