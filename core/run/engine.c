@@ -49,7 +49,7 @@
 #include "unfold_spv.h"
 #include "vitro_run_plain.h"
 
-enum { LANES_MAX = 64 };
+enum { LANES_MAX = 64, LANES_CPU_STYLE = 16 }; /* the latter: packed panels are so wide (lib/gemm.glsl) */
 
 static const struct source {
     const char *name;
@@ -118,11 +118,12 @@ int engine_create(struct engine **out, struct device *device, enum engine_style 
         return rc;
     }
     e->device = device;
-    e->plain = !device_info(device)->has_subgroup_sums;
-    e->cpu_style = e->plain || (style == ENGINE_AUTO ? device_info(device)->is_cpu : style == ENGINE_CPU);
-    e->lanes = device_info(device)->subgroup_size;
-    if (e->lanes > LANES_MAX)
-        e->lanes = LANES_MAX;
+    const struct device_info *info = device_info(device);
+    const int cpu_style = style == ENGINE_AUTO ? info->is_cpu : style == ENGINE_CPU;
+    e->plain = !info->has_subgroup_sums || (cpu_style && info->subgroup_size > LANES_CPU_STYLE);
+    e->cpu_style = cpu_style || e->plain;
+    const uint32_t most = e->plain ? LANES_CPU_STYLE : LANES_MAX;
+    e->lanes = info->subgroup_size < most ? info->subgroup_size : most;
     e->pace = (struct engine_pace){.submit_seconds = 0.1, .parts = device_info(device)->is_cpu ? 1 : 64};
     *out = e;
     return 0;
