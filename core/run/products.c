@@ -132,7 +132,9 @@ static int verify(struct engine *e, int tile, enum number number)
     double error = 0;
     p->checked[number] |= 1ull << tile;
     p->checking = 1;
+    device_count_buffers(engine_device(e), 0);
     int rc = product_check(e, &ladder_tiles[tile], number, &error);
+    device_count_buffers(engine_device(e), 1);
     p->checking = 0;
     TRY(rc);
     if (!rc || error <= right_enough)

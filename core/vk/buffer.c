@@ -121,13 +121,14 @@ static int bind(struct device *d, struct buffer *b, enum buffer_kind kind, const
     const VkMemoryHeap *heap = &d->memory.memoryHeaps[d->memory.memoryTypes[type].heapIndex];
     int local = (heap->flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0;
     if (needs.size > heap->size ||
-        (local && (needs.size + d->used > d->info.heap_bytes || needs.size + d->used > d->limit)))
+        (local && !d->uncounted &&
+         (needs.size + d->used > d->info.heap_bytes || needs.size + d->used > d->limit)))
         return refuse(d, name, b->size, "its memory is too small");
     VkResult result = allocate(d, o, needs.size, type);
     if (result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_OUT_OF_HOST_MEMORY)
         return refuse(d, name, b->size, "the driver is out of memory");
     TRY(vk_check(result, "vkAllocateMemory("));
-    o->counted = local ? needs.size : 0;
+    o->counted = local && !d->uncounted ? needs.size : 0;
     d->used += o->counted;
     if (d->used > d->peak)
         d->peak = d->used;

@@ -213,6 +213,11 @@ uint64_t device_memory(const struct device *d, uint64_t *peak)
     return d->used;
 }
 
+void device_count_buffers(struct device *d, int count)
+{
+    d->uncounted = !count;
+}
+
 uint64_t device_budget(const struct device *d)
 {
     VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {

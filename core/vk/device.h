@@ -99,6 +99,9 @@ int device_check(struct device *d);
 
 /* Bytes allocated on the device now, and the most there ever were. */
 uint64_t device_memory(const struct device *d, uint64_t *peak);
+/* Whether buffers made from here on count in that and against device_spec's memory: a check of a kernel, whose few
+ * buffers come and go before the work begins, does not. Each buffer keeps what it was made as. */
+void device_count_buffers(struct device *d, int count);
 /* Bytes that this program may use in all: of the device's memory, of what the driver says is left by others
  * (VK_EXT_memory_budget), and of device_spec's memory, the least. */
 uint64_t device_budget(const struct device *d);

@@ -101,6 +101,7 @@ struct device {
     uint64_t used, peak; /* bytes of device memory */
     uint64_t limit;      /* of them: device_spec's memory */
     int has_budget;      /* the driver says how much others leave */
+    int uncounted; /* device_count_buffers */
     int rehearses;
     uint64_t rehearsed, rehearsed_peak, rehearsed_address; /* as used and peak; where the next buffer lies */
     size_t fail_in;      /* test feature: the fail_in-th buffer from now fails; 0: off */

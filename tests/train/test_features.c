@@ -252,7 +252,7 @@ static void it_can_be_stopped_before_the_first_step(void **state)
 static void a_device_out_of_memory_is_reported(void **state)
 {
     (void)state;
-    enum { FIRST = 12, LEAST = 20, MOST = 40 };
+    enum { FIRST = 12, LEAST = 20, MOST = 60 };
     size_t k = FIRST;
     for (int rc = -1; rc < 0; k++) {
         struct device *small, *whole = device;
