@@ -83,7 +83,7 @@ static int record(const struct trial *t, const struct settings *s)
     struct json *what = NULL;
     TRY(trial_notes(&what, t, s));
     int rc = json_set_string(what, "model", ""); /* not where the files lie: their hash is there */
-    if (rc == 0)
+    if (rc == 0 && s->head)
         rc = json_set_string(what, "head", "");
     if (rc == 0)
         rc = json_set_string(what, "data", "");

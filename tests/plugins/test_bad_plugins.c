@@ -11,8 +11,8 @@ static const struct bad {
     enum stage stage;
     const char *sentence; /* a part of it */
 } bads[] = {
-    {"wrong_major", LOAD, "vitro_wrong_major.so: wants plugin ABI 7.0, this host speaks 1.0"},
-    {"newer_minor", LOAD, "vitro_newer_minor.so: wants plugin ABI 1.9, this host speaks 1.0"},
+    {"wrong_major", LOAD, "vitro_wrong_major.so: wants plugin ABI 7.0, this host speaks 1."},
+    {"newer_minor", LOAD, "vitro_newer_minor.so: wants plugin ABI 1.9, this host speaks 1."},
     {"no_symbol", LOAD, "vitro_no_symbol.so: it exports no vitro_plugin"},
     {"text", LOAD, "vitro_text.so: cannot be loaded:"},
     {"missing", LOAD, "vitro_missing.so: there is no such plugin file"},
