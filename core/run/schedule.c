@@ -64,7 +64,7 @@ static int find_overlaps(struct graph *g)
     for (uint32_t i = 0; i < g->count && rc == 0; i++) {
         const struct work *w = &p->works[g->works[i]];
         for (uint32_t k = 0; k < w->ref_count; k++)
-            written[w->refs[k].slot] |= w->writes >> k & 1;
+            written[w->refs[k].slot] |= (unsigned char)(w->writes >> k & 1);
     }
     for (uint32_t s = 1; s < p->slot_count && rc == 0; s++)
         if (p->slots[s].address)
