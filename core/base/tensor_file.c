@@ -263,10 +263,11 @@ static int open_shards(struct tensor_file *f, const char *folder, const char *co
     if (!s->file)
         return ERR_MEMORY;
     memset(hashes, 0, sizeof hashes);
-    for (; s->count < count; s->count++) {
-        TRY(join_path(path, folder, names[s->count]));
-        TRY(safetensors_open(&s->file[s->count], path));
-        TRY(hash_file(path, hashes[s->count]));
+    for (size_t i = 0; i < count; i++) {
+        TRY(join_path(path, folder, names[i]));
+        TRY(safetensors_open(&s->file[i], path));
+        s->count++; /* from here on it is closed with the others */
+        TRY(hash_file(path, hashes[i]));
     }
     for (size_t i = 0; i < count; i++)
         TRY(shards_add(&f->list, s, i));

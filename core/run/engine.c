@@ -256,7 +256,7 @@ static int get_kernel(struct engine *e, enum shader shader, const uint32_t *cons
 {
     for (struct entry *i = e->entries[shader]; i; i = i->next)
         if (i->in_parts == in_parts && i->count == count &&
-            !memcmp(i->constants, constants, count * sizeof *constants)) {
+            (!count || !memcmp(i->constants, constants, count * sizeof *constants))) {
             *out = i->kernel;
             return 0;
         }
@@ -265,11 +265,13 @@ static int get_kernel(struct engine *e, enum shader shader, const uint32_t *cons
         return ERR_MEMORY;
     made->in_parts = in_parts;
     made->count = count;
-    memcpy(made->constants, constants, count * sizeof *constants);
     struct kernel_spec spec = {
         .constant_count = count + 1, .subgroup_size = e->plain ? 0 : e->lanes, .in_parts = in_parts};
     spec.constants[0] = e->lanes;
-    memcpy(spec.constants + 1, constants, count * sizeof *constants);
+    if (count) {
+        memcpy(made->constants, constants, count * sizeof *constants);
+        memcpy(spec.constants + 1, constants, count * sizeof *constants);
+    }
     int rc = make_kernel(e, shader, &spec, &made->kernel);
     if (rc < 0) {
         mem_free(made);
