@@ -45,14 +45,12 @@ static const struct {
     uint32_t c;
 } references[] = {{"amp", '&'}, {"lt", '<'}, {"gt", '>'}, {"quot", '"'}, {"apos", '\''}, {"nbsp", 0xa0}};
 
-/* Puts n points in the place of the last `taken` ones read: the room was theirs, or there was `spare`. */
 static int decode(struct text *out, const char *utf8)
 {
     const size_t size = strlen(utf8);
     if (u8_check((const uint8_t *)utf8, size))
         return fail(ERR_INPUT, "the text \"%.40s\" is not UTF-8", utf8);
-    /* a ligature becomes up to three letters */
-    out->at = calloc(3 * size + 1, sizeof *out->at);
+    out->at = calloc(size + 1, sizeof *out->at);
     if (!out->at)
         return fail(ERR_MEMORY, "out of memory for a text of %zu bytes", size);
     const uint8_t *from = (const uint8_t *)utf8;
@@ -166,6 +164,7 @@ static size_t split(uint32_t c, uint32_t *out)
 
 static int make_plain(struct text *t)
 {
+    /* a ligature becomes up to three letters */
     uint32_t *made = calloc(3 * t->count + 1, sizeof *made);
     size_t count = 0;
     if (!made)

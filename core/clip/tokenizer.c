@@ -294,7 +294,7 @@ static void put_word(const struct tokenizer *t, const uint32_t *word, size_t len
 }
 
 /* The names of the two marks stand for them inside a text as well. */
-static int put_words(const struct tokenizer *t, const uint32_t *text, uint32_t *work, struct sink *out)
+static void put_words(const struct tokenizer *t, const uint32_t *text, uint32_t *work, struct sink *out)
 {
     const uint32_t start = tokenizer_size(t) - 2;
     while (*text) {
@@ -310,7 +310,6 @@ static int put_words(const struct tokenizer *t, const uint32_t *text, uint32_t *
             text += length;
         }
     }
-    return 0;
 }
 
 int tokenizer_encode(const struct tokenizer *t, const char *text, uint32_t *ids, size_t room)
@@ -330,7 +329,7 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, uint32_t *ids,
     if (rc == 0) {
         memset(ids, 0, room * sizeof *ids);
         put(&out, tokenizer_size(t) - 2);
-        rc = put_words(t, clean, work, &out);
+        put_words(t, clean, work, &out);
         put(&out, tokenizer_size(t) - 1);
     }
     mem_free(work);
