@@ -154,23 +154,47 @@ static int restrict_answers(struct shift_sets *s, struct judged_set *set, int cl
     return 0;
 }
 
-static int add_data(struct shift_sets *s, const struct shift_wish *wish, const struct settings *settings)
+/* The other data set, prepared as the own one is; the caller closes it, whatever is returned. */
+static int open_other(struct pack **pack, const struct shift_wish *wish, const struct pack_info *own,
+                      const struct settings *settings)
 {
-    const struct pack_info *own = pack_info(s->pack);
     struct settings with = *settings;
-    struct pack *pack = NULL;
     with.data = wish->data;
     with.normalise = own->normalise;
     with.corrupt = NULL;
-    TRY(open_data(&pack, &with, own->size));
-    s->others[s->other_count++] = pack;
-    const struct pack_info *info = pack_info(pack);
+    *pack = NULL;
+    TRY(open_data(pack, &with, own->size));
+    const struct pack_info *info = pack_info(*pack);
     if (!same_classes(own, info))
         return fail(
             ERR_INPUT,
             "%s has other classes than %s (%d and %d, or other names); a shift needs the same classes in "
             "the same order",
             wish->name, own->task, info->class_count, own->class_count);
+    return 0;
+}
+
+int shift_wishes_check(const struct shift_wishes *w, const struct pack *pack, const struct settings *settings)
+{
+    int rc = 0;
+    for (uint32_t i = 0; i < w->count && rc == 0; i++) {
+        struct pack *other = NULL;
+        if (w->item[i].data)
+            rc = open_other(&other, &w->item[i], pack_info(pack), settings);
+        pack_close(other);
+    }
+    return rc;
+}
+
+static int add_data(struct shift_sets *s, const struct shift_wish *wish, const struct settings *settings)
+{
+    const struct pack_info *own = pack_info(s->pack), *info;
+    struct pack *pack;
+    int rc = open_other(&pack, wish, own, settings);
+    if (pack)
+        s->others[s->other_count++] = pack;
+    TRY(rc);
+    info = pack_info(pack);
     if (info->count[s->split] == 0) {
         say("%s has no %s images and is left out", wish->name, s->split == PACK_TEST ? "test" : "val");
         return 0;

@@ -23,6 +23,9 @@ struct shift_wishes {
 int shift_wishes_parse(struct shift_wishes *w, const char *text);
 /* What the study's recipe names; all corruptions where it names nothing. */
 int shift_wishes_of(struct shift_wishes *w, const struct study *study);
+/* Refuses data sets that are not there or have other classes than the pack. */
+int shift_wishes_check(const struct shift_wishes *w, const struct pack *pack,
+                       const struct settings *settings);
 void shift_wishes_finish(struct shift_wishes *w);
 
 struct judged_set {

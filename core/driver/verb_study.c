@@ -6,6 +6,7 @@
 #include "panel_load.h"
 #include "plan.h"
 #include "progress.h"
+#include "shift_work.h"
 #include "study_show.h"
 #include "study_source.h"
 #include "study_work.h"
@@ -37,7 +38,9 @@ static int run_study(const struct settings *s)
     int rc;
     TRY_OUT(store_open(&store, s->store, 1));
     TRY_OUT(open_recipe(&study, store, s));
-    rc = study_work(study, store, s);
+    TRY_OUT(shift_check(study, s));
+    TRY_OUT(study_work(study, store, s));
+    rc = s->final ? shift_follow(study, store, s) : 0;
 out:
     study_destroy(study);
     store_close(store);

@@ -8,20 +8,22 @@
 
 static int run(const struct settings *s)
 {
+    if (s->alphas == 1)
+        return fail(ERR_USAGE, "--alphas needs at least 2: the backbone and the trained method");
     return shift_work(s, SHIFT_WISE);
 }
 
-static void preset(struct settings *s)
-{
-    s->alphas = 11;
-    s->way_head = WAY_PROBE;
-}
+/* settings.way_head counts from 1; 0 leaves it to the recipe. */
+static const char *const heads[] = {"recipe", "own", "probe", "tuned", NULL};
+_Static_assert(sizeof heads / sizeof *heads == WAY_HEADS + 2, "every head of way.h has a name here");
 
 #define FIELD(name) offsetof(struct settings, name)
 static const struct argument rows[] = {
-    {"alphas", 0, ARGUMENT_WHOLE, FIELD(alphas), 2, 101, NULL, "N", "points from 0 to 1"},
-    {"head", 0, ARGUMENT_CHOICE, FIELD(way_head), 0, 0, way_heads, "NAME",
-     "of alpha 0: `probe` the linear probe's (a study's own, or --probe) and `tuned` where there is none; "
+    {"alphas", 0, ARGUMENT_WHOLE, FIELD(alphas), 0, 101, NULL, "N",
+     "points from 0 to 1; 0: as many as the study's recipe says, else 11"},
+    {"head", 0, ARGUMENT_CHOICE, FIELD(way_head), 0, 0, heads, "NAME",
+     "of alpha 0: `recipe` what the study's recipe says, else probe; `probe` the linear probe's (a study's "
+     "own, or --probe) and `tuned` where there is none; "
      "`tuned` the "
      "trained one, so that only the body goes back; `own` the one that training began with"},
     {"probe", 0, ARGUMENT_TEXT, FIELD(probe), 0, 0, NULL, "FILE",
@@ -49,6 +51,5 @@ const struct verb verb_wise = {
     .rest_least = 1,
     .rest_most = 1,
     .rest_name = "STUDY",
-    .preset = preset,
     .run = run,
 };

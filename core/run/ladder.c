@@ -100,7 +100,7 @@ void ladder_destroy(struct ladder *l)
 
 void ladder_only(struct engine *e, enum rung rung)
 {
-    engine_ladder(e)->only = rung;
+    engine_ladder(e)->only = (int)rung;
 }
 
 void ladder_pin(struct engine *e, const struct ladder_choice *choice)

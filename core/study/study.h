@@ -76,9 +76,16 @@ struct study_tune {
     int32_t rungs;   /* of halving */
 };
 
-struct study_shift { /* what finals are judged on besides test */
+struct study_shift {  /* what finals are judged on besides test */
     const char *name; /* of a data set; of corruptions, their text */
     const char *data; /* NULL: corruptions, as `vitro robust --shifts` takes them */
+};
+
+enum { STUDY_ALPHAS = 11 };
+struct study_wise { /* the way from the backbone to the trained model, after the finals */
+    int wanted;
+    int32_t alphas; /* from 0 to 1 */
+    int32_t head;   /* enum way_head */
 };
 
 struct study {
@@ -93,6 +100,7 @@ struct study {
     uint32_t backbone_count, pack_count, method_count, seed_count;
     struct study_shift *shifts; /* may be none */
     uint32_t shift_count;
+    struct study_wise wise;
     struct study_tune tune;
     struct recipe training;
     int32_t refit_trainval;              /* the chosen configuration trains on train and val; else on train */

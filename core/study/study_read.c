@@ -6,6 +6,7 @@
 #include "nearest.h"
 #include "recipe_json.h"
 #include "study_private.h"
+#include "way_head.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -254,6 +255,22 @@ static int read_shifts(struct study *s, const struct json *recipe)
     return 0;
 }
 
+static int read_wise(struct study *s, const struct json *recipe)
+{
+    static const char *const keys[] = {"alphas", "head", NULL};
+    const struct json *j = json_get(recipe, "wise");
+    int64_t alphas = STUDY_ALPHAS;
+    s->wise = (struct study_wise){.wanted = j != NULL, .alphas = STUDY_ALPHAS, .head = WAY_PROBE};
+    if (!j)
+        return 0;
+    TRY(object_check(j, keys, "\"wise\""));
+    TRY(read_whole(j, "alphas", 2, 101, &alphas));
+    TRY(read_choice(j, "head", way_heads, &s->wise.head));
+    s->wise.alphas = (int32_t)alphas;
+    return s->shift_count ? 0
+                          : fail(ERR_INPUT, "\"wise\" needs \"shifts\": what it weighs clean images against");
+}
+
 static int read_tune(struct study *s, const struct json *recipe)
 {
     static const char *const keys[] = {"strategy", "trials", "seconds", "seed", "eta", "rungs", NULL};
@@ -376,8 +393,9 @@ static int check_twice(const struct json *j)
 
 static int read_recipe(struct study *s, const struct json *recipe)
 {
-    static const char *const keys[] = {"schema", "name",  "about", "backbones", "packs",  "methods", "search",
-                                       "tune",   "refit", "seeds", "training",  "limits", "shifts",  NULL};
+    static const char *const keys[] = {"schema",   "name",   "about",  "backbones", "packs",
+                                       "methods",  "search", "tune",   "refit",     "seeds",
+                                       "training", "limits", "shifts", "wise",      NULL};
     static const char *const refits[] = {"train", "trainval", NULL};
     const char *schema = NULL;
     TRY(object_check(recipe, keys, "the recipe"));
@@ -389,6 +407,7 @@ static int read_recipe(struct study *s, const struct json *recipe)
     TRY(read_text(s, recipe, "about", &s->about));
     TRY(read_lists(s, recipe));
     TRY(read_shifts(s, recipe));
+    TRY(read_wise(s, recipe));
     TRY(read_tune(s, recipe));
     TRY(read_limits(s, recipe));
     TRY(read_choice(recipe, "refit", refits, &s->refit_trainval));

@@ -45,7 +45,7 @@ static const struct node *at(const struct tape *t, value v)
 value tape_leaf(struct tape *t, enum leaf_kind kind, struct shape shape, uint32_t id, const char *name)
 {
     union attr attr = attr_zero();
-    attr.leaf.kind = kind;
+    attr.leaf.kind = (int32_t)kind;
     attr.leaf.id = id;
     for (int i = 0; i < shape.rank; i++)
         if (shape.dim[i] < 1)

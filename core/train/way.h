@@ -8,14 +8,7 @@
 #define VITRO_TRAIN_WAY_H
 
 #include "session.h"
-
-enum way_head {            /* of alpha 0 */
-                WAY_OWN,   /* the backbone's, as method_initial gives it */
-                WAY_PROBE, /* of a linear probe: `weight` and `bias` */
-                WAY_TUNED, /* the trained one: the head does not move */
-                WAY_HEADS
-};
-extern const char *const way_heads[]; /* own, probe, tuned */
+#include "way_head.h"
 
 struct way_spec { /* lent for the way's life */
     struct engine *engine;
