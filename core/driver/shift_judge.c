@@ -59,6 +59,47 @@ int shift_spec(struct json **out, const struct judging *j, const struct subject 
     return rc;
 }
 
+/* --- the plain backbone's answers, kept */
+
+static const size_t anchors_most = (size_t)256 << 20; /* bytes */
+
+void anchors_finish(struct anchors *a)
+{
+    for (uint32_t k = 0; k < a->count; k++)
+        mem_free(a->logits[k]);
+    mem_free(a->logits);
+    *a = (struct anchors){0};
+}
+
+/* Makes them those of this probe's head. */
+static int anchors_begin(struct anchors *a, const char *probe, uint32_t sets)
+{
+    char digest[HASH_TEXT];
+    TRY(hash_file(probe, digest));
+    if (strcmp(a->probe, digest) == 0 && a->count == sets)
+        return 0;
+    anchors_finish(a);
+    a->logits = mem_alloc(sets, sizeof *a->logits);
+    if (!a->logits)
+        return ERR_MEMORY;
+    a->count = sets;
+    memcpy(a->probe, digest, sizeof digest);
+    return 0;
+}
+
+static int anchors_keep(struct anchors *a, uint32_t set, const float *logits, size_t count)
+{
+    const size_t bytes = count * sizeof *logits;
+    if (a->held + bytes > anchors_most)
+        return 0;
+    a->logits[set] = mem_alloc(count, sizeof *logits);
+    if (!a->logits[set])
+        return ERR_MEMORY;
+    memcpy(a->logits[set], logits, bytes);
+    a->held += bytes;
+    return 0;
+}
+
 /* --- one method, open */
 
 struct bench {
@@ -70,6 +111,7 @@ struct bench {
     struct way *way; /* WISE */
     float *weight, *bias;
     float *ends[2], *logits; /* [most images][classes]: of alpha 0 and 1, and in between */
+    float *clean[2];         /* WISE: both ends on the clean images, to be found again by weights */
     double *share;           /* [classes] twice */
     int32_t classes;
     struct settings with;
@@ -146,7 +188,11 @@ static int open_bench(struct bench *b)
     b->share = mem_alloc(2 * (size_t)b->classes, sizeof(double));
     if (!b->ends[0] || !b->ends[1] || !b->logits || !b->share)
         return ERR_MEMORY;
-    return b->j->kind == SHIFT_WISE ? open_way(b) : 0;
+    if (b->j->kind != SHIFT_WISE)
+        return 0;
+    b->clean[0] = mem_alloc((size_t)sets->sets[0].count * (size_t)b->classes, sizeof(float));
+    b->clean[1] = mem_alloc((size_t)sets->sets[0].count * (size_t)b->classes, sizeof(float));
+    return b->clean[0] && b->clean[1] ? open_way(b) : ERR_MEMORY;
 }
 
 static void close_bench(struct bench *b)
@@ -160,6 +206,8 @@ static void close_bench(struct bench *b)
     mem_free(b->ends[0]);
     mem_free(b->ends[1]);
     mem_free(b->logits);
+    mem_free(b->clean[0]);
+    mem_free(b->clean[1]);
     mem_free(b->share);
 }
 
@@ -203,30 +251,60 @@ static double farthest(const float *a, const float *b, size_t count)
     return most;
 }
 
-static int judge_wise(struct bench *b, const struct judged_set *set, const double *alphas,
-                      uint32_t alpha_count, int32_t *answers, int32_t *control, double *off)
+/* Logits of the plain backbone with alpha 0's head, into ends[0]. */
+static int anchor(struct bench *b, uint32_t k, const struct images *images, uint32_t batch)
 {
+    struct anchors *a = head_of(b->j, b->subject) == WAY_PROBE ? b->j->anchors : NULL;
+    const size_t count = (size_t)images->count * (size_t)b->classes;
+    if (a)
+        TRY(anchors_begin(a, b->subject->probe, b->j->sets->count));
+    if (a && a->logits[k]) {
+        memcpy(b->ends[0], a->logits[k], count * sizeof(float));
+        return 0;
+    }
+    TRY(way_anchor(b->way, images, batch, b->ends[0]));
+    return a ? anchors_keep(a, k, b->ends[0], count) : 0;
+}
+
+/* The ends are the two networks themselves, to the bit; what is in between goes by weights. */
+static int judge_wise(struct bench *b, uint32_t k, const struct shift_run *run, int32_t *answers,
+                      int32_t *control)
+{
+    const struct judged_set *set = &b->j->sets->sets[k];
     const struct images images = {.rgb = set->rgb, .count = set->count};
-    const uint32_t batch = (uint32_t)b->with.recipe.batch;
-    const size_t count = (size_t)set->count * (size_t)b->classes;
+    const uint32_t batch = (uint32_t)b->with.recipe.batch, last = run->alpha_count - 1;
+    const size_t bytes = (size_t)set->count * (size_t)b->classes * sizeof(float);
     const int has_way = !way_refusal(b->way);
-    TRY(way_anchor(b->way, &images, batch, b->ends[0]));
-    TRY(has_way ? way_logits(b->way, 1, &images, batch, b->ends[1])
-                : session_logits(b->trial.session, &images, batch, b->ends[1], NULL));
-    for (uint32_t a = 0; a < alpha_count; a++) {
-        int32_t *out = answers + (size_t)a * set->count;
-        mix(b, set, alphas[a], control + (size_t)a * set->count);
-        if (!has_way) {
-            answer(b, set, b->ends[1], out); /* as trained, wherever alpha is */
-            continue;
-        }
-        if (a + 1 < alpha_count)
-            TRY(way_logits(b->way, (float)alphas[a], &images, batch, b->logits));
-        if (a == 0)
-            *off = fmax(*off, farthest(b->logits, b->ends[0], count));
-        answer(b, set, a + 1 < alpha_count ? b->logits : b->ends[1], out);
+    TRY(anchor(b, k, &images, batch));
+    TRY(has_way && way_by(b->way) == INTERPOLATES_PARAMETERS /* which leads the trained session about */
+            ? way_logits(b->way, 1, &images, batch, b->ends[1])
+            : session_logits(b->trial.session, &images, batch, b->ends[1], NULL));
+    for (int end = 0; end < 2 && set->kind == SET_CLEAN; end++)
+        memcpy(b->clean[end], b->ends[end], bytes);
+    for (uint32_t a = 0; a <= last; a++) {
+        const float *logits = !has_way || a == last ? b->ends[1] : a == 0 ? b->ends[0] : b->logits;
+        mix(b, set, run->alphas[a], control + (size_t)a * set->count);
+        if (logits == b->logits)
+            TRY(way_logits(b->way, (float)run->alphas[a], &images, batch, b->logits));
+        answer(b, set, logits, answers + (size_t)a * set->count); /* without a way: as trained, everywhere */
         if (stop_wanted())
             return fail(ERR_STOPPED, "stopped; what was judged before is kept");
+    }
+    return 0;
+}
+
+/* How far the weights at both ends are from the networks that they stand for, once they were led about. */
+static int measure_ends(struct bench *b, struct shift_run *out)
+{
+    const struct judged_set *clean = &b->j->sets->sets[0];
+    const struct images images = {.rgb = clean->rgb, .count = clean->count};
+    const size_t count = (size_t)clean->count * (size_t)b->classes;
+    double *const off[2] = {&out->anchor_off, &out->tuned_off};
+    if (!b->way || way_refusal(b->way))
+        return 0;
+    for (int end = 0; end < 2; end++) {
+        TRY(way_logits(b->way, (float)end, &images, (uint32_t)b->with.recipe.batch, b->logits));
+        *off[end] = farthest(b->logits, b->clean[end], count);
     }
     return 0;
 }
@@ -250,7 +328,7 @@ static int judge_set(struct bench *b, struct arena *arena, struct shift_run *out
                              .control = control};
     TRY(shift_sets_pixels(b->j->sets, k));
     if (b->way)
-        return judge_wise(b, set, out->alphas, out->alpha_count, answers, control, &out->anchor_off);
+        return judge_wise(b, k, out, answers, control);
     const struct images images = {.rgb = set->rgb, .count = set->count};
     TRY(session_logits(b->trial.session, &images, (uint32_t)b->with.recipe.batch, b->logits, NULL));
     answer(b, set, b->logits, answers);
@@ -283,7 +361,8 @@ static int describe(struct bench *b, struct arena *arena, struct shift_run *out)
                               .sets = sets,
                               .set_count = b->j->sets->count,
                               .val_is_trained_on = strcmp(b->file.split, "train") != 0,
-                              .anchor_off = why || !wise ? (double)NAN : 0};
+                              .anchor_off = (double)NAN,
+                              .tuned_off = (double)NAN};
     return out->method && out->why ? 0 : ERR_MEMORY;
 }
 
@@ -302,6 +381,8 @@ int shift_judge(struct shift_run *out, struct arena *arena, const struct judging
         if (rc == 0 && stop_wanted())
             rc = fail(ERR_STOPPED, "stopped; what was judged before is kept");
     }
+    if (rc == 0)
+        rc = measure_ends(&b, out);
     close_bench(&b);
     return rc < 0 ? fail_in(rc, "%s", subject->name) : 0;
 }

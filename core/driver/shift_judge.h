@@ -14,13 +14,23 @@ struct subject {          /* all lent */
     struct settings with; /* model, plugins, batch */
 };
 
+/* What the plain backbone with a probe's head answers, kept for the methods that go back to the same one. */
+struct anchors {
+    char probe[HASH_TEXT]; /* of its file; "": none yet */
+    float **logits;        /* [sets], NULL: not yet, or too many to keep */
+    uint32_t count;
+    size_t held; /* bytes */
+};
+void anchors_finish(struct anchors *a);
+
 struct judging {
     struct machine *machine;
     struct shift_sets *sets;
     const struct study *study; /* NULL: none */
     enum shift_kind kind;
-    enum way_head head;   /* WISE; WAY_PROBE falls back to WAY_TUNED where there is no probe */
-    uint32_t alpha_count; /* WISE: from 0 to 1 */
+    enum way_head head;      /* WISE; WAY_PROBE falls back to WAY_TUNED where there is no probe */
+    uint32_t alpha_count;    /* WISE: from 0 to 1 */
+    struct anchors *anchors; /* WISE; NULL: keep none */
 };
 
 /* What is judged, canonical: its hash names the result. The caller destroys it. */

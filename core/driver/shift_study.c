@@ -150,24 +150,27 @@ static int judge_pack(struct round *r, const struct shift_wishes *wishes, uint32
     struct settings with;
     struct pack *pack = NULL;
     struct shift_sets sets = {0};
+    struct anchors anchors = {0};
     const enum pack_split split = r->settings->final ? PACK_TEST : PACK_VAL;
     struct judging j = {.machine = &r->machine,
                         .sets = &sets,
                         .study = r->study,
                         .kind = r->kind,
                         .head = shift_head(r->settings, r->study),
-                        .alpha_count = shift_alphas(r->settings, r->study)};
+                        .alpha_count = shift_alphas(r->settings, r->study),
+                        .anchors = &anchors};
     int rc = settings_of(r, backbone, pack_index, &with);
     if (rc == 0)
         rc = r->settings->final ? pack_open(&pack, with.data) : pack_open_sealed(&pack, with.data);
     if (rc == 0)
         rc = shift_sets_open(&sets, wishes, pack, split, r->kind == SHIFT_WISE && r->settings->final, &with);
-    for (uint32_t m = 0; m < r->study->method_count && rc == 0; m++)
-        for (uint32_t k = 0; k < r->study->seed_count && rc == 0; k++) {
+    for (uint32_t k = 0; k < r->study->seed_count && rc == 0; k++) /* a seed's methods share their anchor */
+        for (uint32_t m = 0; m < r->study->method_count && rc == 0; m++) {
             const struct plan_cell *c = find_cell(r, backbone, pack_index, m);
             if (takes_part(r, c, k))
                 rc = go_on(r, judge_seed(r, &j, c, k, &with));
         }
+    anchors_finish(&anchors);
     shift_sets_close(&sets);
     pack_close(pack);
     return rc;

@@ -2,6 +2,7 @@
 #include "panel_private.h"
 
 #include "error.h"
+#include "shift.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -62,6 +63,51 @@ static const char *joined_name(struct loaded *l, const struct panel *a, const st
     return name;
 }
 
+/* --- answers under shift: those of the second where they were judged on what the first's were */
+
+static const struct shift_run *find_like(const struct shift_run *runs, uint32_t count, enum shift_kind kind,
+                                         uint32_t pack)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (runs[i].kind == kind && runs[i].pack == pack)
+            return &runs[i];
+    return NULL;
+}
+
+static int join_shifts(struct loaded *l, const struct panel *a, const struct panel *b, const uint32_t *where)
+{
+    struct shift_run *runs =
+        arena_alloc(&l->arena, (size_t)a->shift_count + b->shift_count + 1, sizeof *runs);
+    uint32_t count = a->shift_count, left_out = 0;
+    if (!runs)
+        return ERR_MEMORY;
+    for (uint32_t i = 0; i < a->shift_count; i++)
+        runs[i] = a->shifts[i];
+    for (uint32_t i = 0; i < b->shift_count; i++) {
+        struct shift_run run = b->shifts[i];
+        uint32_t pack = 0;
+        while (pack < a->pack_count && where[pack] != run.pack)
+            pack++;
+        const struct shift_run *first = find_like(runs, count, run.kind, pack);
+        if (pack == a->pack_count || (first && !shift_alike(first, &run))) {
+            left_out++;
+            continue;
+        }
+        run.pack = pack;
+        run.method_index += a->method_count;
+        runs[count++] = run;
+    }
+    l->panel.shifts = runs;
+    l->panel.shift_count = count;
+    if (left_out)
+        loaded_flag(
+            l,
+            "%u answers under shift of %s are left out: they are to other images, or at other alphas, "
+            "than those of %s",
+            left_out, b->study, a->study);
+    return 0;
+}
+
 static int join(struct loaded *l, const struct panel *a, const struct panel *b)
 {
     const uint32_t count = a->method_count + b->method_count;
@@ -100,6 +146,7 @@ static int join(struct loaded *l, const struct panel *a, const struct panel *b)
     l->panel.methods = methods;
     l->panel.cells = cells;
     l->panel.method_count = count;
+    TRY(join_shifts(l, a, b, where));
     for (uint32_t i = 0; i < b->flag_count; i++)
         loaded_flag(l, "%s", b->flags[i]);
     if (strcmp(a->strategy, b->strategy) != 0 || a->equal_budget != b->equal_budget) {

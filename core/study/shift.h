@@ -18,7 +18,8 @@ enum shift_set_kind { SET_CLEAN, SET_VAL, SET_CORRUPTION, SET_DATA };
 extern const char *const shift_set_kinds[]; /* clean, val, corruption, data */
 
 struct shift_set {
-    const char *name; /* "clean", "val", "fog:3", a data set's */
+    const char *name;        /* "clean", "val", "fog:3", a data set's */
+    const char *fingerprint; /* of its images; NULL while it is written: the spec says it */
     enum shift_set_kind kind;
     uint32_t images;
     const int32_t *labels;  /* [images] */
@@ -35,7 +36,9 @@ struct shift_run { /* one trained method, judged; texts and arrays lent */
     uint32_t alpha_count, set_count;
     const struct shift_set *sets;
     int val_is_trained_on; /* then alpha cannot be chosen by it */
-    double anchor_off;     /* WISE: largest difference of alpha 0's logits from the backbone's; NaN: none */
+    double anchor_off,
+        tuned_off; /* WISE, clean images: how far a logit by the weights of alpha 0 is, at most, from the
+                                     backbone's, and of alpha 1 from the trained method's; NaN: not measured */
     uint32_t pack, method_index, seed; /* where it belongs in a panel */
 };
 
@@ -43,6 +46,9 @@ struct shift_run { /* one trained method, judged; texts and arrays lent */
 int shift_write(const struct shift_run *run, const struct json *spec, const char *folder);
 /* Reads them back into the arena; refuses what does not fit its hashes. */
 int shift_read(struct shift_run *out, struct arena *arena, const char *folder);
+
+/* Whether two runs were judged on the same images at the same alphas, so that they may share a table. */
+int shift_alike(const struct shift_run *a, const struct shift_run *b);
 
 /* --- statistics. Runs of one kind of a method on a pack, one a seed, with the same sets. Intervals draw seeds and
  * images with replacement; the same images everywhere where sets show the same ones. */

@@ -221,19 +221,23 @@ static int put_wise(struct json *j, const struct cell *c, const struct shift_opt
     const struct shift_run *run = c->runs[0];
     struct json *control = json_object();
     struct shift_options mixed = *o;
-    double off = 0;
+    double off[2] = {0, 0};
     int rc = json_take(j, "control", control);
     mixed.control = 1;
     TRY(rc);
-    for (uint32_t i = 0; i < c->count; i++)
-        off = fmax(off, c->runs[i]->anchor_off); /* fmax leaves out NaN */
+    for (uint32_t i = 0; i < c->count; i++) { /* fmax leaves out NaN */
+        off[0] = fmax(off[0], c->runs[i]->anchor_off);
+        off[1] = fmax(off[1], c->runs[i]->tuned_off);
+    }
     TRY(json_set_integer(j, "seeds", c->count));
     TRY(json_set_string(j, "how", run->how));
     TRY(json_set_string(j, "why", run->why));
     TRY(json_set_string(j, "head", run->head));
     TRY(json_set_bool(j, "val_is_trained_on", run->val_is_trained_on));
-    TRY(json_set_number(j, "anchor_off", strcmp(run->how, "none") == 0 ? (double)NAN : off));
-    if (strcmp(run->how, "none") != 0)
+    const int has_way = strcmp(run->how, "none") != 0;
+    TRY(json_set_number(j, "anchor_off", has_way ? off[0] : (double)NAN));
+    TRY(json_set_number(j, "tuned_off", has_way ? off[1] : (double)NAN));
+    if (has_way)
         TRY(put_curve(j, c, o));
     return put_curve(control, c, &mixed);
 }

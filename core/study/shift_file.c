@@ -90,6 +90,7 @@ static int put_result(struct json *j, const struct shift_run *run, const struct 
     TRY(json_set_string(j, "head", run->head));
     TRY(json_set_bool(j, "val_is_trained_on", run->val_is_trained_on));
     TRY(json_set_number(j, "anchor_off", run->anchor_off));
+    TRY(json_set_number(j, "tuned_off", run->tuned_off));
     TRY(put_sets(j, run));
     return json_set_string(j, "answers_sha256", digest);
 }
@@ -154,12 +155,13 @@ static int take_numbers(struct arena *arena, const struct safetensors *f, const 
     return data ? safetensors_need(f, name, SAFETENSORS_I32, count, data) : ERR_MEMORY;
 }
 
-static int take_set(struct shift_run *run, struct arena *arena, const struct json *j,
+static int take_set(struct shift_run *run, struct arena *arena, const struct json *j, const struct json *spec,
                     const struct safetensors *f, uint32_t k, struct shift_set *s)
 {
     int64_t images;
     const int kind = find_name(shift_set_kinds, json_string(json_get(j, "kind")));
     TRY(take_text(arena, j, "name", &s->name));
+    TRY(take_text(arena, spec, "fingerprint", &s->fingerprint));
     if (kind < 0 || json_integer(json_get(j, "images"), &images) < 0 || images < 1 || images > INT32_MAX)
         return damaged("list of sets");
     s->kind = (enum shift_set_kind)kind;
@@ -205,6 +207,8 @@ static int take_result(struct shift_run *run, struct arena *arena, const struct 
     json_bool(json_get(j, "val_is_trained_on"), &run->val_is_trained_on);
     if (json_number(json_get(j, "anchor_off"), &run->anchor_off) < 0)
         run->anchor_off = NAN;
+    if (json_number(json_get(j, "tuned_off"), &run->tuned_off) < 0)
+        run->tuned_off = NAN;
     TRY(trial_id(json_get(j, "spec"), digest));
     if (strcmp(digest, run->id) != 0)
         return damaged("id");
@@ -219,8 +223,11 @@ static int take_result(struct shift_run *run, struct arena *arena, const struct 
     run->sets = list;
     TRY(safetensors_open(&f, path));
     int rc = 0;
-    for (const struct json *s = json_first(sets); s && rc == 0; s = json_next(s), run->set_count++)
-        rc = take_set(run, arena, s, f, run->set_count, &list[run->set_count]);
+    const struct json *spec = json_first(json_get(json_get(j, "spec"), "sets"));
+    for (const struct json *s = json_first(sets); s && rc == 0; s = json_next(s), run->set_count++) {
+        rc = take_set(run, arena, s, spec, f, run->set_count, &list[run->set_count]);
+        spec = spec ? json_next(spec) : NULL;
+    }
     safetensors_close(f);
     return rc;
 }
@@ -235,4 +242,16 @@ int shift_read(struct shift_run *out, struct arena *arena, const char *folder)
     int rc = take_result(out, arena, j, folder);
     json_destroy(j);
     return rc < 0 ? fail_in(rc, "%s", folder) : 0;
+}
+
+int shift_alike(const struct shift_run *a, const struct shift_run *b)
+{
+    int alike =
+        a->set_count == b->set_count && a->alpha_count == b->alpha_count && strcmp(a->split, b->split) == 0;
+    for (uint32_t k = 0; alike && k < a->alpha_count; k++)
+        alike = !(a->alphas[k] < b->alphas[k]) && !(a->alphas[k] > b->alphas[k]);
+    for (uint32_t k = 0; alike && k < a->set_count; k++)
+        alike = strcmp(a->sets[k].name, b->sets[k].name) == 0 &&
+                strcmp(a->sets[k].fingerprint, b->sets[k].fingerprint) == 0;
+    return alike;
 }

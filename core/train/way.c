@@ -264,7 +264,11 @@ int way_logits(struct way *w, float alpha, const struct images *images, uint32_t
 
 int way_anchor(struct way *w, const struct images *images, uint32_t batch, float *logits)
 {
-    if (!w->refusal[0] && w->by == INTERPOLATES_MERGED) /* the plain network is led along */
-        return way_logits(w, 0, images, batch, logits);
+    if (w->placed) { /* by merged weights the plain network is what moves: here it is itself again */
+        session_destroy(w->plain);
+        w->plain = NULL;
+        w->placed = 0;
+        TRY(open_plain(w));
+    }
     return session_logits(w->plain, images, batch, logits, NULL);
 }

@@ -1,7 +1,8 @@
 /* way.h - the way from the backbone to a trained model, in weight space: WiSE-FT (Wortsman et al. 2022,
  * arXiv 2109.01903), for every method that method_interpolation can lead back.
  *
- * At alpha 0 the network is the backbone, at alpha 1 the trained model to the bit. The head of alpha 0 is the
+ * At alpha 0 the network is the backbone, at alpha 1 the trained model: to the bit where parameters move, but for
+ * rounding where merged weights do. The head of alpha 0 is the
  * caller's: the backbone's own where it knows the classes, that of a linear probe, or the trained one. One thread at a
  * time. */
 #ifndef VITRO_TRAIN_WAY_H

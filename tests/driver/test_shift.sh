@@ -25,11 +25,15 @@ cat >recipe.json <<'JSON'
 JSON
 
 a_study_is_judged_under_the_shifts_of_its_recipe() {
-    vitro study run recipe.json --final || complain "the study"
+    vitro study run recipe.json || complain "the study"
     vitro robust small || complain "robust on val"
     says "val images"
-    [ "$(grep -c '"corrupted"' vitro-store/ledger.jsonl)" = 0 ] || complain "val was written into the ledger"
+    [ ! -s vitro-store/ledger.jsonl ] || complain "val was written into the ledger"
+    vitro study run recipe.json --final || complain "the finals"
+    local before
+    before=$(lines vitro-store/ledger.jsonl)
     vitro robust small --final --json || complain "robust on test"
+    [ "$(lines vitro-store/ledger.jsonl)" = "$before" ] || complain "robust judged again what the study had judged"
     says '"name": "again"' && says '"severity": 3' && says '"split": "test"'
     [ "$(grep -c '"pack":"shapes, corrupted"' vitro-store/ledger.jsonl)" = 3 ] || complain "openings are missing"
     [ "$(grep -c '"pack":"again"' vitro-store/ledger.jsonl)" = 3 ] || complain "openings of other data are missing"
@@ -44,13 +48,47 @@ what_was_judged_is_not_judged_again_and_other_shifts_need_a_reason() {
     vitro robust small --final --shifts fog:4 --again "to test that" || complain "with a reason"
     vitro robust small --final || complain "back to the recipe's"
 }
+a_study_that_says_wise_has_its_curves_after_its_finals() {
+    grep -q '"method":"full, wise"' vitro-store/ledger.jsonl && complain "wise without being asked for"
+    local before
+    sed 's/"training"/"wise": {"alphas": 3}, "training"/' recipe.json >wise.json
+    vitro study run wise.json --final && complain "another recipe under the same name"
+    says "has a study small with another recipe" err
+    vitro study run wise.json --final --replace || complain "the study with wise"
+    grep -q '"method":"full, wise","pack":"shapes"' vitro-store/ledger.jsonl || complain "wise is not in the ledger"
+    before=$(lines vitro-store/ledger.jsonl)
+    vitro study run wise.json --final || complain "once more"
+    vitro wise small --final --json || complain "wise as the recipe says"
+    says '"head": "probe"'
+    [ "$(lines vitro-store/ledger.jsonl)" = "$before" ] || complain "what was judged is judged again"
+}
+a_recipe_that_cannot_be_judged_on_is_refused_before_training() {
+    sed 's/"name": "small"/"name": "not"/; s#builtin:shapes:4/4/12#builtin:count:4/4/12#' recipe.json >not.json
+    vitro study run not.json --store nothing && complain "other classes"
+    says "the shifts of the recipe: again has other classes than shapes" err
+    [ ! -d nothing/results ] || complain "it was trained"
+    sed 's/"shifts": .*/"wise": {},/' recipe.json >not.json
+    vitro study run not.json --store nothing && complain "wise without shifts"
+    says '"wise" needs "shifts"' err
+}
 alpha_curves_have_their_ends_and_a_control() {
+    vitro wise small --final --alphas 1 && complain "one alpha"
+    says "--alphas needs at least 2" err
     vitro wise small --final --alphas 3 --json || complain "wise"
+    python3 - out <<'PYTHON' || complain "the ends"
+import json, sys
+rows = [m for m in json.load(open(sys.argv[1]))[0]["methods"] if m]
+curves = [m for m in rows if m["how"] != "none"]
+assert len(rows) == 3 and len(curves) == 2
+assert all(m["control"]["id"][0] == rows[0]["control"]["id"][0] for m in rows)  # one backbone, one head
+assert all(m["tuned_off"] == 0 and m["anchor_off"] < 1e-5 for m in curves)
+for m in curves:  # weights and answers meet at both ends
+    assert (m["id"][0], m["id"][-1], m["ood"][0], m["ood"][-1]) == tuple(m["control"][k][i] for k in ("id", "ood") for i in (0, -1))
+PYTHON
     says '"how": "parameters"' && says '"how": "none"' && says "vpt cannot be interpolated with the backbone" &&
         says '"head": "probe"' && says '"control"'
     vitro wise small --final --alphas 3 || complain "wise as a table"
     says "note: vpt cannot be interpolated" && says "weights" && says "answers"
-    grep -q '"method":"full, wise","pack":"shapes"' vitro-store/ledger.jsonl || complain "wise is not in the ledger"
 }
 an_edited_answer_is_left_out_and_said() {
     local file
@@ -66,6 +104,22 @@ the_report_shows_them() {
     for member in '"robustness":[{' '"wise":[{' '"id_low":[' '"effective":'; do
         says "$member" vitro-store/studies/small/report.html
     done
+}
+studies_side_by_side_keep_both_answers_where_they_are_to_the_same_images() {
+    sed 's/"name": "small"/"name": "second"/; s/"linear", "vpt\[prompts=2\]", "full"/"linear", "bitfit"/' wise.json >second.json
+    vitro study run second.json --final --again "another study" || complain "the second study"
+    vitro report small second --output both.html || complain "both"
+    grep -q "answers under shift of second are left out" both.html && complain "the second's are left out"
+    python3 - both.html <<'PYTHON' || complain "not every method of both is in the table"
+import json, re, sys
+page = open(sys.argv[1]).read()
+data = json.loads(re.search(r'<script[^>]*type="application/json"[^>]*>(.*?)</script>', page, re.S).group(1))
+for section in ("robustness", "wise"):
+    assert len(data[section]) == 1 and len([m for m in data[section][0]["methods"] if m]) == 5, section
+PYTHON
+    vitro robust second --final --shifts snow:2 --again "to test that" || complain "other images"
+    vitro compare small second || complain "compare"
+    says "2 answers under shift of second are left out"
 }
 one_trained_method_is_judged_by_itself() {
     vitro train --data builtin:shapes:20/10/10 --image 32 --epochs 1 --batch 10 --method linear --split train --save probe.safetensors || complain "train"
@@ -91,8 +145,11 @@ what_is_wrong_is_said() {
 
 failed=0
 for sentence in a_study_is_judged_under_the_shifts_of_its_recipe \
-    what_was_judged_is_not_judged_again_and_other_shifts_need_a_reason alpha_curves_have_their_ends_and_a_control \
-    an_edited_answer_is_left_out_and_said the_report_shows_them one_trained_method_is_judged_by_itself what_is_wrong_is_said; do
+    what_was_judged_is_not_judged_again_and_other_shifts_need_a_reason \
+    a_study_that_says_wise_has_its_curves_after_its_finals a_recipe_that_cannot_be_judged_on_is_refused_before_training \
+    alpha_curves_have_their_ends_and_a_control \
+    an_edited_answer_is_left_out_and_said the_report_shows_them \
+    studies_side_by_side_keep_both_answers_where_they_are_to_the_same_images one_trained_method_is_judged_by_itself what_is_wrong_is_said; do
     if said=$("$sentence" 2>&1) && [ -z "$said" ]; then
         echo "ok   $sentence"
     else

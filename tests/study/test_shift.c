@@ -184,11 +184,19 @@ static void a_result_comes_back_as_it_was_and_an_edited_one_is_refused(void **st
     assert_non_null(mkdtemp(folder));
     snprintf(inner, sizeof inner, "%s/run", folder);
     assert_int_equal(json_set_string(spec, "kind", "wise"), 0);
+    struct json *judged = json_array();
+    assert_int_equal(json_take(spec, "sets", judged), 0);
+    for (int k = 0; k < SETS; k++) {
+        struct json *set = json_object();
+        assert_int_equal(json_append_take(judged, set), 0);
+        assert_int_equal(json_set_string(set, "fingerprint", sets[k].name), 0);
+    }
     assert_int_equal(shift_write(&run, spec, inner), 0);
     assert_int_equal(shift_read(&back, &arena, inner), 0);
     assert_int_equal(back.set_count, SETS);
     assert_int_equal(back.alpha_count, ALPHAS);
     assert_string_equal(back.sets[4].name, "sketch");
+    assert_string_equal(back.sets[4].fingerprint, "sketch");
     assert_memory_equal(back.sets[3].answers, answers[3], sizeof answers[3]);
     assert_memory_equal(back.sets[0].labels, labels, sizeof labels);
 
@@ -213,6 +221,31 @@ static void a_result_comes_back_as_it_was_and_an_edited_one_is_refused(void **st
     assert_int_equal(system(command), 0);
 }
 
+static void runs_on_other_images_or_at_other_alphas_do_not_share_a_table(void **state)
+{
+    (void)state;
+    const double other_alphas[ALPHAS] = {0, 0.25, 1};
+    struct shift_set others[SETS];
+    struct shift_run a = make_run(SHIFT_WISE), b;
+    for (int k = 0; k < SETS; k++)
+        sets[k].fingerprint = sets[k].name;
+    memcpy(others, sets, sizeof others);
+    b = a;
+    b.sets = others;
+    assert_true(shift_alike(&a, &b));
+    others[2].fingerprint = "of another seed of the noise";
+    assert_false(shift_alike(&a, &b));
+    others[2].fingerprint = sets[2].fingerprint;
+    b.split = "val";
+    assert_false(shift_alike(&a, &b));
+    b = a;
+    b.alphas = other_alphas;
+    assert_false(shift_alike(&a, &b));
+    b.alphas = a.alphas;
+    b.set_count--;
+    assert_false(shift_alike(&a, &b));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +256,7 @@ int main(void)
         cmocka_unit_test(val_alone_chooses_alpha),
         cmocka_unit_test(means_are_over_sets),
         cmocka_unit_test(a_result_comes_back_as_it_was_and_an_edited_one_is_refused),
+        cmocka_unit_test(runs_on_other_images_or_at_other_alphas_do_not_share_a_table),
     };
     for (int i = 0; i < IMAGES; i++)
         labels[i] = i % 3;

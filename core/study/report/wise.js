@@ -74,7 +74,13 @@ function draw(host, width, d, which) {
                'validation images chose. Dashed: the control, probabilities of both mixed.'));
 }
 
-function table(body, now) {
+/* Studies put side by side may differ in it. */
+const oneHead = (list) => {
+    const all = [].concat.apply([], list.map((d) => d.methods.filter((m) => m).map((m) => m.head)));
+    return all.every((h) => h === all[0]) ? all[0] : null;
+};
+
+function table(body, now, headsDiffer) {
     const at = (m, end) => now().methods[m].id ? pair(now().methods[m], end(now())) : null;
     const last = (d) => d.alphas.length - 1;
     const chosen = (c) => c && R.is(c.best) ?
@@ -86,12 +92,13 @@ function table(body, now) {
             {title: 'method', head: true, key: (m) => R.methods[m].name, show: R.methodName},
             {title: 'way back', key: (m) => now().methods[m].how, show: (m) => now().methods[m].how === 'none' ?
                 R.tip(el('span', {}, 'none'), {title: 'No way back', note: now().methods[m].why}) :
-                now().methods[m].how},
+                now().methods[m].how + (headsDiffer ? ', head: ' + now().methods[m].head : '')},
             {title: 'α = 0', number: true, key: (m) => (now().methods[m].control.ood || [])[0], show: (m) => pair(now().methods[m].control, 0)},
             {title: 'α = 1', number: true, key: (m) => now().methods[m].control.ood[last(now())], show: (m) => pair(now().methods[m].control, last(now()))},
             {title: 'chosen by val', number: true, hint: 'at the α with the highest accuracy on validation images', key: (m) => now().methods[m].id && R.is(now().methods[m].best) ? now().methods[m].ood[now().methods[m].best] : null, show: (m) => chosen(now().methods[m])},
             {title: 'control, chosen by val', number: true, hint: 'probabilities mixed', key: (m) => R.is(now().methods[m].control.best) ? now().methods[m].control.ood[now().methods[m].control.best] : null, show: (m) => chosen(now().methods[m].control)},
-            {title: 'off at α = 0', number: true, hint: 'largest difference of a logit from the plain backbone’s', key: (m) => now().methods[m].anchor_off, show: (m) => R.is(now().methods[m].anchor_off) ? R.significant(now().methods[m].anchor_off) : null}
+            {title: 'off at α = 0', number: true, hint: 'by weights: how far a logit is, at most, from the plain backbone’s, clean images', key: (m) => now().methods[m].anchor_off, show: (m) => R.is(now().methods[m].anchor_off) ? R.significant(now().methods[m].anchor_off) : null},
+            {title: 'off at α = 1', number: true, hint: 'by weights: how far a logit is, at most, from the trained method’s, clean images', key: (m) => now().methods[m].tuned_off, show: (m) => R.is(now().methods[m].tuned_off) ? R.significant(now().methods[m].tuned_off) : null}
         ],
         () => R.rowsOf(now()));
 }
@@ -105,11 +112,11 @@ R.drawWise = () => {
         tuned: 'the backbone with the trained head',
         own: 'the backbone with the head that training began with'
     };
-    const first = list[0].methods.find((m) => m) || {};
+    const head = oneHead(list);
     const body = R.section(
         'wise', 'Between backbone and trained model',
         'WiSE: every trained tensor is moved towards the backbone’s, α of the way from 0 (' +
-            (heads[first.head] || 'the backbone') + ') to 1 (as trained). A curve that bulges up and right gains on ' +
+            (heads[head] || 'the backbone, with the head that the table names') + ') to 1 (as trained). A curve that bulges up and right gains on ' +
             'shifted images without losing on clean ones. The control mixes answers instead of weights, which needs ' +
             'both models at work: weights are worth it where their curve is not below the control’s.',
         'which α is best on shifted images: α is chosen on validation images alone, and not at all for methods that ' +
@@ -127,7 +134,7 @@ R.drawWise = () => {
             title('Clean against shifted accuracy, α from 0 to 1, ' + R.packs[now().pack].name);
             draw(host, width, now(), which);
         });
-        table(body, now);
+        table(body, now, head === null);
         const refused = R.rowsOf(now()).filter((m) => now().methods[m].why);
         if (refused.length)
             body.appendChild(
