@@ -2,23 +2,16 @@
 #include "bank.h"
 
 #include "error.h"
-#include "half.h"
 #include "memory.h"
-
-struct layout {
-    struct layout *next;
-    size_t id;
-    int layout, filled;
-    struct buffer buffer;
-};
 
 struct bank {
     struct engine *engine;
     struct bank_tensor *tensors;
     size_t count, arena_floats;
-    size_t *offset; /* of each tensor, in floats, in the frozen buffer or the arenas */
-    struct buffer frozen, arenas[BANK_ARENAS], factors;
-    struct layout *layouts;
+    size_t *offset;               /* of each trainable tensor, in floats, in the arenas */
+    struct frozen *own, *shared;  /* shared: lent, or NULL */
+    struct frozen_place **places; /* of each frozen tensor, in one of the two */
+    struct buffer arenas[BANK_ARENAS], factors;
 };
 
 static struct device *device_of(const struct bank *b)
@@ -31,18 +24,33 @@ enum number bank_number(const struct bank *b, size_t id)
     return b->tensors[id].kind == LEAF_TRAINABLE ? NUMBER_FP32 : b->tensors[id].number;
 }
 
-/* Offsets of all tensors; returns the floats of the frozen ones. */
-static size_t bank_place(struct bank *b)
+/* Where the frozen tensors that this bank has for itself, or else shares, lie: those must be there. */
+static int place_frozen(struct bank *b, struct frozen *in, int shared)
 {
-    size_t frozen = 0;
+    size_t count = 0;
+    struct frozen_tensor *list = mem_alloc(b->count, sizeof *list);
+    if (!list)
+        return ERR_MEMORY;
     for (size_t i = 0; i < b->count; i++) {
-        size_t *total = b->tensors[i].kind == LEAF_TRAINABLE ? &b->arena_floats : &frozen;
-        size_t bytes = (size_t)shape_count(b->tensors[i].shape) * number_bytes(bank_number(b, i)),
-               block = BANK_BLOCK * sizeof(float);
-        b->offset[i] = *total;
-        *total += (bytes + block - 1) / block * BANK_BLOCK;
+        const struct bank_tensor *t = &b->tensors[i];
+        if (t->kind == LEAF_FROZEN && (b->shared && t->shared) == shared)
+            list[count++] = (struct frozen_tensor){t->name, i, (size_t)shape_count(t->shape), t->number};
     }
-    return frozen;
+    int rc = frozen_add(in, list, count);
+    for (size_t i = 0; i < count && rc == 0; i++)
+        b->places[list[i].id] = frozen_find(in, list[i].id, list[i].number);
+    mem_free(list);
+    return rc;
+}
+
+static void place_trainable(struct bank *b)
+{
+    for (size_t i = 0; i < b->count; i++)
+        if (b->tensors[i].kind == LEAF_TRAINABLE) {
+            const size_t floats = (size_t)shape_count(b->tensors[i].shape);
+            b->offset[i] = b->arena_floats;
+            b->arena_floats += (floats + BANK_BLOCK - 1) / BANK_BLOCK * BANK_BLOCK;
+        }
 }
 
 static int bank_write_factors(struct bank *b)
@@ -64,12 +72,14 @@ static int bank_write_factors(struct bank *b)
     return rc;
 }
 
-static int bank_allocate(struct bank *b, size_t frozen)
+static int bank_allocate(struct bank *b)
 {
     static const char *const names[BANK_ARENAS] = {"weights", "gradients", "first moments", "second moments"};
     struct device *d = device_of(b);
-    if (frozen)
-        TRY(buffer_create(&b->frozen, d, BUFFER_DEVICE, frozen * sizeof(float), "frozen weights"));
+    TRY(place_frozen(b, b->own, 0));
+    if (b->shared)
+        TRY(place_frozen(b, b->shared, 1));
+    place_trainable(b);
     if (!b->arena_floats)
         return 0;
     for (int a = 0; a < BANK_ARENAS; a++)
@@ -79,7 +89,8 @@ static int bank_allocate(struct bank *b, size_t frozen)
     return bank_write_factors(b);
 }
 
-int bank_create(struct bank **out, struct engine *engine, const struct bank_tensor *tensors, size_t count)
+int bank_create_beside(struct bank **out, struct engine *engine, const struct bank_tensor *tensors,
+                       size_t count, struct frozen *shared)
 {
     int rc = ERR_MEMORY;
     struct bank *b = mem_alloc(1, sizeof *b);
@@ -87,13 +98,16 @@ int bank_create(struct bank **out, struct engine *engine, const struct bank_tens
         return ERR_MEMORY;
     b->engine = engine;
     b->count = count;
+    b->shared = shared;
     b->tensors = mem_alloc(count, sizeof *b->tensors);
     b->offset = mem_alloc(count, sizeof *b->offset);
-    if (!b->tensors || !b->offset)
+    b->places = mem_alloc(count, sizeof(struct frozen_place *));
+    if (!b->tensors || !b->offset || !b->places)
         goto out;
     for (size_t i = 0; i < count; i++)
         b->tensors[i] = tensors[i];
-    TRY_OUT(bank_allocate(b, bank_place(b)));
+    TRY_OUT(frozen_create(&b->own, engine));
+    TRY_OUT(bank_allocate(b));
     *out = b;
     return 0;
 out:
@@ -101,20 +115,21 @@ out:
     return rc;
 }
 
+int bank_create(struct bank **out, struct engine *engine, const struct bank_tensor *tensors, size_t count)
+{
+    return bank_create_beside(out, engine, tensors, count, NULL);
+}
+
 void bank_destroy(struct bank *b)
 {
     if (!b)
         return;
     struct device *d = device_of(b);
-    for (struct layout *l = b->layouts, *next; l; l = next) {
-        next = l->next;
-        buffer_destroy(d, &l->buffer);
-        mem_free(l);
-    }
     for (int a = 0; a < BANK_ARENAS; a++)
         buffer_destroy(d, &b->arenas[a]);
-    buffer_destroy(d, &b->frozen);
+    frozen_destroy(b->own);
     buffer_destroy(d, &b->factors);
+    mem_free(b->places);
     mem_free(b->offset);
     mem_free(b->tensors);
     mem_free(b);
@@ -125,58 +140,40 @@ struct engine *bank_engine(const struct bank *b)
     return b->engine;
 }
 
-static const struct buffer *home(const struct bank *b, size_t id)
-{
-    return b->tensors[id].kind == LEAF_TRAINABLE ? &b->arenas[BANK_WEIGHTS] : &b->frozen;
-}
-
 static size_t bytes_of(const struct bank *b, size_t id)
 {
     return (size_t)shape_count(b->tensors[id].shape) * sizeof(float);
 }
 
-/* Between floats and what a tensor is kept as. */
-static void to_bits(enum number number, const float *data, uint16_t *bits, size_t count)
+/* The bank that the place of a frozen tensor belongs to. */
+static struct frozen *home(const struct bank *b, size_t id)
 {
-    for (size_t i = 0; i < count; i++)
-        bits[i] = number == NUMBER_FP16 ? half_from_float(data[i]) : bfloat_from_float(data[i]);
+    return b->shared && b->tensors[id].shared ? b->shared : b->own;
 }
 
-static void from_bits(enum number number, const uint16_t *bits, float *data, size_t count)
+int bank_has_contents(const struct bank *b, size_t id)
 {
-    for (size_t i = 0; i < count; i++)
-        data[i] = number == NUMBER_FP16 ? half_to_float(bits[i]) : bfloat_to_float(bits[i]);
-}
-
-static int transfer_bits(struct bank *b, size_t id, const float *from, float *to)
-{
-    size_t count = (size_t)shape_count(b->tensors[id].shape), bytes = count * sizeof(uint16_t),
-           offset = b->offset[id] * sizeof(float);
-    uint16_t *bits = mem_alloc(count, sizeof *bits);
-    if (!bits)
-        return ERR_MEMORY;
-    if (from)
-        to_bits(bank_number(b, id), from, bits, count);
-    int rc = from ? buffer_write(device_of(b), &b->frozen, offset, bits, bytes)
-                  : buffer_read(device_of(b), &b->frozen, offset, bits, bytes);
-    if (rc == 0 && to)
-        from_bits(bank_number(b, id), bits, to, count);
-    mem_free(bits);
-    return rc;
+    return b->places[id] && home(b, id) == b->shared && frozen_is_filled(b->places[id]);
 }
 
 int bank_write(struct bank *b, size_t id, const float *data)
 {
-    if (bank_number(b, id) != NUMBER_FP32)
-        return transfer_bits(b, id, data, NULL);
-    return buffer_write(device_of(b), home(b, id), b->offset[id] * sizeof(float), data, bytes_of(b, id));
+    if (bank_has_contents(b, id))
+        return fail(ERR_INPUT,
+                    "%s is frozen and shared by packed trials; it cannot be written for one of them",
+                    b->tensors[id].name);
+    if (b->places[id])
+        return frozen_write(home(b, id), b->places[id], data);
+    return buffer_write(device_of(b), &b->arenas[BANK_WEIGHTS], b->offset[id] * sizeof(float), data,
+                        bytes_of(b, id));
 }
 
 int bank_read(struct bank *b, size_t id, float *data)
 {
-    if (bank_number(b, id) != NUMBER_FP32)
-        return transfer_bits(b, id, NULL, data);
-    return buffer_read(device_of(b), home(b, id), b->offset[id] * sizeof(float), data, bytes_of(b, id));
+    if (b->places[id])
+        return frozen_read(home(b, id), b->places[id], data);
+    return buffer_read(device_of(b), &b->arenas[BANK_WEIGHTS], b->offset[id] * sizeof(float), data,
+                       bytes_of(b, id));
 }
 
 int bank_read_gradient(struct bank *b, size_t id, float *data)
@@ -202,19 +199,20 @@ int bank_arena_write(struct bank *b, enum bank_arena arena, const float *data)
 
 struct bank_memory bank_memory(const struct bank *b)
 {
-    struct bank_memory m = {.frozen = b->frozen.size,
+    const struct frozen_memory own = frozen_memory(b->own);
+    struct bank_memory m = {.frozen = own.tensors,
+                            .layouts = own.layouts,
                             .weights = b->arenas[BANK_WEIGHTS].size,
                             .gradients = b->arenas[BANK_GRADIENTS].size,
                             .moments = b->arenas[BANK_FIRST].size + b->arenas[BANK_SECOND].size,
                             .factors = b->factors.size};
-    for (const struct layout *l = b->layouts; l; l = l->next)
-        m.layouts += l->buffer.size;
     return m;
 }
 
 uint64_t bank_address(const struct bank *b, size_t id)
 {
-    return home(b, id)->address + b->offset[id] * sizeof(float);
+    return b->places[id] ? frozen_address(b->places[id])
+                         : b->arenas[BANK_WEIGHTS].address + b->offset[id] * sizeof(float);
 }
 
 uint64_t bank_gradient_address(const struct bank *b, size_t id)
@@ -234,33 +232,21 @@ uint64_t bank_factors_address(const struct bank *b)
     return b->factors.address;
 }
 
+void bank_layouts_begin(struct bank *b)
+{
+    frozen_layouts_begin(b->own);
+    if (b->shared)
+        frozen_layouts_begin(b->shared);
+}
+
 void bank_layouts_filled(struct bank *b)
 {
-    for (struct layout *l = b->layouts; l; l = l->next)
-        l->filled = 1;
+    frozen_layouts_filled(b->own);
+    if (b->shared)
+        frozen_layouts_filled(b->shared);
 }
 
 int bank_layout(struct bank *b, size_t id, int layout, size_t bytes, uint64_t *address, int *fresh)
 {
-    for (struct layout *l = b->layouts; l; l = l->next)
-        if (l->id == id && l->layout == layout) {
-            *address = l->buffer.address;
-            *fresh = !l->filled;
-            return 0;
-        }
-    struct layout *l = mem_alloc(1, sizeof *l);
-    if (!l)
-        return ERR_MEMORY;
-    int rc = buffer_create(&l->buffer, device_of(b), BUFFER_DEVICE, bytes, b->tensors[id].name);
-    if (rc < 0) {
-        mem_free(l);
-        return rc;
-    }
-    l->id = id;
-    l->layout = layout;
-    l->next = b->layouts;
-    b->layouts = l;
-    *address = l->buffer.address;
-    *fresh = 1;
-    return 0;
+    return frozen_layout(home(b, id), b->places[id], layout, bytes, address, fresh);
 }

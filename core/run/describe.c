@@ -171,7 +171,7 @@ static int by_bytes(const void *a, const void *b)
 static struct run_alive alive_of(struct program *p, const struct slot *s)
 {
     struct run_alive a = {.name = s->name, .bytes = s->bytes, .made = RUN_STEP};
-    const struct node *n = s->of ? tape_node(p->tape, s->of) : NULL;
+    const struct node *n = s->of ? tape_node(s->tape, s->of) : NULL;
     if (!n)
         return a;
     int itself = s->name == n->name || s->name == op_names[n->op]; /* not a kernel's scratch */

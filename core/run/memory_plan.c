@@ -89,7 +89,6 @@ int memory_plan(struct memory *m, struct program *p)
 {
     int rc = 0;
     uint64_t activations, kept;
-    TRY(schedule_works(p));
     struct span *spans = mem_alloc(p->slot_count + 1, sizeof *spans);
     if (!spans)
         return ERR_MEMORY;

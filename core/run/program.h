@@ -11,6 +11,7 @@
 #include "engine.h"
 #include "memory.h"
 #include "push.h"
+#include "run.h"
 #include "tape.h"
 
 enum { WORK_REFS = 8, WORK_CONSTANTS = 16 };
@@ -20,6 +21,7 @@ struct slot { /* a piece of device memory */
     uint64_t bytes;
     uint64_t address;   /* known from the start, or after planning */
     value of;           /* what it was made for; 0: the step itself */
+    const struct tape *tape; /* that `of` is on; after program_join */
     int fixed;          /* its address was known from the start */
     int constant;       /* filled once, by the set-up */
     int kept;           /* keeps its contents between steps: constants and what the host writes */
@@ -41,6 +43,7 @@ struct work { /* one dispatch */
     uint32_t ref_count, writes; /* bit i: refs[i] is written */
     uint32_t groups[3];
     int setup;          /* runs once, when the program is made */
+    uint32_t part;      /* of a joined program: which of them it is from */
     int32_t group;      /* works of one group run without barriers between them */
     double flops, bytes; /* bytes 0: those of its operands */
     const char *label;
@@ -104,6 +107,7 @@ struct program {
     value now;        /* the value being lowered */
     struct run_alive *alive; /* at the peak of the activations, the largest first, where run_spec.explain asks */
     uint32_t alive_count;
+    const unsigned char *idle; /* of a joined program, per part: its works are left out of steps; NULL: none is */
     struct note *notes; /* of a profile: on the works of a step, in order; else NULL */
 };
 
@@ -142,7 +146,9 @@ struct memory { /* of a program */
 };
 /* Puts the work in order, in groups between barriers: sets works[].group and the slots' lives. */
 int schedule_works(struct program *p);
-/* Orders the work, gives every slot its place, patches the addresses. */
+/* Makes one program, zeroed before, of several whose works are in order. */
+int program_join(struct program *all, struct program *const *parts, uint32_t count, enum run_together together);
+/* Gives every slot its place, patches the addresses. */
 int memory_plan(struct memory *m, struct program *p);
 void memory_finish(struct memory *m, struct device *d);
 /* Writes bytes at an address inside the kept buffers. */

@@ -101,6 +101,18 @@ static void dispatch_parts(struct stream *stream, const struct dispatch *whole, 
     stream_cut(stream);
 }
 
+/* Whether steps, or else the set-up, are recorded without it. */
+static int is_left_out(const struct program *p, const struct work *w, int setup)
+{
+    return w->setup != setup || (!setup && p->idle && p->idle[w->part]);
+}
+
+void pace_restart(struct pace *pace)
+{
+    pace->measured = 0;
+    pace->at_once = 1;
+}
+
 int record_work(struct program *p, struct stream *stream, int setup, struct pace *pace)
 {
     const double limit = engine_pace(p->engine).submit_seconds;
@@ -109,7 +121,7 @@ int record_work(struct program *p, struct stream *stream, int setup, struct pace
     TRY(stream_begin(stream));
     for (uint32_t i = 0; i < p->work_count; i++) {
         const struct work *w = &p->works[i];
-        if (w->setup != setup)
+        if (is_left_out(p, w, setup))
             continue;
         struct dispatch d = {.push = w->push,
                              .label = w->label,
@@ -149,10 +161,10 @@ static void learn(struct pace *pace, const struct program *p, const double *took
     if (!thought)
         return; /* nothing was learnt: the estimates stay */
     for (uint32_t i = 0; i < p->work_count; i++)
-        if (!p->works[i].setup && !pace->parts[i])
+        if (!is_left_out(p, &p->works[i], 0) && !pace->parts[i])
             thought[pace->segment[i]] += pace->seconds[i];
     for (uint32_t i = 0; i < p->work_count; i++) {
-        if (p->works[i].setup)
+        if (is_left_out(p, &p->works[i], 0))
             continue;
         if (!pace->parts[i]) {
             pace->seconds[i] *= took[pace->segment[i]] / thought[pace->segment[i]];

@@ -15,6 +15,9 @@ struct pace {                   /* how long the step's work takes; a zeroed one 
 int pace_begin(struct pace *pace, const struct program *p);
 void pace_finish(struct pace *pace);
 
+/* Other works are to be recorded: what steps take is to be measured again. */
+void pace_restart(struct pace *pace);
+
 /* Records the works of one kind, cut where a submit would last longer than the engine allows. */
 int record_work(struct program *p, struct stream *stream, int setup, struct pace *pace);
 

@@ -3,273 +3,23 @@
 
 #include "describe.h"
 #include "error.h"
+#include "part.h"
 #include "products.h"
 #include "program.h"
 #include "record.h"
 
-#include <math.h>
-#include <stddef.h>
 #include <string.h>
 
-struct control { /* shaders/lib/philox.glsl */
-    uint32_t step, first, seed_low, seed_high;
-    float scale;
-    uint32_t good, overflow, skipped;
-};
-
-struct log { /* one kept value */
-    uint32_t floats;
-    struct buffer buffer;
-};
-
 struct run {
-    struct program program;
+    struct program program; /* of all parts */
+    struct part *parts;
+    uint32_t part_count;
+    unsigned char *idle; /* per part: its work is left out */
     struct device *device;
     struct stream *stream;
     struct pace pace;
-    uint32_t batch, series;
-    float beta1, beta2;
-    struct buffer control, order, rates;
-    int scaled, begun;          /* the loss has a scale; it is the device's now */
-    struct run_scaling scaling; /* until it is */
     struct memory memory;
-    struct log *logs;
-    size_t log_count;
-    int logs_lent; /* their buffers are the caller's */
 };
-
-/* What the step must produce: logs and gradients, and the batch's leaves. */
-static size_t gather_roots(const struct run_spec *s, value *roots)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < s->log_count; i++)
-        roots[n++] = s->logs[i];
-    for (size_t i = 0; i < s->gradient_count; i++)
-        roots[n++] = s->gradients[i].gradient;
-    return n;
-}
-
-/* A value is constant when nothing it is made of changes from step to step. */
-static void mark_constants(struct program *p)
-{
-    for (value v = 1; v < tape_size(p->tape); v++) {
-        const struct node *n = tape_node(p->tape, v);
-        int constant = n->op == OP_LEAF ? n->attr.leaf.kind == LEAF_FROZEN : n->op != OP_DROPOUT;
-        for (int i = 0; i < op_arity[n->op]; i++)
-            constant &= p->constant[n->in[i]];
-        p->constant[v] = (unsigned char)constant;
-    }
-}
-
-static int program_begin(struct program *p, const struct run_spec *s)
-{
-    uint32_t n = tape_size(s->tape);
-    p->tape = s->tape;
-    p->bank = s->bank;
-    p->engine = bank_engine(s->bank);
-    p->number = s->number;
-    p->live = arena_alloc(&p->arena, n, 1);
-    p->constant = arena_alloc(&p->arena, n, 1);
-    p->absorbed = arena_alloc(&p->arena, n, 1);
-    p->kernels = arena_alloc(&p->arena, n, 1);
-    p->slot_of = arena_alloc(&p->arena, n, sizeof *p->slot_of);
-    p->fusions = arena_alloc(&p->arena, n, sizeof *p->fusions);
-    p->norm_back = arena_alloc(&p->arena, n, sizeof *p->norm_back);
-    p->summed = arena_alloc(&p->arena, n, sizeof *p->summed);
-    value *roots = arena_alloc(&p->arena, s->log_count + s->gradient_count + 1, sizeof *roots);
-    if (!p->live || !p->constant || !p->absorbed || !p->kernels || !p->slot_of || !p->fusions ||
-        !p->norm_back || !p->summed || !roots)
-        return ERR_MEMORY;
-    size_t count = gather_roots(s, roots);
-    for (size_t i = 0; i < count; i++)
-        if (!roots[i])
-            return fail(ERR_INPUT, "%s", tape_why(s->tape) ? tape_why(s->tape) : "a value to run is poison");
-    TRY(choose_customs(p, roots, count));
-    mark_constants(p);
-    fuse_epilogues(p, roots, count);
-    return p->rc;
-}
-
-/* A gradient is computed straight into the bank's arena, where AdamW expects it. */
-static void place_gradients(struct program *p, const struct run_spec *s)
-{
-    for (size_t i = 0; i < s->gradient_count && p->rc == 0; i++) {
-        value root = program_root(p, s->gradients[i].gradient);
-        const struct node *n = tape_node(p->tape, root);
-        if (p->slot_of[root] || n->op == OP_LEAF || p->constant[root])
-            continue;
-        p->slot_of[root] = program_slot_at(p, "gradient", (uint64_t)shape_count(n->shape) * 4,
-                                           bank_gradient_address(p->bank, s->gradients[i].id));
-    }
-}
-
-/* The rest: gradients that another tensor's gradient, a constant or a leaf already is. */
-static void copy_gradients(struct program *p, const struct run_spec *s)
-{
-    for (size_t i = 0; i < s->gradient_count && p->rc == 0; i++) {
-        struct ref from = program_value(p, s->gradients[i].gradient);
-        uint64_t home = bank_gradient_address(p->bank, s->gradients[i].id);
-        int64_t count = shape_count(tape_shape(p->tape, s->gradients[i].gradient));
-        if (p->rc < 0 || p->slots[from.slot].address == home)
-            continue;
-        struct map_work m = {
-            .map = MAP_COPY,
-            .a = from,
-            .out = {program_slot_at(p, "gradient", (uint64_t)count * 4, home), 0},
-            .view = {.size = {1, 1, 1, count}, .out = {0, 0, 0, 1}, .a = {0, 0, 0, 1}, .b = {0, 0, 0, 1}}};
-        map_emit(p, &m);
-    }
-}
-
-/* A batch leaf's place, or a scratch one for a leaf that the tape does without. */
-static struct ref batch_leaf(struct run *r, value leaf)
-{
-    struct program *p = &r->program;
-    return leaf ? program_value(p, leaf) : (struct ref){program_slot(p, "unused", r->batch * 4u), 0};
-}
-
-static void emit_feed(struct run *r, const struct run_spec *s)
-{
-    struct program *p = &r->program;
-    if (!s->index || !s->feed)
-        return;
-    struct push_feed push = {.batch = r->batch};
-    const struct ref refs[] = {
-        batch_leaf(r, s->index),
-        batch_leaf(r, s->labels),
-        batch_leaf(r, s->weights),
-        {program_slot_at(p, "order", r->order.size, r->order.address), 0},
-        {program_slot_at(p, "labels", s->feed->labels.size, s->feed->labels.address), 0},
-        {p->control, 0},
-    };
-    struct work *w =
-        program_emit(p, SHADER_FEED, &push, sizeof push, refs, 6, 1 | 2 | 4, (const uint32_t[3]){1, 1, 1});
-    w->label = "feed";
-    w->bytes = 24.0 * r->batch; /* row numbers, labels and weights, read and written */
-}
-
-static void emit_logs(struct run *r, const struct run_spec *s)
-{
-    enum { CHUNK = 1024 };
-    struct program *p = &r->program;
-    for (size_t i = 0; i < s->log_count; i++) {
-        struct push_record push = {.count = r->logs[i].floats};
-        const struct ref refs[] = {
-            {program_slot_at(p, "log", r->logs[i].buffer.size, r->logs[i].buffer.address), 0},
-            program_value(p, s->logs[i]),
-            {p->control, 0},
-        };
-        struct work *w = program_emit(p, SHADER_RECORD, &push, sizeof push, refs, 3, 1,
-                                      (const uint32_t[3]){(push.count + CHUNK - 1) / CHUNK, 1, 1});
-        w->label = "record";
-        w->bytes = 8.0 * push.count;
-    }
-}
-
-/* Whether the gradients overflowed: then there is no update. */
-static void emit_finite(struct program *p, struct ref gradients, uint32_t blocks)
-{
-    enum { BLOCKS_A_GROUP = 64 };
-    struct push_finite push = {.blocks = blocks};
-    const struct ref refs[] = {gradients, {p->control, 0}};
-    struct work *w = program_emit(p, SHADER_FINITE, &push, sizeof push, refs, 2, 2,
-                                  (const uint32_t[3]){(blocks + BLOCKS_A_GROUP - 1) / BLOCKS_A_GROUP, 1, 1});
-    w->label = "finite";
-    w->bytes = (double)blocks * BANK_BLOCK * 4;
-}
-
-static void emit_update(struct run *r, const struct run_spec *s)
-{
-    enum { BLOCKS_A_GROUP = 16 };
-    struct program *p = &r->program;
-    if (!s->update)
-        return;
-    uint32_t blocks = (uint32_t)(bank_arena_floats(s->bank) / BANK_BLOCK);
-    struct push_adamw push = {.blocks = blocks,
-                              .beta1 = s->beta1,
-                              .beta2 = s->beta2,
-                              .eps = s->eps,
-                              .decay = s->decay,
-                              .log_beta1 = (float)log((double)s->beta1),
-                              .log_beta2 = (float)log((double)s->beta2)};
-    struct ref refs[7];
-    for (int a = 0; a < BANK_ARENAS; a++)
-        refs[a] = (struct ref){program_slot_at(p, "optimizer", (uint64_t)blocks * BANK_BLOCK * 4,
-                                               bank_arena_address(s->bank, (enum bank_arena)a)),
-                               0};
-    refs[4] = (struct ref){program_slot_at(p, "rates", r->rates.size, r->rates.address), 0};
-    refs[5] = (struct ref){program_slot_at(p, "factors", 4, bank_factors_address(s->bank)), 0};
-    refs[6] = (struct ref){p->control, 0};
-    if (s->scale)
-        emit_finite(p, refs[BANK_GRADIENTS], blocks);
-    struct work *w = program_emit(p, SHADER_ADAMW, &push, sizeof push, refs, 7, 1 | 4 | 8,
-                                  (const uint32_t[3]){(blocks + BLOCKS_A_GROUP - 1) / BLOCKS_A_GROUP, 1, 1});
-    w->label = "adamw";
-    w->bytes = (double)blocks * BANK_BLOCK * 4 * 7;
-}
-
-typedef void lower_function(struct program *p, value v, const struct node *n);
-static lower_function *const lowerings[OP_COUNT] = {
-#define OP(NAME, name, arity) lower_##name,
-#include "ops.def"
-#undef OP
-};
-
-static void lower_values(struct program *p)
-{
-    for (value v = 1; v < tape_size(p->tape) && p->rc == 0; v++) {
-        if (!p->live[v] || p->absorbed[v])
-            continue;
-        p->now = v;
-        if (p->fusions[v].product)
-            lower_gemm(p, v, &p->fusions[v]);
-        else if (p->norm_back[v])
-            lower_norm_back_sum(p, v, p->norm_back[v]);
-        else if (p->chained[v])
-            lowerings[tape_node(p->tape, p->chained[v])->op](p, p->chained[v],
-                                                             tape_node(p->tape, p->chained[v]));
-        else
-            lowerings[tape_node(p->tape, v)->op](p, v, tape_node(p->tape, v));
-    }
-    p->now = 0;
-}
-
-static void place_leaf(struct program *p, value leaf, const char *name, const struct buffer *buffer)
-{
-    p->slot_of[program_root(p, leaf)] = program_slot_at(p, name, buffer->size, buffer->address);
-}
-
-/* Buffers whose size is known before lowering. */
-static int run_allocate(struct run *r, const struct run_spec *s)
-{
-    struct device *d = r->device;
-    r->series = s->series ? s->series : 1;
-    r->log_count = s->log_count;
-    r->logs_lent = s->log_rows != NULL;
-    r->logs = mem_alloc(s->log_count, sizeof *r->logs);
-    if (!r->logs)
-        return ERR_MEMORY;
-    TRY(buffer_create(&r->control, d, BUFFER_HOST, sizeof(struct control), "control"));
-    TRY(buffer_create(&r->order, d, BUFFER_HOST, (size_t)r->series * (r->batch ? r->batch : 1) * 4, "order"));
-    TRY(buffer_create(&r->rates, d, BUFFER_HOST, (size_t)r->series * 16, "learning rates"));
-    for (size_t i = 0; i < s->log_count; i++) {
-        r->logs[i].floats = (uint32_t)shape_count(tape_shape(s->tape, s->logs[i]));
-        if (s->log_rows)
-            r->logs[i].buffer = s->log_rows[i];
-        else
-            TRY(buffer_create(&r->logs[i].buffer, d, BUFFER_HOST, (size_t)r->series * r->logs[i].floats * 4,
-                              "log"));
-    }
-    r->program.control = program_slot_at(&r->program, "control", sizeof(struct control), r->control.address);
-    if (s->scale)
-        r->program.slot_of[program_root(&r->program, s->scale)] = program_slot_at(
-            &r->program, "loss scale", sizeof(float), r->control.address + offsetof(struct control, scale));
-    if (s->images && s->feed)
-        place_leaf(&r->program, s->images, "images", &s->feed->images);
-    for (size_t i = 0; i < s->table_count; i++)
-        place_leaf(&r->program, s->tables[i].leaf, "table", s->tables[i].rows);
-    return r->program.rc;
-}
 
 /* What never changes is computed once, now. */
 static int run_set_up(struct run *r)
@@ -286,56 +36,61 @@ out:
     return rc;
 }
 
+static int join(struct run *r, const struct run_spec *specs, enum run_together together)
+{
+    struct program **programs = mem_alloc(r->part_count, sizeof(struct program *));
+    if (!programs)
+        return ERR_MEMORY;
+    int rc = 0;
+    for (uint32_t i = 0; i < r->part_count && rc == 0; i++) {
+        programs[i] = &r->parts[i].program;
+        rc = part_schedule(&r->parts[i], &specs[i]);
+    }
+    if (rc == 0)
+        rc = program_join(&r->program, programs, r->part_count, together);
+    r->program.idle = r->idle;
+    mem_free(programs);
+    return rc;
+}
+
 /* More than 0: a kernel that it was lowered to is wrong on this device; it is to be built again, by another. */
-static int run_build(struct run *r, const struct run_spec *s)
+static int run_build(struct run *r, const struct run_spec *specs, enum run_together together)
 {
     struct program *p = &r->program;
-    TRY(program_begin(p, s));
-    TRY(run_allocate(r, s));
-    place_gradients(p, s);
-    emit_feed(r, s);
-    lower_values(p);
-    copy_gradients(p, s);
-    emit_logs(r, s);
-    emit_update(r, s);
-    const struct ref control = {p->control, 0};
-    struct push_advance push = {0};
-    struct work *advance =
-        program_emit(p, SHADER_ADVANCE, &push, sizeof push, &control, 1, 1, (const uint32_t[3]){1, 1, 1});
-    advance->label = "advance";
-    advance->bytes = 2 * sizeof(uint32_t);
-    TRY(p->rc);
-    int wrong = products_verify(p->engine); /* before there is memory for this one */
+    for (uint32_t i = 0; i < r->part_count; i++)
+        bank_layouts_begin(specs[i].bank);
+    for (uint32_t i = 0; i < r->part_count; i++)
+        TRY(part_lower(&r->parts[i], &specs[i]));
+    int wrong = products_verify(bank_engine(specs->bank)); /* before there is memory for this one */
     if (wrong)
         return wrong;
-    TRY(memory_plan(&r->memory, p)); /* puts the work in order */
-    if (s->profile)
-        TRY(describe_works(p, s));
-    if (s->explain)
+    TRY(join(r, specs, together));
+    TRY(memory_plan(&r->memory, p));
+    if (specs->explain)
         TRY(describe_peak(p));
     if (device_rehearses(r->device))
         return 0;
-    r->pace.whole = s->profile; /* a note for each dispatch */
+    r->pace.whole = specs->profile; /* a note for each dispatch */
     TRY(pace_begin(&r->pace, p));
     TRY(run_set_up(r));
-    bank_layouts_filled(p->bank);
-    TRY(stream_create(&r->stream, r->device, s->profile));
+    for (uint32_t i = 0; i < r->part_count; i++)
+        bank_layouts_filled(specs[i].bank);
+    TRY(stream_create(&r->stream, r->device, specs->profile));
     return record_work(p, r->stream, 0, &r->pace);
 }
 
-int run_create(struct run **out, const struct run_spec *spec)
+int run_create_packed(struct run **out, const struct run_spec *specs, uint32_t count,
+                      enum run_together together)
 {
     for (;;) {
         struct run *r = mem_alloc(1, sizeof *r);
         if (!r)
             return ERR_MEMORY;
-        r->device = engine_device(bank_engine(spec->bank));
-        r->batch = spec->index ? (uint32_t)tape_shape(spec->tape, spec->index).dim[0] : 0;
-        r->beta1 = spec->beta1;
-        r->beta2 = spec->beta2;
-        r->scaled = spec->scale != 0;
-        r->scaling.scale = r->scaled ? RUN_SCALE_FIRST : 0;
-        int rc = run_build(r, spec);
+        r->device = engine_device(bank_engine(specs->bank));
+        r->parts = mem_alloc(count, sizeof *r->parts);
+        r->idle = mem_alloc(count, 1);
+        r->part_count = r->parts ? count : 0;
+        int rc = r->parts && r->idle ? run_build(r, specs, together) : ERR_MEMORY;
         if (rc == 0) {
             *out = r;
             return 0;
@@ -345,78 +100,50 @@ int run_create(struct run **out, const struct run_spec *spec)
     }
 }
 
+int run_create(struct run **out, const struct run_spec *spec)
+{
+    return run_create_packed(out, spec, 1, RUN_SIDE_BY_SIDE);
+}
+
 void run_destroy(struct run *r)
 {
     if (!r)
         return;
-    struct device *d = r->device;
     stream_destroy(r->stream);
-    for (size_t i = 0; r->logs && !r->logs_lent && i < r->log_count; i++)
-        buffer_destroy(d, &r->logs[i].buffer);
-    buffer_destroy(d, &r->control);
-    buffer_destroy(d, &r->order);
-    buffer_destroy(d, &r->rates);
-    memory_finish(&r->memory, d);
+    for (uint32_t i = 0; i < r->part_count; i++)
+        part_finish(&r->parts[i]);
+    memory_finish(&r->memory, r->device);
     pace_finish(&r->pace);
     program_finish(&r->program);
-    mem_free(r->logs);
+    mem_free(r->parts);
+    mem_free(r->idle);
     mem_free(r);
 }
 
-/* Learning rates with AdamW's corrections of the bias of its moments, in double before they are
- * rounded: [lr, 1 / (1 - b1^t), 1 / sqrt(1 - b2^t), 0], t counting from 1. */
-static int write_rates(struct run *r, const struct run_series *s)
+int run_rest(struct run *r, const unsigned char *idle)
 {
-    float(*rows)[4] = mem_alloc(s->steps, sizeof *rows);
-    if (!rows)
-        return ERR_MEMORY;
-    for (uint32_t i = 0; i < s->steps; i++) {
-        double t = (double)s->first + i + 1;
-        rows[i][0] = s->rates[i];
-        rows[i][1] = (float)(1 / (1 - pow((double)r->beta1, t)));
-        rows[i][2] = (float)(1 / sqrt(1 - pow((double)r->beta2, t)));
-    }
-    int rc = buffer_write(r->device, &r->rates, 0, rows, s->steps * sizeof *rows);
-    mem_free(rows);
-    return rc;
+    if (!memcmp(r->idle, idle, r->part_count))
+        return 0;
+    memcpy(r->idle, idle, r->part_count);
+    pace_restart(&r->pace);
+    return record_work(&r->program, r->stream, 0, &r->pace);
 }
 
-void run_set_scaling(struct run *r, const struct run_scaling *s)
+void run_set_scaling(struct run *r, uint32_t part, const struct run_scaling *s)
 {
-    r->scaling = *s;
-    r->begun = 0;
+    part_set_scaling(&r->parts[part], s);
 }
 
-int run_scaling(struct run *r, struct run_scaling *out)
+int run_scaling(struct run *r, uint32_t part, struct run_scaling *out)
 {
-    struct control c;
     TRY(stream_wait(r->stream, 0));
-    if (r->scaled && r->begun) {
-        TRY(buffer_read(r->device, &r->control, 0, &c, sizeof c));
-        r->scaling = (struct run_scaling){c.scale, c.good, c.skipped};
-    }
-    *out = r->scaling;
-    return 0;
+    return part_scaling(&r->parts[part], out);
 }
 
 int run_begin(struct run *r, const struct run_series *s)
 {
-    if (s->steps > r->series)
-        return fail(ERR_INPUT, "a series of %u steps is longer than the %u that were planned", s->steps,
-                    r->series);
-    TRY(run_scaling(r, &r->scaling));
-    struct control c = {.step = s->first,
-                        .first = s->first,
-                        .seed_low = (uint32_t)s->seed,
-                        .seed_high = (uint32_t)(s->seed >> 32),
-                        .scale = r->scaled ? r->scaling.scale : 0,
-                        .good = r->scaling.good,
-                        .skipped = r->scaling.skipped};
-    r->begun = 1;
-    TRY(buffer_write(r->device, &r->control, 0, &c, sizeof c));
-    if (s->order)
-        TRY(buffer_write(r->device, &r->order, 0, s->order, (size_t)s->steps * r->batch * sizeof *s->order));
-    return s->rates ? write_rates(r, s) : 0;
+    TRY(stream_wait(r->stream, 0));
+    return part_begin(&r->parts[s->part], s);
 }
 
 int run_go(struct run *r, uint32_t steps)
@@ -444,28 +171,39 @@ int run_wait(struct run *r, uint32_t pending)
     return stream_wait(r->stream, pending);
 }
 
+/* Logs are numbered through the parts. */
+static struct log *find_log(struct run *r, size_t which)
+{
+    struct part *p = r->parts;
+    for (; which >= p->log_count; p++)
+        which -= p->log_count;
+    return &p->logs[which];
+}
+
 int run_log(struct run *r, size_t which, uint32_t from, uint32_t count, float *out)
 {
-    struct log *l = &r->logs[which];
+    struct log *l = find_log(r, which);
     size_t row = (size_t)l->floats * sizeof(float);
     return buffer_read(r->device, &l->buffer, from * row, out, count * row);
 }
 
 int run_write(struct run *r, value leaf, const float *data)
 {
-    struct program *p = &r->program;
+    const struct program *p = &r->parts->program; /* its slots are the first of all */
     uint32_t slot = p->slot_of[program_root(p, leaf)];
     size_t bytes = (size_t)shape_count(tape_shape(p->tape, leaf)) * sizeof(float);
-    return slot ? memory_write(&r->memory, r->device, p->slots[slot].address, data, bytes) : 0;
+    return slot ? memory_write(&r->memory, r->device, r->program.slots[slot].address, data, bytes) : 0;
 }
 
 struct run_memory run_memory(const struct run *r)
 {
-    struct run_memory m = {.activations = r->memory.activations.bytes,
-                           .constants = r->memory.kept.bytes,
-                           .control = r->control.size + r->order.size + r->rates.size};
-    for (size_t i = 0; i < r->log_count && !r->logs_lent; i++)
-        m.logs += r->logs[i].buffer.size;
+    struct run_memory m = {.activations = r->memory.activations.bytes, .constants = r->memory.kept.bytes};
+    for (uint32_t i = 0; i < r->part_count; i++) {
+        const struct part *p = &r->parts[i];
+        m.control += p->control.size + p->order.size + p->rates.size;
+        for (size_t k = 0; k < p->log_count && !p->logs_lent; k++)
+            m.logs += p->logs[k].buffer.size;
+    }
     return m;
 }
 
@@ -490,7 +228,7 @@ int run_profile(struct run *r, uint32_t i, struct run_time *out)
     const char *label;
     TRY(stream_time(r->stream, i, &label, &kernel, &out->ns, &out->flops, &out->bytes));
     TRY(stream_start(r->stream, i, &out->start_ns));
-    const struct note *note = &r->program.notes[i];
+    const struct note *note = &r->parts->program.notes[i];
     out->label = note->op;
     out->kernel = kernel_name(kernel);
     out->place = note->place;

@@ -48,6 +48,16 @@ struct run_spec { /* everything is lent for the call, bank and feed for the run'
     int explain; /* remember what run_alive tells */
 };
 int run_create(struct run **out, const struct run_spec *spec);
+
+/* Several steps in one command buffer, each a part of the run with its own tape, bank, batches and learning rates, that
+ * computes the bits it computes alone. Side by side, work of different parts stands between the same barriers; in
+ * turn, one part comes after the other and they use the same memory for what lives within a step. `explain`, and
+ * `profile`, which takes a run of one part, are the first's. */
+enum run_together { RUN_SIDE_BY_SIDE, RUN_IN_TURN };
+int run_create_packed(struct run **out, const struct run_spec *specs, uint32_t count, enum run_together together);
+/* From now on steps leave out the work of the parts whose byte is not 0; nothing of the run is running. */
+int run_rest(struct run *r, const unsigned char *idle);
+
 void run_destroy(struct run *r); /* waits; NULL is fine */
 
 struct run_scaling {        /* of the loss, where run_spec.scale is set */
@@ -56,12 +66,13 @@ struct run_scaling {        /* of the loss, where run_spec.scale is set */
 };
 enum { RUN_SCALE_FIRST = 1 << 16 }; /* the field's usual start */
 /* Before the next series; a run that was told nothing starts at RUN_SCALE_FIRST. */
-void run_set_scaling(struct run *r, const struct run_scaling *s);
+void run_set_scaling(struct run *r, uint32_t part, const struct run_scaling *s);
 /* As it is once everything submitted is done. */
-int run_scaling(struct run *r, struct run_scaling *out);
+int run_scaling(struct run *r, uint32_t part, struct run_scaling *out);
 
 enum { RUN_PADDING = -1 }; /* an order entry that stands for no image */
 struct run_series {
+    uint32_t part; /* of a packed run, each part is told of its own */
     uint32_t first, steps; /* number of the first step: it decides dropout masks and AdamW's t */
     uint64_t seed;         /* of dropout */
     const int32_t *order;  /* [steps][batch] rows of the feed, or RUN_PADDING; NULL without a feed */
@@ -72,10 +83,10 @@ int run_go(struct run *r, uint32_t steps);     /* submits; returns before they a
 uint32_t run_stride(const struct run *r);      /* steps that one submit of bounded length holds, at least 1 */
 int run_wait(struct run *r, uint32_t pending); /* at most `pending` steps are unfinished */
 
-/* Log `which` of steps from .. from + count - 1 of the series, after they are done. */
+/* Log `which`, counted through the parts, of steps from .. from + count - 1 of the series, after they are done. */
 int run_log(struct run *r, size_t which, uint32_t from, uint32_t count, float *out);
 
-/* Writes a LEAF_INPUT leaf other than the four above; for tests and tools. */
+/* Writes a LEAF_INPUT leaf of the first part other than the four above; for tests and tools. */
 int run_write(struct run *r, value leaf, const float *data);
 
 struct run_counts {                /* of one step */

@@ -99,7 +99,7 @@ static int run_series(struct training *t, uint32_t count)
     }
     TRY(run_wait(t->run, 0));
     TRY(run_log(t->run, 0, 0, done, t->at.losses + first));
-    TRY(run_scaling(t->run, &t->at.scaling));
+    TRY(run_scaling(t->run, 0, &t->at.scaling));
     t->at.step += done;
     t->counted += done;
     return stopped;
@@ -188,9 +188,9 @@ static int compile(struct training *t)
         program.features = &t->features;
     TRY(session_program(s, &program, &t->run));
     if (t->at.scaling.scale > 0) /* resumed */
-        run_set_scaling(t->run, &t->at.scaling);
+        run_set_scaling(t->run, 0, &t->at.scaling);
     else if (t->spec->loss_scale > 0)
-        run_set_scaling(t->run, &(struct run_scaling){.scale = t->spec->loss_scale});
+        run_set_scaling(t->run, 0, &(struct run_scaling){.scale = t->spec->loss_scale});
     t->kept.seconds = t->features.seconds;
     if (t->features.tape && !t->features.uses_images)
         feed_drop_images(feed);
