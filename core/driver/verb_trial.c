@@ -387,7 +387,7 @@ static int describe_run(struct worker *w)
     TRY(json_set_string(w->run, "driver", device->driver));
     TRY(json_set_integer(w->run, "resumed_steps", w->trained.resumed));
     char products[HASH_TEXT];
-    TRY(products_digest(w->machine.engine, products));
+    TRY(session_products(w->trial.session, products));
     TRY(json_set_string(w->run, "tuning", tuning_hash(w->machine.tuning)));
     TRY(json_set_string(w->run, "products", products));
     if (w->trained.recovered)

@@ -3,6 +3,7 @@
 
 #include "describe.h"
 #include "error.h"
+#include "products.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -259,7 +260,9 @@ int part_lower(struct part *r, const struct run_spec *s)
     TRY(part_allocate(r, s));
     place_gradients(p, s);
     emit_feed(r, s);
+    products_note_in(p->engine, s->asked);
     lower_values(p);
+    products_note_in(p->engine, NULL);
     copy_gradients(p, s);
     emit_logs(r, s);
     emit_update(r, s);

@@ -13,14 +13,24 @@ static const double right_enough = 1e-4;
 
 enum { TILES_MOST = 64 };
 
-struct products {
+struct product_list {
     struct product *list;
     struct ladder_choice *choices; /* the last of each */
     uint32_t count, room;
+};
+
+struct products {
+    struct product_list all, *also; /* also: of the trial that asks now, or NULL */
     uint64_t used[NUMBER_COUNT], checked[NUMBER_COUNT], wrong[NUMBER_COUNT]; /* bit i: ladder_tiles[i] */
     const struct json *tuning;
     int checking;
 };
+
+static void finish_list(struct product_list *l)
+{
+    mem_free(l->list);
+    mem_free(l->choices);
+}
 
 int products_create(struct products **out)
 {
@@ -32,9 +42,26 @@ void products_destroy(struct products *p)
 {
     if (!p)
         return;
-    mem_free(p->list);
-    mem_free(p->choices);
+    finish_list(&p->all);
     mem_free(p);
+}
+
+int product_list_create(struct product_list **out)
+{
+    *out = mem_alloc(1, sizeof **out);
+    return *out ? 0 : ERR_MEMORY;
+}
+
+void product_list_destroy(struct product_list *l)
+{
+    if (l)
+        finish_list(l);
+    mem_free(l);
+}
+
+void products_note_in(struct engine *e, struct product_list *l)
+{
+    engine_products(e)->also = l;
 }
 
 void products_forget_checks(struct products *p)
@@ -49,12 +76,12 @@ void products_set_tuning(struct engine *e, const struct json *choices)
 
 uint32_t products_count(const struct engine *e)
 {
-    return engine_products(e)->count;
+    return engine_products(e)->all.count;
 }
 
 const struct product *products_at(const struct engine *e, uint32_t i)
 {
-    return &engine_products(e)->list[i];
+    return &engine_products(e)->all.list[i];
 }
 
 static uint64_t bit_of(const struct tile *tile)
@@ -62,12 +89,9 @@ static uint64_t bit_of(const struct tile *tile)
     return 1ull << (tile - ladder_tiles);
 }
 
-static int note(struct products *p, const struct product *product, const struct ladder_choice *choice)
+static int list_add(struct product_list *p, const struct product *product, const struct ladder_choice *choice)
 {
     char text[PRODUCT_TEXT], other[PRODUCT_TEXT];
-    p->used[product->number] |= bit_of(choice->tile);
-    if (p->checking)
-        return 0;
     product_text(product, text);
     for (uint32_t i = 0; i < p->count; i++)
         if (!strcmp(product_text(&p->list[i], other), text)) {
@@ -87,6 +111,16 @@ static int note(struct products *p, const struct product *product, const struct 
     p->list[p->count] = *product;
     p->choices[p->count++] = *choice;
     return 0;
+}
+
+static int note(struct products *p, const struct product *product, const struct ladder_choice *choice)
+{
+    p->used[product->number] |= bit_of(choice->tile);
+    if (p->checking)
+        return 0;
+    if (p->also)
+        TRY(list_add(p->also, product, choice));
+    return list_add(&p->all, product, choice);
 }
 
 /* A choice of the tuning that cannot be had here any more is passed over: the ladder has another. */
@@ -166,9 +200,8 @@ int products_verify(struct engine *e)
     return wrong;
 }
 
-int products_digest(const struct engine *e, char text[HASH_TEXT])
+int product_list_digest(const struct product_list *p, char text[HASH_TEXT])
 {
-    const struct products *p = engine_products(e);
     struct hash *hash;
     char name[PRODUCT_TEXT], choice[LADDER_TEXT];
     TRY(hash_begin(&hash));
@@ -179,4 +212,9 @@ int products_digest(const struct engine *e, char text[HASH_TEXT])
         hash_add(hash, choice, strlen(choice) + 1);
     }
     return hash_end(hash, text);
+}
+
+int products_digest(const struct engine *e, char text[HASH_TEXT])
+{
+    return product_list_digest(&engine_products(e)->all, text);
 }

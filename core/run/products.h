@@ -27,6 +27,14 @@ const struct product *products_at(const struct engine *e, uint32_t i);
 /* A fingerprint of all these products and the kernels that compute them: equal ones give equal bits on one device. */
 int products_digest(const struct engine *e, char text[HASH_TEXT]);
 
+/* The products of one trial among those that an engine works for, each once, in the order in which it asked. */
+struct product_list;
+int product_list_create(struct product_list **out);
+void product_list_destroy(struct product_list *l); /* NULL is fine */
+/* From now on what is asked for is noted there too; lent; NULL: nowhere else. */
+void products_note_in(struct engine *e, struct product_list *l);
+int product_list_digest(const struct product_list *l, char text[HASH_TEXT]);
+
 /* From now on choices are taken from `choices`, an object of product_text and ladder_text; lent; NULL: none. */
 void products_set_tuning(struct engine *e, const struct json *choices);
 

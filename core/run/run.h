@@ -12,6 +12,7 @@
 #include "tape.h"
 
 struct run;
+struct product_list;
 
 struct run_table { /* a leaf whose contents lie in a buffer of the caller's */
     value leaf;
@@ -45,6 +46,7 @@ struct run_spec { /* everything is lent for the call, bank and feed for the run'
                                       of the caller's, of `series` rows each */
     uint32_t series; /* the longest series, in steps */
     int profile;
+    struct product_list *asked; /* NULL, or where the products that it is made of are noted (products.h) */
     int explain; /* remember what run_alive tells */
 };
 int run_create(struct run **out, const struct run_spec *spec);

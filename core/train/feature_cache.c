@@ -71,6 +71,7 @@ static int compute(struct features *f, const struct run_spec *spec)
                                                 .images = spec->images,
                                                 .index = spec->index,
                                                 .number = spec->number,
+                                                .asked = spec->asked,
                                                 .logs = f->prefix.cut,
                                                 .log_count = f->prefix.count,
                                                 .log_rows = f->rows,

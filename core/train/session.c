@@ -1,4 +1,4 @@
-/* session.c - see session.h: creation, programs, evaluation. */
+/* session.c - see session.h: creation, evaluation, gradients. */
 #include "session.h"
 
 #include "clock.h"
@@ -22,6 +22,8 @@ static int fill_bank(struct session *s)
     float *data = mem_alloc(most, sizeof *data);
     int rc = data ? 0 : ERR_MEMORY;
     for (size_t i = 0; i < s->count && rc == 0; i++) {
+        if (bank_has_contents(s->bank, i))
+            continue;
         rc = method_initial(s->spec.method, i, s->spec.seed, data);
         if (rc == 0)
             rc = bank_write(s->bank, i, data);
@@ -43,79 +45,11 @@ int session_bank(struct session *s)
                                           .kind = changes ? LEAF_TRAINABLE : t->kind,
                                           .lr_mul = t->kept ? 0 : t->lr_mul, /* AdamW leaves it as it is */
                                           .no_decay = t->kept || t->no_decay,
+                                          .shared = t->source == (int32_t)i,
                                           .number = s->halves && s->halves[i] ? s->spec.number : NUMBER_FP32};
     }
-    int rc = bank_create(&s->bank, s->spec.engine, tensors, s->count);
+    int rc = bank_create_beside(&s->bank, s->spec.engine, tensors, s->count, s->spec.shared);
     mem_free(tensors);
-    return rc;
-}
-
-enum { LEAVES_OF_A_STEP = 5 }; /* images, index, labels, weights, scale: their ids follow the tensors' */
-
-struct net { /* a traced step */
-    struct tape *tape;
-    struct method_trace *trace;
-    value images, index, labels, weights, scale, loss;
-    struct run_gradient *gradients;
-    size_t gradient_count;
-};
-
-static void net_finish(struct net *n)
-{
-    method_trace_destroy(n->trace);
-    tape_destroy(n->tape);
-    mem_free(n->gradients);
-}
-
-/* The forward pass of one batch, with the mean cross-entropy over the rows that count. */
-static int trace_forward(struct session *s, const struct program_spec *p, struct net *n)
-{
-    int32_t batch = (int32_t)p->batch, side = s->spec.vit->shape.image;
-    uint32_t id = (uint32_t)s->count;
-    n->tape = tape_create();
-    if (!n->tape)
-        return ERR_MEMORY;
-    n->images = tape_leaf(n->tape, LEAF_IMAGES, SHAPE(p->feed->count, side, side, 3), id, "images");
-    n->index = tape_leaf(n->tape, LEAF_INPUT, SHAPE(batch), id + 1, "index");
-    struct method_step step = {.tape = n->tape,
-                               .images = n->images,
-                               .index = n->index,
-                               .drop_path = p->recipe ? p->recipe->drop_path : 0,
-                               .training = p->recipe && !p->scan,
-                               .unfrozen = s->unfrozen};
-    memcpy(step.mean, s->spec.mean, sizeof step.mean);
-    memcpy(step.std, s->spec.std, sizeof step.std);
-    TRY(method_trace(&n->trace, s->spec.method, &step));
-    if (!p->recipe)
-        return 0;
-    tape_place(n->tape, "loss");
-    n->labels = tape_leaf(n->tape, LEAF_INPUT, SHAPE(batch), id + 2, "labels");
-    n->weights = tape_leaf(n->tape, LEAF_INPUT, SHAPE(batch), id + 3, "weights");
-    value each = tape_cross_entropy(n->tape, n->trace->logits, n->labels);
-    n->loss = tape_reshape(n->tape, tape_sum(n->tape, tape_mul(n->tape, each, n->weights), 1), SHAPE(1));
-    tape_place(n->tape, NULL);
-    return tape_why(n->tape) ? fail(ERR_PLUGIN, "%s", tape_why(n->tape)) : 0;
-}
-
-/* Which frozen tensors only products read: a training step is traced to see it. Products round them anyway, so
- * that the bank may keep them as halves. */
-static int find_halves(struct session *s)
-{
-    int rc;
-    struct net n = {0};
-    const struct feed feed = {.count = 1};
-    const struct program_spec program = {.feed = &feed, .batch = 1, .recipe = &recipe_default};
-    if (s->spec.number == NUMBER_FP32 || s->spec.wide)
-        return 0;
-    s->halves = mem_alloc(s->count, sizeof *s->halves);
-    if (!s->halves)
-        return ERR_MEMORY;
-    TRY_OUT(trace_forward(s, &program, &n));
-    for (size_t i = 0; i < s->count; i++)
-        if (s->tensors[i].kind == LEAF_FROZEN && !s->tensors[i].kept && n.trace->leaves[i])
-            s->halves[i] = (unsigned char)tape_only_multiplied(n.tape, n.trace->leaves[i]);
-out:
-    net_finish(&n);
     return rc;
 }
 
@@ -127,7 +61,8 @@ int session_create(struct session **out, const struct session_spec *spec)
         return ERR_MEMORY;
     s->spec = *spec;
     s->tensors = method_tensors(spec->method, &s->count);
-    TRY_OUT(find_halves(s));
+    TRY_OUT(product_list_create(&s->asked));
+    TRY_OUT(session_find_halves(s));
     TRY_OUT(session_bank(s));
     TRY_OUT(fill_bank(s));
     *out = s;
@@ -156,92 +91,9 @@ void session_destroy(struct session *s)
         mem_free(t);
     }
     bank_destroy(s->bank);
+    product_list_destroy(s->asked);
     mem_free(s->halves);
     mem_free(s);
-}
-
-/* Gradients of the loss, with a plugin's penalty, for every trainable tensor or those of a scan. */
-static int trace_backward(struct session *s, const struct program_spec *p, struct net *n)
-{
-    value total = n->loss;
-    if (n->trace->penalty)
-        total = tape_add(n->tape, total, tape_reshape(n->tape, n->trace->penalty, SHAPE(1)));
-    if (p->update && s->spec.number == NUMBER_FP16) { /* so that small gradients do not vanish on the way */
-        n->scale = tape_leaf(n->tape, LEAF_INPUT, SHAPE(1), (uint32_t)s->count + 4, "loss scale");
-        total = tape_mul(n->tape, total, n->scale);
-    }
-    value *leaves = mem_alloc(s->count, 2 * sizeof *leaves), *grads = leaves + s->count;
-    n->gradients = mem_alloc(s->count, sizeof *n->gradients);
-    int rc = leaves && n->gradients ? 0 : ERR_MEMORY;
-    for (size_t i = 0; i < s->count && rc == 0; i++)
-        if (s->unfrozen ? s->unfrozen[i] : s->tensors[i].kind == LEAF_TRAINABLE) {
-            n->gradients[n->gradient_count].id = i;
-            leaves[n->gradient_count++] = n->trace->leaves[i];
-        }
-    if (rc == 0)
-        rc = tape_backward(n->tape, total, leaves, n->gradient_count, grads);
-    for (size_t i = 0; i < n->gradient_count && rc == 0; i++)
-        n->gradients[i].gradient = grads[i];
-    mem_free(leaves);
-    return rc;
-}
-
-/* The blocks' inputs, where features took the place of what is below them, are on another tape. */
-static int compute_again(struct recompute *again, struct run_spec *spec, const struct net *n,
-                         const struct features *f)
-{
-    size_t count = n->trace->block_count;
-    value *kept = mem_alloc(count, sizeof *kept);
-    if (!kept)
-        return ERR_MEMORY;
-    for (size_t i = 0; i < count; i++)
-        kept[i] = f && f->tape ? f->values[n->trace->blocks[i]] : n->trace->blocks[i];
-    int rc = recompute_apply(again, spec, kept, count);
-    mem_free(kept);
-    return rc;
-}
-
-int session_program(struct session *s, const struct program_spec *p, struct run **out)
-{
-    int rc;
-    struct net n = {0};
-    struct recompute again = {0};
-    TRY_OUT(trace_forward(s, p, &n));
-    if (p->recipe)
-        TRY_OUT(trace_backward(s, p, &n));
-    value log = p->recipe ? n.loss : n.trace->logits;
-    struct run_spec spec = {.tape = n.tape,
-                            .bank = s->bank,
-                            .feed = p->feed,
-                            .images = n.images,
-                            .index = n.index,
-                            .labels = n.labels,
-                            .weights = n.weights,
-                            .scale = n.scale,
-                            .number = s->spec.number,
-                            .gradients = n.gradients,
-                            .gradient_count = n.gradient_count,
-                            .update = p->update,
-                            .logs = &log,
-                            .log_count = 1,
-                            .series = p->series,
-                            .profile = p->profile,
-                            .explain = p->explain};
-    if (p->recipe) {
-        spec.beta1 = p->recipe->beta1;
-        spec.beta2 = p->recipe->beta2;
-        spec.eps = p->recipe->eps;
-        spec.decay = p->recipe->decay;
-    }
-    if (p->features)
-        TRY_OUT(features_keep(p->features, &spec, (uint32_t)s->count + LEAVES_OF_A_STEP));
-    if (p->recipe && p->again)
-        TRY_OUT(compute_again(&again, &spec, &n, p->features));
-    TRY_OUT(run_create(out, &spec));
-out:
-    recompute_finish(&again);
-    net_finish(&n);
-    return rc;
 }
 
 /* Rows 0 .. count - 1 in order, the last batch filled up with padding. */
@@ -265,6 +117,11 @@ static int feed_images(struct session *s, const struct images *images, struct fe
                          (int32_t)images->count, s->spec.vit->shape.image);
     mem_free(blank);
     return rc;
+}
+
+int session_products(const struct session *s, char digest[HASH_TEXT])
+{
+    return product_list_digest(s->asked, digest);
 }
 
 int session_compile(struct session *s, const struct recipe *recipe, uint32_t batch)

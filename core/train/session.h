@@ -8,11 +8,13 @@
 #define VITRO_TRAIN_SESSION_H
 
 #include "engine.h"
+#include "hash.h"
 #include "host.h"
 #include "number.h"
 #include "recipe.h"
 
 struct session;
+struct frozen;
 
 struct session_spec { /* everything is lent for the session's life */
     struct engine *engine;
@@ -22,6 +24,7 @@ struct session_spec { /* everything is lent for the session's life */
     uint64_t seed;         /* of the initialisation */
     int wide;              /* for comparisons: frozen weights are kept as floats even where halves would do */
     enum number number;    /* what the operands of products are rounded to: the recipe's precision */
+    struct frozen *shared; /* where sessions of packed trials have the backbone in common; NULL: none has */
 };
 int session_create(struct session **out, const struct session_spec *spec);
 void session_destroy(struct session *s); /* NULL is fine */
@@ -83,6 +86,10 @@ struct train_result {
 /* Compiles a training step of the recipe, or evaluation for NULL, and drops it: the engine then knows what products it
  * is made of (products.h). */
 int session_compile(struct session *s, const struct recipe *recipe, uint32_t batch);
+
+/* A fingerprint of the products that the session's programs were made of so far, and of their kernels: equal ones give
+ * equal bits on one device. */
+int session_products(const struct session *s, char digest[HASH_TEXT]);
 
 /* Trains from the session's present tensors, or from the checkpoint. A device that is lost is opened anew, a few times
  * at most, and the training goes on from the last checkpoint, in memory or in the file, to the same bits; the engine's
