@@ -3,6 +3,7 @@
 
 #include "error.h"
 #include "feature_cache.h"
+#include "memory.h"
 #include "session_private.h"
 
 #include <stdio.h>
@@ -36,54 +37,112 @@ static void list_alive(struct foreseen *out, const struct run *run)
     }
 }
 
-static int make_program(struct session *s, const struct foresee_spec *f, struct feed *feed,
-                        struct features *features, struct run **run)
+struct rehearsal { /* of one training */
+    struct session *session;
+    struct features features;
+    struct traced step;
+};
+
+static int trace(struct rehearsal *t, const struct foresee_spec *f, const struct feed *feed, uint32_t share)
 {
     const struct recipe *r = f->recipe;
     const uint32_t batch = (uint32_t)r->batch, steps = (f->images + batch - 1) / batch;
     struct program_spec program = {.feed = feed, .batch = batch, .series = steps, .explain = 1};
-    TRY(feed_create(feed, s->spec.engine, NULL, NULL, (int32_t)f->images, s->spec.vit->shape.image));
     if (f->inference)
-        return session_program(s, &program, run);
+        return session_trace(t->session, &program, &t->step);
     program.recipe = r;
     program.update = 1;
     program.again = f->checkpoint_activations;
-    features->limit = feature_bytes(engine_device(s->spec.engine), f->feature_cache);
-    if (features->limit && (uint64_t)r->epochs * f->images > f->images + (uint64_t)batch)
-        program.features = features;
-    return session_program(s, &program, run);
+    t->features.limit = feature_bytes(engine_device(t->session->spec.engine), f->feature_cache) / share;
+    if (t->features.limit && (uint64_t)r->epochs * f->images > f->images + (uint64_t)batch)
+        program.features = &t->features;
+    return session_trace(t->session, &program, &t->step);
 }
 
-static int rehearse(struct foreseen *out, const struct session_spec *spec, const struct foresee_spec *f)
+static void add_bank(struct bank_memory *to, const struct bank_memory *b)
 {
-    int rc;
-    struct session *s = NULL;
+    to->frozen += b->frozen;
+    to->layouts += b->layouts;
+    to->weights += b->weights;
+    to->gradients += b->gradients;
+    to->moments += b->moments;
+    to->factors += b->factors;
+}
+
+static void sum_up(struct foreseen *out, const struct rehearsal *all, uint32_t count,
+                   const struct frozen *shared)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct bank_memory bank = bank_memory(all[i].session->bank);
+        add_bank(&out->bank, &bank);
+        out->features += all[i].features.bytes;
+    }
+    if (shared) {
+        const struct frozen_memory m = frozen_memory(shared);
+        out->bank.frozen += m.tensors;
+        out->bank.layouts += m.layouts;
+    }
+}
+
+/* As training.c does it. */
+static int rehearse(struct foreseen *out, const struct session_spec *sessions,
+                    const struct foresee_spec *specs, uint32_t count, enum run_together together)
+{
+    int rc = ERR_MEMORY;
+    struct engine *engine = sessions->engine;
+    struct frozen *shared = NULL;
     struct feed feed = {0};
-    struct features features = {0};
     struct run *run = NULL;
-    TRY_OUT(session_create(&s, spec));
-    TRY_OUT(make_program(s, f, &feed, &features, &run));
-    out->bank = bank_memory(s->bank);
+    struct rehearsal *all = mem_alloc(count, sizeof *all);
+    struct run_spec *runs = mem_alloc(count, sizeof *runs);
+    if (!all || !runs)
+        goto out;
+    if (count > 1)
+        TRY_OUT(frozen_create(&shared, engine));
+    for (uint32_t i = 0; i < count; i++) {
+        struct session_spec s = sessions[i];
+        s.shared = shared;
+        TRY_OUT(session_create(&all[i].session, &s));
+    }
+    TRY_OUT(feed_create(&feed, engine, NULL, NULL, (int32_t)specs->images, sessions->vit->shape.image));
+    for (uint32_t i = 0; i < count; i++) {
+        TRY_OUT(trace(&all[i], &specs[i], &feed, count));
+        runs[i] = all[i].step.spec;
+    }
+    TRY_OUT(run_create_packed(&run, runs, count, together));
+    sum_up(out, all, count, shared);
     out->run = run_memory(run);
-    out->features = features.bytes;
     out->images = feed.images.size + feed.labels.size;
     list_alive(out, run);
 out:
     run_destroy(run);
-    features_finish(&features);
+    for (uint32_t i = 0; all && i < count; i++) {
+        session_trace_finish(&all[i].step);
+        features_finish(&all[i].features);
+    }
     feed_destroy(&feed);
-    session_destroy(s);
+    for (uint32_t i = 0; all && i < count; i++)
+        session_destroy(all[i].session);
+    frozen_destroy(shared);
+    mem_free(all);
+    mem_free(runs);
+    return rc;
+}
+
+int foresee_packed(struct foreseen *out, const struct session_spec *sessions,
+                   const struct foresee_spec *specs, uint32_t count, enum run_together together)
+{
+    struct device *d = engine_device(sessions->engine);
+    *out = (struct foreseen){.budget = device_budget(d)};
+    device_rehearse_begin(d);
+    int rc = rehearse(out, sessions, specs, count, together);
+    out->peak = device_rehearse_end(d);
     return rc;
 }
 
 int foresee(struct foreseen *out, const struct session_spec *session, const struct foresee_spec *spec)
 {
-    struct device *d = engine_device(session->engine);
-    *out = (struct foreseen){.budget = device_budget(d)};
-    device_rehearse_begin(d);
-    int rc = rehearse(out, session, spec);
-    out->peak = device_rehearse_end(d);
-    return rc;
+    return foresee_packed(out, session, spec, 1, RUN_SIDE_BY_SIDE);
 }
 
 /* Whether it fits with that batch. */
@@ -147,9 +206,37 @@ static int refuse(const struct session_spec *session, const struct foresee_spec 
                 bytes_text(f->peak - f->budget, missing), remedy);
 }
 
-int memory_check(const struct session_spec *session, const struct foresee_spec *spec)
+static int refuse_packed(const struct session_spec *sessions, const struct foresee_spec *specs,
+                         uint32_t count, const struct foreseen *f)
+{
+    char takes[32], has[32], missing[32];
+    struct foreseen fewer;
+    uint32_t fit = count - 1;
+    while (fit > 1 &&
+           (foresee_packed(&fewer, sessions, specs, fit, RUN_IN_TURN) < 0 || fewer.peak > f->budget))
+        fit--;
+    bytes_text(f->peak, takes);
+    bytes_text(f->budget, has);
+    bytes_text(f->peak - f->budget, missing);
+    return fail(ERR_DEVICE,
+                "%u packed trials with a batch of %d take %s of device memory, but there are %s on %s: %s "
+                "are missing; "
+                "%s %u at once",
+                count, specs->recipe->batch, takes, has, device_info(engine_device(sessions->engine))->name,
+                missing, fit > 1 ? "it fits with" : "train", fit);
+}
+
+int memory_check(const struct session_spec *sessions, const struct foresee_spec *specs, uint32_t count,
+                 enum run_together *together)
 {
     struct foreseen f;
-    TRY(foresee(&f, session, spec));
-    return f.peak <= f.budget ? 0 : refuse(session, spec, &f);
+    *together = RUN_SIDE_BY_SIDE;
+    TRY(foresee_packed(&f, sessions, specs, count, *together));
+    if (f.peak <= f.budget)
+        return 0;
+    if (count == 1)
+        return refuse(sessions, specs, &f);
+    *together = RUN_IN_TURN;
+    TRY(foresee_packed(&f, sessions, specs, count, *together));
+    return f.peak <= f.budget ? 0 : refuse_packed(sessions, specs, count, &f);
 }

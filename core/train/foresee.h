@@ -15,8 +15,8 @@ struct foresee_spec { /* lent */
 };
 
 enum { FORESEEN_ALIVE = 12 };
-struct foreseen { /* bytes of device memory */
-    struct bank_memory bank;
+struct foreseen {            /* bytes of device memory */
+    struct bank_memory bank; /* of all trainings, what they share once */
     struct run_memory run;
     uint64_t images, features;
     uint64_t peak;   /* of all, with what buffers lose to alignment */
@@ -28,9 +28,14 @@ struct foreseen { /* bytes of device memory */
     uint32_t alive_count, alive_all; /* listed; and how many there are then */
 };
 int foresee(struct foreseen *out, const struct session_spec *session, const struct foresee_spec *spec);
+/* Of `count` trainings at once. What they share counts once; what is alive is told of all. */
+int foresee_packed(struct foreseen *out, const struct session_spec *sessions,
+                   const struct foresee_spec *specs, uint32_t count, enum run_together together);
 
-/* Refuses what will not fit, with how much is missing and what would fit. */
-int memory_check(const struct session_spec *session, const struct foresee_spec *spec);
+/* Refuses what will not fit, with how much is missing and what would fit. Trainings that fit only in turn are to be
+ * trained so: *together. */
+int memory_check(const struct session_spec *sessions, const struct foresee_spec *specs, uint32_t count,
+                 enum run_together *together);
 
 /* "1.5 GiB", "312 MiB" */
 const char *bytes_text(uint64_t bytes, char text[32]);

@@ -181,12 +181,13 @@ int profile_session(struct profile *out, struct session *s, const struct profile
 {
     struct bench b = {.session = s, .spec = spec};
     int rc;
+    enum run_together together;
     *out = (struct profile){.steps = spec->steps};
     const struct foresee_spec wanted = {.recipe = spec->recipe,
                                         .images = (uint32_t)spec->recipe->batch,
                                         .inference = spec->inference,
                                         .checkpoint_activations = spec->again};
-    TRY_OUT(memory_check(&s->spec, &wanted));
+    TRY_OUT(memory_check(&s->spec, &wanted, 1, &together));
     TRY_OUT(prepare(&b));
     TRY_OUT(time_plain(&b, &out->plain_seconds));
     TRY_OUT(compile(&b, 1, &out->run));

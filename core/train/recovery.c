@@ -29,11 +29,14 @@ int recovery_is_due(const struct recovery *r)
     return r->arenas && clock_seconds() - r->taken >= seconds_between;
 }
 
-int recovery_rebuild(const struct recovery *r, struct session *s, int fill)
+void recovery_drop(struct session *s)
 {
     bank_destroy(s->bank);
     s->bank = NULL;
-    TRY(engine_recover(s->spec.engine));
+}
+
+int recovery_fill(const struct recovery *r, struct session *s, int fill)
+{
     TRY(session_refill(s));
     for (size_t i = 0; i < KEPT && fill; i++)
         TRY(bank_arena_write(s->bank, kept[i], r->arenas + i * r->floats));

@@ -17,9 +17,10 @@ struct recovery {               /* a zeroed one is empty */
 int recovery_take(struct recovery *r, struct session *s, uint32_t step);
 /* Whether the last copy is old enough for another. */
 int recovery_is_due(const struct recovery *r);
-/* Opens the device anew and fills the bank: with the copy, unless `fill` is 0. Everything else that lay on the device
- * must be gone. */
-int recovery_rebuild(const struct recovery *r, struct session *s, int fill);
+/* What of the session lay on the device; before the device is opened anew. */
+void recovery_drop(struct session *s);
+/* And then: its bank again, with the copy in it unless `fill` is 0. */
+int recovery_fill(const struct recovery *r, struct session *s, int fill);
 void recovery_finish(struct recovery *r);
 
 #endif

@@ -82,6 +82,10 @@ struct train_result {
     float loss_scale;      /* at the end; 0 where it has none */
     uint32_t skipped;      /* steps without an update, as their gradients overflowed */
     struct train_features features;
+    uint32_t packed;    /* trainings that shared the command buffer, 1: it was alone; `seconds` is its share of theirs,
+                           `device_bytes` that of all */
+    int in_turn;        /* they followed each other within a step, as side by side they did not fit */
+    char diverged[256]; /* "", or the sentence of how */
 };
 /* Compiles a training step of the recipe, or evaluation for NULL, and drops it: the engine then knows what products it
  * is made of (products.h). */
@@ -96,6 +100,13 @@ int session_products(const struct session *s, char digest[HASH_TEXT]);
  * log is told. A loss that is not finite ends it
  * with ERR_DIVERGED at the end of that epoch; the tensors are then worthless. */
 int session_train(struct session *s, const struct train_spec *spec, struct train_result *result);
+
+/* Several trainings in one command buffer (docs/packed.md), each to the bits that session_train gives it. They agree on
+ * engine, backbone, normalisation and `shared` of their sessions, and on images, batch, epochs, drop_last and
+ * precision; methods and all else differ freely. Each has its own checkpoint; those that stand further back catch up
+ * first. One that diverges ends alone, see train_result.diverged; any other failure ends all. */
+int session_train_packed(struct session *const *sessions, const struct train_spec *specs, uint32_t count,
+                         struct train_result *results);
 
 /* Logits [count][classes] of images in evaluation mode; `batch` images at a time. */
 int session_logits(struct session *s, const struct images *images, uint32_t batch, float *logits,

@@ -13,11 +13,11 @@ struct session {
     const struct tensor *tensors;
     size_t count;
     struct bank *bank;
-    unsigned char *halves;   /* one per tensor: only products read it, and they round it; NULL: none */
+    unsigned char *halves;      /* one per tensor: only products read it, and they round it; NULL: none */
     struct product_list *asked; /* the products that its programs are made of */
-    int prepared;            /* what plugins do before the first step lies behind it */
-    struct told *told;       /* frozen tensors that were set by hand */
-    unsigned char *unfrozen; /* of a scan: one per tensor, the gradients it wants; else NULL */
+    int prepared;               /* what plugins do before the first step lies behind it */
+    struct told *told;          /* frozen tensors that were set by hand */
+    unsigned char *unfrozen;    /* of a scan: one per tensor, the gradients it wants; else NULL */
 };
 struct told { /* a tensor's numbers, kept for a rebuilding */
     struct told *next;

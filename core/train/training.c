@@ -1,291 +1,338 @@
-/* training.c - the loop of one trial: a series of replays an epoch, losses read late, checkpoints between. */
+/* training.c - the loop of a training, or of several in one command buffer: series of replays, losses read late, what
+ * is due between. Of several, those furthest behind work, and the others rest until these have caught up. */
 #include "session.h"
 
-#include "checkpoint.h"
 #include "clock.h"
 #include "error.h"
-#include "file.h"
 #include "foresee.h"
+#include "member.h"
 #include "memory.h"
-#include "recovery.h"
-#include "run.h"
-#include "session_private.h"
 #include "steering.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 struct training {
-    struct session *session;
-    const struct train_spec *spec;
+    struct member *members;
+    uint32_t count;
+    struct engine *engine;
+    enum run_together together;
     struct feed feed;
     struct run *run;
-    struct recovery copy;
-    uint32_t filed, recovered; /* steps in the file; times that the device was lost */
-    uint32_t steps_an_epoch;
-    struct checkpoint at; /* steps done, all steps, losses */
-    int32_t *order;       /* of the current epoch */
-    float *rates;
-    double started, seconds, epoch_loss;
-    uint32_t counted; /* steps that `seconds` covers */
-    struct features features;
-    struct train_features kept; /* what is told of them */
+    unsigned char *resting; /* per member, in the present series */
+    int started;            /* the first step was near */
+    uint32_t recovered;     /* times that the device was lost */
 };
 
-static int report(struct training *t, uint32_t submitted)
+/* --- what trainings must agree on to share a step */
+
+static int refuse(const struct training *t, uint32_t i, const char *what, double is, double first)
 {
-    if (!t->spec->report)
-        return 0;
-    double seconds = clock_seconds() - t->started;
-    uint32_t fresh = submitted - (t->at.step - t->counted);
-    struct train_progress p = {
-        .epoch = (int32_t)(submitted / t->steps_an_epoch),
-        .epochs = t->spec->recipe.epochs,
-        .step = submitted,
-        .steps = t->at.steps,
-        .loss = (float)t->epoch_loss,
-        .images_a_second = seconds > 0 ? fresh * (double)t->spec->recipe.batch / seconds : 0,
-        .features = t->kept,
-    };
-    return t->spec->report(t->spec->context, &p)
-               ? fail(ERR_STOPPED, "stopped at step %u of %u", submitted, t->at.steps)
-               : 0;
+    return fail(ERR_INPUT,
+                "packed trials work in one step: the %s of trial %u (%s) is %g, the first's is %g; give all "
+                "the same, or "
+                "train it by itself",
+                what, i + 1, method_text(t->members[i].session->spec.method), is, first);
 }
 
-/* features_report */
-static int report_features(void *context, uint32_t done, uint32_t images)
+static int check_agreement(const struct training *t)
 {
-    struct training *t = context;
-    t->kept = (struct train_features){
-        .images = images, .done = done, .bytes = t->features.bytes, .saved = t->features.prefix.saved};
-    return report(t, t->at.step) == ERR_STOPPED;
-}
-
-static int take_copy(struct training *t)
-{
-    t->copy.scaling = t->at.scaling;
-    return recovery_take(&t->copy, t->session, t->at.step);
-}
-
-/* A checkpoint: in the file where there is one, or else in memory. */
-static int save(struct training *t)
-{
-    const char *identity = t->spec->identity ? t->spec->identity : "";
-    if (!t->spec->checkpoint)
-        return recovery_is_due(&t->copy) ? take_copy(t) : 0;
-    TRY(checkpoint_write(t->spec->checkpoint, identity, t->session->bank, &t->at));
-    t->filed = t->at.step;
-    return 0;
-}
-
-/* Submits `count` steps of the current epoch, the first of which is at->step, and reads their losses. */
-static int run_series(struct training *t, uint32_t count)
-{
-    const struct recipe *r = &t->spec->recipe;
-    uint32_t first = t->at.step, within = first % t->steps_an_epoch;
-    struct run_series series = {.first = first,
-                                .steps = count,
-                                .seed = r->seed,
-                                .order = t->order + (size_t)within * (size_t)r->batch,
-                                .rates = t->rates};
-    int stopped = 0;
-    uint32_t done = 0;
-    TRY(run_begin(t->run, &series));
-    while (done < count && stopped == 0) {
-        uint32_t stride = run_stride(t->run), left = count - done;
-        stride = stride < left ? stride : left;
-        TRY(run_go(t->run, stride));
-        stopped = report(t, first + (done += stride));
-    }
-    TRY(run_wait(t->run, 0));
-    TRY(run_log(t->run, 0, 0, done, t->at.losses + first));
-    TRY(run_scaling(t->run, 0, &t->at.scaling));
-    t->at.step += done;
-    t->counted += done;
-    return stopped;
-}
-
-/* The mean loss of an epoch's steps so far, or a refusal when one is not finite. */
-static int check_losses(struct training *t, int32_t epoch)
-{
-    uint32_t from = (uint32_t)epoch * t->steps_an_epoch;
-    double sum = 0;
-    for (uint32_t i = from; i < t->at.step; i++) {
-        if (!isfinite(t->at.losses[i]))
-            return fail(ERR_DIVERGED,
-                        "diverged: the loss of step %u (epoch %d) is %f; try a smaller learning rate", i,
-                        epoch, (double)t->at.losses[i]);
-        sum += (double)t->at.losses[i];
-    }
-    t->epoch_loss = t->at.step > from ? sum / (t->at.step - from) : NAN;
-    return 0;
-}
-
-static int run_epoch(struct training *t, int32_t epoch)
-{
-    const struct recipe *r = &t->spec->recipe;
-    uint32_t end = (uint32_t)(epoch + 1) * t->steps_an_epoch;
-    uint32_t each =
-        t->spec->checkpoint && t->spec->checkpoint_steps ? t->spec->checkpoint_steps : t->steps_an_epoch;
-    TRY(recipe_order(r, epoch, t->spec->images.count, t->order));
-    for (uint32_t i = 0; i < t->steps_an_epoch; i++)
-        t->rates[i] = recipe_rate(r, epoch);
-    while (t->at.step < end) {
-        uint32_t left = end - t->at.step, until = each - t->at.step % each, word;
-        TRY(steering_until(t->session, t->at.step, t->at.steps, &word));
-        until = until < word ? until : word;
-        int rc = run_series(t, left < until ? left : until);
-        if (rc < 0 && rc != ERR_STOPPED)
-            return rc;
-        TRY(check_losses(t, epoch));
-        TRY(steering_step(t->session, t->at.step, t->at.steps));
-        if (rc < 0 || t->at.step == end || t->at.step % each == 0)
-            TRY(save(t));
-        if (rc < 0)
-            return fail(rc, "stopped at step %u of %u%s%s", t->at.step, t->at.steps,
-                        t->spec->checkpoint ? "; the same command goes on from " : "",
-                        t->spec->checkpoint ? t->spec->checkpoint : "");
+    const struct member *one = t->members;
+    for (uint32_t i = 1; i < t->count; i++) {
+        const struct member *m = &t->members[i];
+        const struct recipe *r = &m->spec->recipe, *first = &one->spec->recipe;
+        const struct session_spec *s = &m->session->spec, *lead = &one->session->spec;
+        if (r->batch != first->batch)
+            return refuse(t, i, "batch", r->batch, first->batch);
+        if (r->epochs != first->epochs)
+            return refuse(t, i, "number of epochs", r->epochs, first->epochs);
+        if (r->drop_last != first->drop_last)
+            return refuse(t, i, "drop_last", r->drop_last, first->drop_last);
+        if (s->number != lead->number)
+            return refuse(t, i, "precision", (double)s->number, (double)lead->number);
+        if (s->engine != lead->engine || s->vit != lead->vit || s->shared != lead->shared ||
+            memcmp(s->mean, lead->mean, sizeof s->mean) || memcmp(s->std, lead->std, sizeof s->std) ||
+            m->spec->images.rgb != one->spec->images.rgb || m->spec->images.count != one->spec->images.count)
+            return fail(
+                ERR_INPUT,
+                "packed trials work in one step: trial %u (%s) has another device, backbone or data than the "
+                "first; train it by itself",
+                i + 1, method_text(s->method));
     }
     return 0;
 }
 
-static int training_begin(struct training *t)
+static int check_memory(struct training *t)
 {
-    const struct train_spec *s = t->spec;
-    TRY(recipe_check(&s->recipe, s->images.count));
-    t->steps_an_epoch = recipe_steps(&s->recipe, s->images.count);
-    t->at.steps = t->steps_an_epoch * (uint32_t)s->recipe.epochs;
-    t->at.losses = mem_alloc(t->at.steps, sizeof *t->at.losses);
-    t->order = mem_alloc((size_t)t->steps_an_epoch * (size_t)s->recipe.batch, sizeof *t->order);
-    t->rates = mem_alloc(t->steps_an_epoch, sizeof *t->rates);
-    if (!t->at.losses || !t->order || !t->rates)
+    struct session_spec *sessions = mem_alloc(t->count, sizeof *sessions);
+    struct foresee_spec *specs = mem_alloc(t->count, sizeof *specs);
+    int rc = sessions && specs ? 0 : ERR_MEMORY;
+    for (uint32_t i = 0; i < t->count && rc == 0; i++) {
+        const struct train_spec *s = t->members[i].spec;
+        sessions[i] = t->members[i].session->spec;
+        specs[i] = (struct foresee_spec){.recipe = &s->recipe,
+                                         .images = s->images.count,
+                                         .checkpoint_activations = s->checkpoint_activations,
+                                         .feature_cache = s->feature_cache};
+    }
+    if (rc == 0)
+        rc = memory_check(sessions, specs, t->count, &t->together);
+    mem_free(sessions);
+    mem_free(specs);
+    return rc;
+}
+
+/* --- the run */
+
+static int make_run(struct training *t)
+{
+    int rc = 0;
+    struct run_spec *specs = mem_alloc(t->count, sizeof *specs);
+    if (!specs)
         return ERR_MEMORY;
-    t->epoch_loss = NAN;
-    if (s->checkpoint && file_exists(s->checkpoint)) {
-        TRY(checkpoint_read(s->checkpoint, s->identity ? s->identity : "", t->session->bank, &t->at));
-        t->session->prepared = 1;
+    for (uint32_t i = 0; i < t->count && rc == 0; i++) {
+        rc = member_trace(&t->members[i], &t->feed, t->count);
+        specs[i] = t->members[i].step.spec;
     }
-    return 0;
+    if (rc == 0)
+        rc = run_create_packed(&t->run, specs, t->count, t->together);
+    mem_free(specs);
+    return rc;
 }
 
-/* The program of a step; features are worth a pass over the images where more than one is left. */
 static int compile(struct training *t)
 {
-    struct feed *feed = &t->feed;
-    const struct recipe *r = &t->spec->recipe;
-    struct session *s = t->session;
-    uint64_t left = (uint64_t)(t->at.steps - t->at.step) * (uint64_t)r->batch;
-    struct program_spec program = {.feed = feed,
-                                   .batch = (uint32_t)r->batch,
-                                   .series = t->steps_an_epoch,
-                                   .recipe = r,
-                                   .update = 1,
-                                   .again = t->spec->checkpoint_activations};
-    t->features.limit = feature_bytes(engine_device(s->spec.engine), t->spec->feature_cache);
-    t->features.report = report_features;
-    t->features.context = t;
-    if (t->features.limit && left > (uint64_t)t->spec->images.count + (uint64_t)r->batch)
-        program.features = &t->features;
-    TRY(session_program(s, &program, &t->run));
-    if (t->at.scaling.scale > 0) /* resumed */
-        run_set_scaling(t->run, 0, &t->at.scaling);
-    else if (t->spec->loss_scale > 0)
-        run_set_scaling(t->run, 0, &(struct run_scaling){.scale = t->spec->loss_scale});
-    t->kept.seconds = t->features.seconds;
-    if (t->features.tape && !t->features.uses_images)
-        feed_drop_images(feed);
+    int uses_images = 0;
+    TRY(make_run(t));
+    for (uint32_t i = 0; i < t->count; i++) {
+        const struct member *m = &t->members[i];
+        if (m->at.scaling.scale > 0) /* resumed */
+            run_set_scaling(t->run, i, &m->at.scaling);
+        else if (m->spec->loss_scale > 0)
+            run_set_scaling(t->run, i, &(struct run_scaling){.scale = m->spec->loss_scale});
+        uses_images |= !m->features.tape || m->features.uses_images;
+    }
+    if (!uses_images)
+        feed_drop_images(&t->feed);
     return 0;
 }
 
-/* What lies on the device, beside the session's bank. */
+/* What lies on the device, beside the sessions' banks. */
 static void release(struct training *t)
 {
     run_destroy(t->run);
     t->run = NULL;
-    features_finish(&t->features);
+    for (uint32_t i = 0; i < t->count; i++)
+        member_release(&t->members[i]);
     feed_destroy(&t->feed);
 }
 
-/* From where the training stands to its end. */
-static int go_on(struct training *t, struct train_result *result, double start)
+/* --- the loop */
+
+/* Who works in the next series, and how many steps it has; 0: all are at their ends. */
+static int choose(struct training *t, uint32_t *steps)
 {
-    struct session *s = t->session;
-    const struct train_spec *spec = t->spec;
-    TRY(feed_create(&t->feed, s->spec.engine, spec->images.rgb, spec->images.labels,
-                    (int32_t)spec->images.count, s->spec.vit->shape.image));
-    TRY(steering_begin(s, &t->feed, &spec->recipe, t->at.steps));
-    if (!t->copy.arenas)
-        TRY(take_copy(t));
-    TRY(compile(t));
-    if (t->started <= 0) {
-        t->started = clock_seconds();
-        result->compile_seconds = t->started - start - t->kept.seconds;
+    uint32_t least = UINT32_MAX, working = 0;
+    *steps = 0;
+    for (uint32_t i = 0; i < t->count; i++)
+        if (!t->members[i].over && t->members[i].at.step < least)
+            least = t->members[i].at.step;
+    if (least == UINT32_MAX)
+        return 0;
+    *steps = UINT32_MAX;
+    for (uint32_t i = 0; i < t->count; i++) {
+        struct member *m = &t->members[i];
+        uint32_t until = m->at.step - least;
+        t->resting[i] = m->over || until > 0;
+        working += !t->resting[i];
+        if (!t->resting[i])
+            TRY(member_until(m, &until));
+        if (!m->over && until < *steps)
+            *steps = until;
     }
-    for (int32_t e = (int32_t)(t->at.step / t->steps_an_epoch); e < spec->recipe.epochs; e++)
-        TRY(run_epoch(t, e));
-    return isnan(t->epoch_loss) ? check_losses(t, spec->recipe.epochs - 1) : 0; /* resumed at the very end */
+    for (uint32_t i = 0; i < t->count; i++)
+        t->members[i].sharing = working;
+    return 0;
+}
+
+/* Submits the steps, unless someone stops it; returns how many were. */
+static int submit(struct training *t, uint32_t steps, uint32_t *done)
+{
+    int stopped = 0;
+    const double now = clock_seconds();
+    for (uint32_t i = 0; i < t->count; i++)
+        t->members[i].began = now;
+    for (*done = 0; *done < steps && stopped == 0;) {
+        uint32_t stride = run_stride(t->run), left = steps - *done;
+        stride = stride < left ? stride : left;
+        TRY(run_go(t->run, stride));
+        *done += stride;
+        for (uint32_t i = 0; i < t->count; i++)
+            if (!t->resting[i] && member_report(&t->members[i], t->members[i].at.step + *done) < 0)
+                stopped = ERR_STOPPED;
+    }
+    TRY(run_wait(t->run, 0));
+    return stopped;
+}
+
+/* A training that diverged is over, and is the reason of nothing else. */
+static int settle(struct member *m, int stopping)
+{
+    int rc = member_settle(m, stopping);
+    if (rc != ERR_DIVERGED)
+        return rc;
+    snprintf(m->result->diverged, sizeof m->result->diverged, "%s", error_text());
+    return 0;
+}
+
+static int run_series(struct training *t, uint32_t steps)
+{
+    uint32_t done;
+    const struct member *m = NULL;
+    TRY(run_rest(t->run, t->resting));
+    for (uint32_t i = 0; i < t->count; i++)
+        if (!t->resting[i])
+            TRY(member_series(&t->members[i], t->run, i, steps));
+    int rc = submit(t, steps, &done);
+    if (rc < 0 && rc != ERR_STOPPED)
+        return rc;
+    for (uint32_t i = 0; i < t->count; i++)
+        if (!t->resting[i])
+            TRY(member_take(&t->members[i], t->run, i, done));
+    for (uint32_t i = 0; i < t->count; i++)
+        if (!t->resting[i]) {
+            TRY(settle(&t->members[i], rc < 0));
+            m = t->members[i].over ? m : &t->members[i];
+        }
+    if (rc == 0 || !m) /* none is left to be stopped */
+        return 0;
+    return fail(rc, "stopped at step %u of %u%s%s", m->at.step, m->at.steps,
+                m->spec->checkpoint ? "; the same command goes on from " : "",
+                m->spec->checkpoint ? m->spec->checkpoint : "");
+}
+
+/* `seconds` have passed; the features' are told apart. */
+static void note_start(struct training *t, double seconds)
+{
+    t->started = 1;
+    for (uint32_t i = 0; i < t->count; i++)
+        seconds -= t->members[i].kept.seconds;
+    for (uint32_t i = 0; i < t->count; i++)
+        t->members[i].result->compile_seconds = seconds / t->count;
+}
+
+/* From where the trainings stand to their ends. */
+static int go_on(struct training *t, double start)
+{
+    const struct session *s = t->members->session;
+    const struct images *images = &t->members->spec->images;
+    uint32_t steps;
+    TRY(feed_create(&t->feed, t->engine, images->rgb, images->labels, (int32_t)images->count,
+                    s->spec.vit->shape.image));
+    for (uint32_t i = 0; i < t->count; i++) {
+        struct member *m = &t->members[i];
+        TRY(steering_begin(m->session, &t->feed, &m->spec->recipe, m->at.steps));
+        if (!m->copy.arenas)
+            TRY(member_take_copy(m));
+    }
+    TRY(compile(t));
+    if (!t->started)
+        note_start(t, clock_seconds() - start);
+    for (;;) {
+        TRY(choose(t, &steps));
+        if (!steps)
+            break;
+        TRY(run_series(t, steps));
+    }
+    for (uint32_t i = 0; i < t->count; i++)
+        if (!*t->members[i].result->diverged)
+            TRY(member_check(&t->members[i]));
+    return 0;
 }
 
 enum { RECOVERIES_MOST = 3 };
 
-/* After a loss: everything anew, from the later of the two checkpoints. */
+/* After a loss: everything anew, each training from the later of its two checkpoints. */
 static int recover(struct training *t)
 {
-    const uint32_t step = t->at.step;
-    const int from_file = t->filed > t->copy.step;
     t->recovered++;
     release(t);
-    TRY(recovery_rebuild(&t->copy, t->session, !from_file));
-    t->at.step = t->copy.step;
-    t->at.scaling = t->copy.scaling;
-    if (from_file)
-        TRY(checkpoint_read(t->spec->checkpoint, t->spec->identity ? t->spec->identity : "", t->session->bank,
-                            &t->at));
-    t->counted -= step - t->at.step;
+    for (uint32_t i = 0; i < t->count; i++)
+        recovery_drop(t->members[i].session);
+    if (t->members->session->spec.shared)
+        frozen_clear(t->members->session->spec.shared);
+    TRY(engine_recover(t->engine));
+    for (uint32_t i = 0; i < t->count; i++)
+        TRY(member_recover(&t->members[i]));
     engine_say(
-        t->session->spec.engine,
+        t->engine,
         "warning: the device was lost while training; it was opened anew, and the training goes on from step "
         "%u of %u",
-        t->at.step, t->at.steps);
+        t->members->at.step, t->members->at.steps);
     return 0;
+}
+
+static int train(struct training *t)
+{
+    const double start = clock_seconds();
+    for (uint32_t i = 0; i < t->count; i++)
+        TRY(member_begin(&t->members[i]));
+    TRY(check_agreement(t));
+    TRY(check_memory(t));
+    int rc = go_on(t, start);
+    while (rc == ERR_LOST && t->members->copy.arenas && t->recovered < RECOVERIES_MOST) {
+        rc = recover(t);
+        if (rc == 0)
+            rc = go_on(t, start);
+    }
+    return rc;
+}
+
+static void fill_result(const struct training *t, const struct member *m)
+{
+    struct train_result *r = m->result;
+    r->seconds = m->seconds + m->kept.seconds;
+    r->features = m->kept;
+    r->loss_scale = m->at.scaling.scale;
+    r->skipped = m->at.scaling.skipped;
+    r->steps = m->at.step;
+    r->recovered = t->recovered;
+    r->packed = t->count;
+    r->in_turn = t->count > 1 && t->together == RUN_IN_TURN;
+    r->last_loss = (float)m->epoch_loss;
+    r->images_a_second = r->seconds > 0 ? m->counted * (double)m->spec->recipe.batch / r->seconds : 0;
+    device_memory(engine_device(t->engine), &r->device_bytes);
+    if (m->spec->losses && m->at.losses)
+        memcpy(m->spec->losses, m->at.losses, m->at.step * sizeof *m->spec->losses);
+}
+
+int session_train_packed(struct session *const *sessions, const struct train_spec *specs, uint32_t count,
+                         struct train_result *results)
+{
+    struct training t = {.engine = sessions[0]->spec.engine,
+                         .members = mem_alloc(count, sizeof *t.members),
+                         .resting = mem_alloc(count, 1)};
+    int rc = t.members && t.resting ? 0 : ERR_MEMORY;
+    t.count = t.members ? count : 0;
+    for (uint32_t i = 0; i < t.count; i++) {
+        results[i] = (struct train_result){0};
+        t.members[i] = (struct member){.session = sessions[i], .spec = &specs[i], .result = &results[i]};
+    }
+    if (rc == 0)
+        rc = train(&t);
+    for (uint32_t i = 0; i < t.count; i++)
+        fill_result(&t, &t.members[i]);
+    release(&t);
+    for (uint32_t i = 0; i < t.count; i++)
+        member_finish(&t.members[i]);
+    mem_free(t.members);
+    mem_free(t.resting);
+    return rc;
 }
 
 int session_train(struct session *s, const struct train_spec *spec, struct train_result *result)
 {
-    int rc;
-    struct training t = {.session = s, .spec = spec};
-    double start = clock_seconds();
-    *result = (struct train_result){0};
-    TRY_OUT(training_begin(&t));
-    result->resumed = t.at.step;
-    const struct foresee_spec wanted = {.recipe = &spec->recipe,
-                                        .images = spec->images.count,
-                                        .checkpoint_activations = spec->checkpoint_activations,
-                                        .feature_cache = spec->feature_cache};
-    TRY_OUT(memory_check(&s->spec, &wanted));
-    rc = go_on(&t, result, start);
-    while (rc == ERR_LOST && t.copy.arenas && t.recovered < RECOVERIES_MOST) {
-        rc = recover(&t);
-        if (rc == 0)
-            rc = go_on(&t, result, start);
-    }
-out:
-    result->seconds = t.started > 0 ? clock_seconds() - t.started + t.kept.seconds : 0;
-    result->features = t.kept;
-    result->loss_scale = t.at.scaling.scale;
-    result->skipped = t.at.scaling.skipped;
-    result->steps = t.at.step;
-    result->recovered = t.recovered;
-    result->last_loss = (float)t.epoch_loss;
-    result->images_a_second =
-        result->seconds > 0 ? t.counted * (double)spec->recipe.batch / result->seconds : 0;
-    device_memory(engine_device(s->spec.engine), &result->device_bytes);
-    if (spec->losses && t.at.losses)
-        memcpy(spec->losses, t.at.losses, t.at.step * sizeof *spec->losses);
-    release(&t);
-    recovery_finish(&t.copy);
-    mem_free(t.at.losses);
-    mem_free(t.order);
-    mem_free(t.rates);
-    return rc;
+    TRY(session_train_packed(&s, spec, 1, result));
+    return *result->diverged ? fail(ERR_DIVERGED, "%s", result->diverged) : 0;
 }
