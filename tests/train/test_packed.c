@@ -120,17 +120,18 @@ static void free_outcomes(struct group *g)
         mem_free(g->out[i].arenas);
 }
 
-/* An engine of its own, as a process has. */
 static void train_on(struct group *g, struct device *d, const uint32_t *which, uint32_t count,
                      enum number number)
 {
-    struct engine *e;
-    must(engine_create(&e, d, ENGINE_AUTO));
+    struct engine *e = engine;
+    if (d != device)
+        must(engine_create(&e, d, ENGINE_AUTO));
     open_group(g, e, which, count, number);
     must(train_group(g));
     take_outcomes(g);
     close_group(g);
-    engine_destroy(e);
+    if (d != device)
+        engine_destroy(e);
 }
 
 static void same_bits(const struct outcome *alone, const struct outcome *packed)
@@ -316,26 +317,23 @@ static void trials_of_another_step_are_refused(void **state)
 
 /* --- memory */
 
-static void foresee_trials(struct foreseen *f, struct device *d, const uint32_t *which, uint32_t count,
+static void foresee_trials(struct foreseen *f, const uint32_t *which, uint32_t count,
                            enum run_together together)
 {
-    struct engine *e;
     struct method *methods[TRIALS];
     struct session_spec sessions[TRIALS];
     struct train_spec trainings[TRIALS];
     struct foresee_spec specs[TRIALS];
-    must(engine_create(&e, d, ENGINE_AUTO));
     for (uint32_t i = 0; i < count; i++) {
         must(method_create(&methods[i], plugins, trials[which[i]].method));
         must(method_declare(methods[i], vit));
-        sessions[i] = session_of(e, methods[i], 1, NUMBER_FP32);
+        sessions[i] = session_of(engine, methods[i], 1, NUMBER_FP32);
         trainings[i] = spec_of(which[i]);
         specs[i] = (struct foresee_spec){.recipe = &trainings[i].recipe, .images = IMAGES};
     }
     must(foresee_packed(f, sessions, specs, count, together));
     for (uint32_t i = 0; i < count; i++)
         method_destroy(methods[i]);
-    engine_destroy(e);
 }
 
 static void frozen_weights_count_once_and_what_is_foreseen_is_taken(void **state)
@@ -344,9 +342,9 @@ static void frozen_weights_count_once_and_what_is_foreseen_is_taken(void **state
     static const uint32_t which[] = {1, 1, 0, 1}; /* lora, and the probe, which reads no other layouts */
     struct foreseen one, four, turns;
     struct group g;
-    foresee_trials(&one, device, which, 1, RUN_SIDE_BY_SIDE);
-    foresee_trials(&four, device, which, 4, RUN_SIDE_BY_SIDE);
-    foresee_trials(&turns, device, which, 4, RUN_IN_TURN);
+    foresee_trials(&one, which, 1, RUN_SIDE_BY_SIDE);
+    foresee_trials(&four, which, 4, RUN_SIDE_BY_SIDE);
+    foresee_trials(&turns, which, 4, RUN_IN_TURN);
     assert_int_equal(four.bank.frozen, one.bank.frozen);
     assert_int_equal(four.bank.layouts, one.bank.layouts);
     assert_true(four.run.activations > 2 * one.run.activations);
@@ -367,9 +365,9 @@ static void trials_follow_each_other_where_memory_is_short(void **state)
     struct foreseen side, turns, two;
     struct device *d;
     struct group g;
-    foresee_trials(&side, device, which, 3, RUN_SIDE_BY_SIDE);
-    foresee_trials(&turns, device, which, 3, RUN_IN_TURN);
-    foresee_trials(&two, device, which, 2, RUN_IN_TURN);
+    foresee_trials(&side, which, 3, RUN_SIDE_BY_SIDE);
+    foresee_trials(&turns, which, 3, RUN_IN_TURN);
+    foresee_trials(&two, which, 2, RUN_IN_TURN);
     assert_true(two.peak < turns.peak && turns.peak < side.peak);
     must(device_open(&d, &(struct device_spec){.index = -1, .memory = turns.peak}));
     train_on(&g, d, which, 3, NUMBER_FP32);
