@@ -99,6 +99,8 @@ static int fill_backbone(struct json *list, const struct settings *s)
     TRY(json_set_string(backbone, "model", s->model ? s->model : bundled_name));
     if (s->heads)
         TRY(json_set_integer(backbone, "heads", s->heads));
+    if (s->act)
+        TRY(json_set_string(backbone, "act", vit_activations[s->act]));
     return s->random ? json_set_bool(backbone, "random", 1) : 0;
 }
 

@@ -3,6 +3,7 @@
 #ifndef VITRO_DRIVER_DRIVER_H
 #define VITRO_DRIVER_DRIVER_H
 
+#include "activation.h"
 #include "arguments.h"
 #include "error.h"
 #include "recipe.h"
@@ -24,13 +25,13 @@ struct settings {
     int random;                               /* random weights in the model's shape */
     const uint64_t *random_seed;              /* which; NULL: the recipe's seed */
     int other_data;                           /* evaluate on data other than a method was trained on */
-    int32_t image, heads, act, top, size, training_split; /* act: index into activation_names */
+    int32_t image, heads, act, top, size, training_split; /* act: index into vit_activations */
     const char *corrupt;                                  /* "fog:3": the data, corrupted */
     uint64_t corrupt_seed;
-    int32_t eval_precision; /* 0: as trained; else 1 + enum number */
+    int32_t eval_precision;     /* 0: as trained; else 1 + enum number */
     const char *shifts, *probe; /* robust, wise */
     const char *like, *map;     /* pack */
-    int32_t shots, most[3]; /* most: of train, val, test */
+    int32_t shots, most[3];     /* most: of train, val, test */
     int32_t alphas, way_head;
     const char *checkpoint;
     int32_t checkpoint_steps;
@@ -111,7 +112,7 @@ extern const struct verb *const verbs[]; /* ended by NULL */
 /* Groups of options that several verbs know (settings.c) */
 extern const struct argument_group group_general, group_json, group_machine, group_plugins, group_model,
     group_data, group_recipe, group_store;
-extern const char *const training_splits[], *const activation_names[];
+extern const char *const training_splits[];
 
 /* help.c */
 void help_program(void);

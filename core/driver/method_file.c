@@ -74,6 +74,7 @@ static int read_notes(struct method_file *f, const char *path)
     METHOD_FILE_NOTES(X)
 #undef X
     f->head = safetensors_metadata(f->file, "head");
+    f->act = safetensors_metadata(f->file, "act");
     if (strcmp(f->vitro, format_name) != 0)
         return fail(ERR_INPUT, "%s is of the kind \"%.40s\", this program reads \"%s\"; train it again", path,
                     f->vitro, format_name);
@@ -116,6 +117,11 @@ void method_file_settings(const struct method_file *f, struct settings *s)
         s->image = f->image_side;
     if (!s->heads)
         s->heads = f->head_count;
+    for (int32_t i = 1; !s->act && f->act && vit_activations[i]; i++)
+        if (strcmp(vit_activations[i], f->act) == 0) {
+            s->act = i;
+            break;
+        }
     s->recipe.seed = f->seed;
     s->recipe.precision = f->precision;
 }
@@ -153,10 +159,17 @@ int method_file_check_data(const struct method_file *f, const struct settings *s
 
 int method_file_check_model(const struct method_file *f, const struct settings *s, const struct vit *model)
 {
-    if (strcmp(model->source_hash, f->model_sha256) == 0)
-        return 0;
-    return fail(ERR_INPUT,
-                "%s was trained on weights with the SHA-256 %.12s (%s), but these have %.12s; give "
-                "--model the same file",
-                s->load, f->model_sha256, f->model, model->source_hash);
+    if (strcmp(model->source_hash, f->model_sha256) != 0)
+        return fail(ERR_INPUT,
+                    "%s was trained on weights with the SHA-256 %.12s (%s), but these have %.12s; give "
+                    "--model the same file",
+                    s->load, f->model_sha256, f->model, model->source_hash);
+    if (model->shape.heads != f->head_count)
+        return fail(ERR_INPUT, "%s was trained with %d heads, but the model has %d here; leave out --heads",
+                    s->load, f->head_count, model->shape.heads);
+    if (f->act && strcmp(vit_activation(&model->shape), f->act) != 0)
+        return fail(ERR_INPUT,
+                    "%s was trained with the activation %.40s, but the model has %s here; leave out --act",
+                    s->load, f->act, vit_activation(&model->shape));
+    return 0;
 }

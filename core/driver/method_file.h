@@ -31,6 +31,7 @@ struct method_file { /* an open one; the texts are lent by it */
     METHOD_FILE_NOTES(X)
 #undef X
     const char *head;   /* --head as it was given, whose tensors count in model_sha256; NULL: none was */
+    const char *act;    /* of the model: gelu or quick_gelu; NULL: a file of before, which does not say */
     struct json *names; /* the class names */
     int32_t image_side, head_count;
     uint64_t seed;     /* of the recipe: what was drawn and not trained */
@@ -39,13 +40,14 @@ struct method_file { /* an open one; the texts are lent by it */
 int method_file_open(struct method_file *f, const char *path);
 void method_file_close(struct method_file *f); /* a zeroed struct is fine */
 
-/* What the file knows and the command line does not say: model and head, image side, heads, normalisation, seed, precision. */
+/* What the file knows and the command line does not say: model and head, image side, heads, activation,
+ * normalisation, seed, precision. */
 void method_file_settings(const struct method_file *f, struct settings *s);
 /* Refuses data that the method was not trained on: other classes or another normalisation always,
  * another fingerprint without --other-data. */
 int method_file_check_data(const struct method_file *f, const struct settings *s,
                            const struct pack_info *info);
-/* Refuses weights that it was not trained on. */
+/* Refuses weights that it was not trained on, and the same ones read as another network. */
 int method_file_check_model(const struct method_file *f, const struct settings *s, const struct vit *model);
 
 /* Notes are an object of strings under the keys above. */

@@ -37,7 +37,8 @@ static const struct argument machine_rows[] = {
     {"device", 'd', ARGUMENT_WHOLE, FIELD(device), -1, 255, NULL, "N",
      "device number as `vitro devices` lists them; -1 takes the first that can be used"},
     {"tuning", 0, ARGUMENT_TEXT, FIELD(tuning), 0, 0, NULL, "FILE",
-     "what `vitro tune` wrote, where it is not the user's own file for this device; `off`: untuned. Other kernels sum in "
+     "what `vitro tune` wrote, where it is not the user's own file for this device; `off`: untuned. Other "
+     "kernels sum in "
      "another order, so results differ in their last bits (docs/runtime.md)"},
     {"device_memory", 0, ARGUMENT_WHOLE, FIELD(device_memory), 0, 1 << 30, NULL, "MIB",
      "use at most so much of the device's memory; 0: what there is"},
@@ -57,7 +58,6 @@ static const struct argument plugin_rows[] = {
     {0}};
 const struct argument_group group_plugins = {"Plugins", plugin_rows};
 
-const char *const activation_names[] = {"auto", "gelu", "quick_gelu", NULL};
 static const struct argument model_rows[] = {
     {"model", 'm', ARGUMENT_TEXT, FIELD(model), 0, 0, NULL, "FILE",
      "weights of a ViT, CLIP, DINOv2 or MAE, a file or a folder (`vitro model`); else the model bundled with "
@@ -66,10 +66,11 @@ static const struct argument model_rows[] = {
     {"random", 0, ARGUMENT_FLAG, FIELD(random), 0, 0, NULL, NULL,
      "only the model's shape: its weights are drawn from the seed, to see what pre-training is worth"},
     {"head", 0, ARGUMENT_TEXT, FIELD(head), 0, 0, NULL, "FILE",
-     "a classifier's head to begin with, as `vitro zeroshot --save` writes; else the model's own, or a new one"},
+     "a classifier's head to begin with, as `vitro zeroshot --save` writes; else the model's own, or a new "
+     "one"},
     {"heads", 0, ARGUMENT_WHOLE, FIELD(heads), 0, 1024, NULL, "N",
      "attention heads, where the file does not say; 0 believes it, or else takes width / 64"},
-    {"act", 0, ARGUMENT_CHOICE, FIELD(act), 0, 0, activation_names, "NAME",
+    {"act", 0, ARGUMENT_CHOICE, FIELD(act), 0, 0, vit_activations, "NAME",
      "the MLP's activation, where the file does not say: most of CLIP's do not, OpenAI's have quick_gelu"},
     {"image", 'i', ARGUMENT_WHOLE, FIELD(image), 0, 1024, NULL, "SIZE",
      "image side in pixels; positions are resampled to it. 0 takes the pack's, or else the model's own"},

@@ -84,6 +84,7 @@ static int settings_of(struct round *r, uint32_t backbone, uint32_t pack, struct
     *with = *r->settings;
     with->model = b->model;
     with->heads = b->heads;
+    with->act = b->act;
     with->random = b->random;
     with->image = r->study->packs[pack].size;
     with->data = r->study->packs[pack].file;

@@ -97,6 +97,7 @@ static int resolve_one_backbone(struct study *study, uint32_t index, const struc
     with.model = b->model;
     with.head = b->head;
     with.heads = b->heads;
+    with.act = b->act;
     with.random = b->random;
     with.recipe.seed = study->tune.seed;
     if (strcmp(b->model, bundled_name) != 0)

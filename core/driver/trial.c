@@ -207,6 +207,7 @@ static int write_notes(struct json *notes, const struct trial *t, const struct s
     TRY(json_set_string(notes, "model_sha256", t->vit->source_hash));
     TRY(set_whole(notes, "image", t->vit->shape.image));
     TRY(set_whole(notes, "heads", t->vit->shape.heads));
+    TRY(json_set_string(notes, "act", vit_activation(&t->vit->shape)));
     TRY(json_set_string(notes, "normalise", info->normalise));
     TRY(set_text_take(notes, "classes", class_names(info)));
     TRY(json_set_string(notes, "task", info->task));

@@ -83,6 +83,8 @@ static int record(const struct trial *t, const struct settings *s, const struct 
         rc = json_set_string(what, "model", "");
     if (rc == 0 && f && f->head)
         rc = json_set_string(what, "head", "");
+    if (rc == 0 && f && f->act)
+        rc = json_set_string(what, "act", f->act);
     if (rc == 0) /* on the data of the training the trial is that training's */
         rc = json_set_string(what, "data", f && strcmp(f->fingerprint, fingerprint) == 0 ? "" : fingerprint);
     if (rc == 0)

@@ -49,7 +49,7 @@ static int describe_rest(struct json *document, const struct vit *m)
     TRY(json_set_integer(document, "registers", v->registers));
     TRY(json_set_integer(document, "projection", v->projection));
     TRY(json_set_string(document, "norm_eps", float_text(v->eps, text)));
-    TRY(json_set_string(document, "act", vit_has(v, VIT_QUICK_GELU) ? "quick_gelu" : "gelu"));
+    TRY(json_set_string(document, "act", vit_activation(v)));
     TRY(json_set_string(document, "features", features_text(v, text, sizeof text)));
     TRY(json_set_string(document, "normalise",
                         m->normalise[0]
@@ -103,7 +103,7 @@ out:
 static const struct argument rows[] = {
     {"heads", 0, ARGUMENT_WHOLE, offsetof(struct settings, heads), 0, 1024, NULL, "N",
      "attention heads, where the file does not say; 0 believes it, or else takes width / 64"},
-    {"act", 0, ARGUMENT_CHOICE, offsetof(struct settings, act), 0, 0, activation_names, "NAME",
+    {"act", 0, ARGUMENT_CHOICE, offsetof(struct settings, act), 0, 0, vit_activations, "NAME",
      "the MLP's activation, where the file does not say"},
     {"image", 'i', ARGUMENT_WHOLE, offsetof(struct settings, image), 0, 1024, NULL, "SIZE",
      "image side that positions are resampled to; 0 keeps the model's own"},

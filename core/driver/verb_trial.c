@@ -90,6 +90,18 @@ static int whole_of(const struct json *object, const char *key, int32_t *out)
     return 0;
 }
 
+/* Of the recipe; most leave it to the weights. */
+static int activation_of(const struct json *backbone, int32_t *out)
+{
+    const char *text = json_string(json_get(backbone, "act"));
+    if (!text)
+        return 0;
+    for (*out = 1; vit_activations[*out]; ++*out)
+        if (strcmp(vit_activations[*out], text) == 0)
+            return 0;
+    return fail(ERR_INPUT, "the spec's activation is \"%.40s\", which this program does not know", text);
+}
+
 /* What the spec and the places say, as the options of a verb. */
 static int read_settings(struct worker *w)
 {
@@ -105,6 +117,7 @@ static int read_settings(struct worker *w)
         s->random_seed = &w->random_seed; /* one network for all seeds of the training */
     TRY(whole_of(backbone, "image", &s->image));
     TRY(whole_of(backbone, "heads", &s->heads));
+    TRY(activation_of(backbone, &s->act));
     TRY(whole_of(w->places, "device", &s->device));
     TRY(recipe_read(&s->recipe, json_get(w->spec, "training")));
     if (json_integer(json_get(w->places, "feature_cache"), &cache) == 0)

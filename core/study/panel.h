@@ -79,6 +79,7 @@ struct shift_run;
 struct panel {
     const char *study, *recipe_hash; /* name; SHA-256 of the canonical recipe */
     const char *backbone, *backbone_hash;
+    int32_t heads, act;   /* what the recipe has the weights read as (study.h) */
     const char *strategy; /* "grid of 6 trials a method", one line */
     int equal_budget;
     int refit_on_trainval;
@@ -89,8 +90,9 @@ struct panel {
     struct panel_cell *cells; /* [method][pack] */
     const struct panel_opening *openings;
     uint32_t opening_count;
-    int ledger_intact;        /* the chain of the ledger's lines is unbroken */
-    const struct shift_run *shifts; /* answers under shift (shift.h), of this panel's methods, packs and seeds */
+    int ledger_intact; /* the chain of the ledger's lines is unbroken */
+    const struct shift_run
+        *shifts; /* answers under shift (shift.h), of this panel's methods, packs and seeds */
     uint32_t shift_count;
     const char *const *flags; /* sentences that a reader must see: edited results, broken ledger ... */
     uint32_t flag_count;

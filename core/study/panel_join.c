@@ -9,8 +9,14 @@
 
 static int check_backbones(const struct panel *a, const struct panel *b)
 {
-    if (strcmp(a->backbone_hash, b->backbone_hash) == 0)
-        return 0;
+    if (strcmp(a->backbone_hash, b->backbone_hash) == 0) {
+        if (a->heads == b->heads && a->act == b->act)
+            return 0;
+        return fail(ERR_INPUT,
+                    "the studies %s and %s do not share a table: they read the backbone's weights with other "
+                    "heads or another activation",
+                    a->study, b->study);
+    }
     return fail(ERR_INPUT,
                 "the studies %s and %s do not share a table: their backbones differ (%s with the SHA-256 "
                 "%.12s, %s with %.12s)",

@@ -292,6 +292,8 @@ static int take_study(struct loaded *l, const struct study *s, const struct stor
     p->recipe_hash = keep(l, s->hash);
     p->backbone = keep(l, s->backbones[backbone].name);
     p->backbone_hash = keep(l, s->backbones[backbone].sha256);
+    p->heads = s->backbones[backbone].heads;
+    p->act = s->backbones[backbone].act;
     p->strategy = keep(l, text);
     p->equal_budget = equal_budget(s);
     p->refit_on_trainval = s->refit_trainval;

@@ -1,6 +1,7 @@
 /* spec.c - a trial as JSON, from which its id comes: everything that decides its bits, nothing about where it runs. */
 #include "spec.h"
 
+#include "activation.h"
 #include "error.h"
 #include "recipe_json.h"
 
@@ -14,6 +15,8 @@ static struct json *backbone_spec(const struct study_backbone *b, const struct s
         rc = json_set_integer(j, "image", p->size);
     if (rc == 0)
         rc = json_set_integer(j, "heads", b->heads);
+    if (rc == 0 && b->act) /* only then: a result of before keeps its id */
+        rc = json_set_string(j, "act", vit_activations[b->act]);
     if (rc == 0)
         return j;
     json_destroy(j);

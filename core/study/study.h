@@ -19,6 +19,7 @@ struct study_backbone {
     int32_t head_classes;     /* resolved: of that head; 0: a new one fits any data */
     const char *head;         /* a file of it to begin with (vit/head_file.h); NULL: a new one */
     int32_t heads;            /* 0: the file's own */
+    int32_t act;              /* index into vit_activations; 0: the file's own */
     int random;               /* random weights in its shape */
     const char *sha256;       /* resolved: of the weights, the head's with them */
 };

@@ -1,6 +1,7 @@
 /* study_read.c - a recipe's JSON into a struct study, strictly: what is not known is refused. */
 #include "study.h"
 
+#include "activation.h"
 #include "error.h"
 #include "file.h"
 #include "nearest.h"
@@ -132,13 +133,14 @@ static int list_of(const struct json *object, const char *key, const struct json
 
 static int read_backbone(struct study *s, const struct json *j, struct study_backbone *b)
 {
-    static const char *const keys[] = {"name", "model", "head", "heads", "random", NULL};
+    static const char *const keys[] = {"name", "model", "head", "heads", "act", "random", NULL};
     int64_t heads = 0;
     TRY(object_check(j, keys, "a backbone"));
     TRY(read_text(s, j, "name", &b->name));
     TRY(read_text(s, j, "model", &b->model));
     TRY(read_text(s, j, "head", &b->head));
     TRY(read_whole(j, "heads", 0, 1024, &heads));
+    TRY(read_choice(j, "act", vit_activations, &b->act));
     TRY(read_flag(j, "random", &b->random));
     b->heads = (int32_t)heads;
     if (!b->model)

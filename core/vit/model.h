@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "activation.h"
 #include "tape.h"
 
 struct vit_shape {
@@ -139,7 +140,7 @@ void vit_random(struct vit *m, uint64_t seed);
  * carry beside (a text tower, a decoder). `image` 0 keeps the file's image size; else position embeddings are
  * resampled as the format's own code does. `classes` 0 keeps the head; else the head is a new one of that
  * many classes, zeroed (vit_reset_head initialises it). */
-enum { VIT_ACTIVATION_GELU = 1, VIT_ACTIVATION_QUICK_GELU };
+const char *vit_activation(const struct vit_shape *s); /* its name in vit_activations */
 struct vit_import {
     int32_t image, classes, heads; /* 0: what the file says */
     int32_t activation;            /* VIT_ACTIVATION_; 0: what the file says */

@@ -247,6 +247,16 @@ what_does_not_belong_together_is_refused() {
         run 0 eval --load a.safetensors --data set2 --normalise half --other-data
 }
 
+a_trained_method_remembers_how_its_weights_were_read() {
+    local accuracy
+    run 0 train --data a.pack "${quick[@]}" --act quick_gelu --save quick.safetensors --json && accuracy=$(number accuracy) || return 1
+    ! cmp -s a.safetensors quick.safetensors || { echo "--act changed nothing" && return 1; }
+    run 0 eval --load quick.safetensors --json && [ "$(number accuracy)" = "$accuracy" ] || return 1
+    refuses 5 "quick.safetensors" "the activation quick_gelu" "--act" -- eval --load quick.safetensors --act gelu &&
+        refuses 5 "a.safetensors" "the activation gelu" -- predict --load a.safetensors --act quick_gelu set/images/test-0.ppm &&
+        refuses 5 "a.safetensors" "leave out --heads" -- eval --load a.safetensors --heads 1
+}
+
 a_damaged_image_is_named() {
     head -c 100 set/images/test-0.ppm >cut.ppm
     printf 'no image at all' >text.png
@@ -385,7 +395,7 @@ words=(help_is_there_for_every_verb no_verb_or_a_wrong_one_is_refused wrong_opti
 work=(a_small_model_is_made truncated_weights_are_refused
     data_is_packed_the_same_from_a_folder_an_archive_and_on_the_fly
     training_saving_evaluating_and_predicting_agree a_merged_method_is_a_model_that_answers_alike the_same_seed_gives_the_same_bytes
-    what_does_not_belong_together_is_refused a_damaged_image_is_named a_killed_training_goes_on_to_the_same_bytes
+    what_does_not_belong_together_is_refused a_trained_method_remembers_how_its_weights_were_read a_damaged_image_is_named a_killed_training_goes_on_to_the_same_bytes
     a_stopped_training_says_so_and_goes_on a_checkpoint_of_another_training_is_refused
     what_is_computed_once_changes_no_byte a_diverged_training_is_one_sentence a_full_disk_leaves_no_half_file
     a_wrong_device_is_refused

@@ -1,5 +1,6 @@
 /* test_study_read.c - a recipe is read as it is written, and what is wrong with one is said in a sentence that names
  * it and what to do. */
+#include "activation.h"
 #include "hand_study.h"
 
 #include <dirent.h>
@@ -7,7 +8,7 @@
 static const char good[] =
     "{'schema': 'vitro.recipe/1', 'name': 'first', 'about': 'a trial of it',"
     " 'backbones': [{'name': 'micro', 'model': 'bundled'}, {'name': 'ti', 'model': 'w/ti.safetensors',"
-    " 'head': 'zero.safetensors', 'heads': 3, 'random': true}],"
+    " 'head': 'zero.safetensors', 'heads': 3, 'act': 'quick_gelu', 'random': true}],"
     " 'packs': ['builtin:count:8/4/4', 'sets/eurosat.tar', {'name': 'pets', 'data': 'x.pack',"
     " 'normalise': 'half', 'group': 'natural', 'image': 96}],"
     " 'methods': ['linear', {'name': 'small lora', 'method': 'lora[r=1]', 'search': {'lr': [0.001, 0.01]}}],"
@@ -30,6 +31,8 @@ static void a_recipe_is_read_as_it_is_written(void **state)
     assert_int_equal(s->backbone_count, 2);
     assert_string_equal(s->backbones[1].model, "w/ti.safetensors");
     assert_int_equal(s->backbones[1].heads, 3);
+    assert_int_equal(s->backbones[0].act, 0);
+    assert_int_equal(s->backbones[1].act, VIT_ACTIVATION_QUICK_GELU);
     assert_string_equal(s->backbones[1].head, "zero.safetensors");
     assert_null(s->backbones[0].head);
     assert_true(s->backbones[1].random && !s->backbones[0].random);
@@ -124,6 +127,7 @@ static void a_bad_recipe_is_refused_with_what_and_the_remedy(void **state)
         {"'a trial of it'", "[]", {"about", "string"}},
         {"'heads': 3", "'heads': 3.5", {"heads", "whole number", "1024"}},
         {"'heads': 3", "'heads': '3'", {"heads", "whole number"}},
+        {"'quick_gelu'", "'relu'", {"act", "gelu", "quick_gelu"}},
         {"'random': true", "'random': 1", {"random", "true or false"}},
         {"'image': 96", "'image': -1", {"image", "whole number"}},
         {"{'name': 'micro', 'model': 'bundled'}", "'bundled'", {"backbone", "object"}},
@@ -273,6 +277,7 @@ static void the_hash_changes_with_every_value(void **state)
         {"'micro'", "'Micro'"},
         {"'bundled'", "'b'"},
         {"'heads': 3", "'heads': 4"},
+        {"'quick_gelu'", "'gelu'"},
         {"true", "false"},
         {"8/4/4", "8/4/5"},
         {"eurosat", "eurosta"},
@@ -330,6 +335,7 @@ static void a_resolved_study_reads_back_as_it_was(void **state)
     assert_string_equal(back->hash, s->hash);
     assert_string_equal(back->backbones[1].sha256, s->backbones[1].sha256);
     assert_int_equal(back->backbones[1].heads, 3);
+    assert_int_equal(back->backbones[1].act, VIT_ACTIVATION_QUICK_GELU);
     for (int k = 0; k < 3; k++) {
         assert_string_equal(back->packs[2].split[k], s->packs[2].split[k]);
         assert_int_equal(back->packs[2].count[k], s->packs[2].count[k]);
