@@ -116,14 +116,16 @@ static int read_unlisted(struct lists *out, const struct source *s, const struct
 static int read_listed(struct lists *out, const struct source *s, const struct folders_spec *spec,
                        char found[FOUND_TEXT])
 {
-    if (spec->classes || spec->names || spec->map || spec->shots)
-        return fail(
-            ERR_INPUT,
-            "it has lists (%s), which say its classes and splits; options about them are for data sets "
-            "without",
-            LIST_LANDMARK);
+    const char *how = "";
+    if (spec->classes || spec->names || spec->map)
+        return fail(ERR_INPUT,
+                    "it has lists (%s), which say its classes; options about them are for data sets without",
+                    LIST_LANDMARK);
     TRY(lists_read(out, s));
-    snprintf(found, FOUND_TEXT, "lists in VTAB's format: %d classes", out->class_count);
+    if (spec->shots)
+        TRY(splits_draw(out, spec, &how));
+    snprintf(found, FOUND_TEXT, "lists in VTAB's format: %d classes%s%s", out->class_count, *how ? ", " : "",
+             how);
     return 0;
 }
 
@@ -152,7 +154,9 @@ int dataset_read(struct lists *out, const struct source *s, const struct folders
         lists_finish(out);
         return rc;
     }
-    const size_t at = strlen(found);
+    size_t at = strlen(found);
+    if (spec->shots)
+        at += (size_t)snprintf(found + at, FOUND_TEXT - at, "; %d shots a class", spec->shots);
     snprintf(found + at, FOUND_TEXT - at, "; %zu train, %zu val and %zu test images",
              out->split[LIST_TRAIN].count, out->split[LIST_VAL].count, out->split[LIST_TEST].count);
     return 0;

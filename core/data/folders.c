@@ -4,6 +4,7 @@
 #include "error.h"
 #include "file.h"
 #include "json.h"
+#include "layout.h"
 #include "rng.h"
 
 #include <stdio.h>
@@ -344,6 +345,8 @@ static int make_splits(struct scan *s, const size_t counts[PARTS], char found[FO
 {
     const char *what;
     if (!counts[PART_TRAIN] && s->classes_given) { /* something to be judged on */
+        if (s->spec->shots)
+            return fail(ERR_INPUT, "nothing of it trains, so that there are no shots to draw");
         const enum part part = counts[PART_ALL] ? PART_ALL : counts[PART_TEST] ? PART_TEST : PART_VAL;
         what = "all to be judged on (test)";
         TRY(take_part(s, part, LIST_TEST));
@@ -354,11 +357,14 @@ static int make_splits(struct scan *s, const size_t counts[PARTS], char found[FO
         return fail(
             ERR_INPUT,
             "there is no train folder beside the others; give the classes to make a set to be judged on");
-    } else if (counts[PART_VAL] && counts[PART_TEST] && !s->spec->shots) {
-        what = "train, val and test as they are";
+    } else if (counts[PART_VAL] && counts[PART_TEST]) {
+        what = s->spec->shots ? "test as it is, the shots drawn from train and val"
+                              : "train, val and test as they are";
         TRY(take_part(s, PART_TRAIN, LIST_TRAIN));
         TRY(take_part(s, PART_VAL, LIST_VAL));
         TRY(take_part(s, PART_TEST, LIST_TEST));
+        if (s->spec->shots)
+            TRY(splits_shots(s->out, s->spec));
     } else {
         const enum part test = counts[PART_TEST] ? PART_TEST : PART_VAL;
         what = test == PART_TEST ? "test as it is, val drawn from train"

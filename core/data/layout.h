@@ -41,6 +41,8 @@ int layout_shape(struct lists *out, const char *name, struct list_pixels pixels)
 /* Draws train, val and test where they are not published, `shots` images a class where asked, and says how. */
 struct folders_spec;
 int splits_draw(struct lists *lists, const struct folders_spec *spec, const char **how);
+/* Of published splits: `shots` images of each class of train, and as many of val or all it has. */
+int splits_shots(struct lists *lists, const struct folders_spec *spec);
 /* Takes spec->most[k] of a split's images. */
 int splits_limit(struct lists *lists, const struct folders_spec *spec);
 

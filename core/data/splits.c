@@ -149,6 +149,14 @@ static void move(struct lists *lists, enum list_split from, enum list_split to)
     lists->split[from] = (struct list){0};
 }
 
+int splits_shots(struct lists *lists, const struct folders_spec *spec)
+{
+    const uint32_t shots = (uint32_t)spec->shots;
+    lists->is_drawn = 1;
+    TRY(draw(lists, LIST_TRAIN, (struct draw){0, 0, shots}, spec->seed));
+    return thin_val(lists, shots, spec->seed);
+}
+
 int splits_draw(struct lists *lists, const struct folders_spec *spec, const char **how)
 {
     struct list *split = lists->split;
@@ -177,10 +185,7 @@ int splits_draw(struct lists *lists, const struct folders_spec *spec, const char
         return draw(lists, LIST_TRAIN, (struct draw){0, 1, shots}, spec->seed);
     }
     *how = shots ? "test as published, the shots drawn from train and val" : "splits as published";
-    if (!shots)
-        return 0;
-    TRY(draw(lists, LIST_TRAIN, (struct draw){0, 0, shots}, spec->seed));
-    return thin_val(lists, shots, spec->seed);
+    return shots ? splits_shots(lists, spec) : 0;
 }
 
 /* --- parts of a split */

@@ -38,10 +38,12 @@ static int describe(struct json *document, const struct pack_info *info, const c
     return json_set_string(document, "fingerprint", info->fingerprint);
 }
 
-/* "sets/eurosat.tar.gz" with 96 gives "eurosat-96.pack", "builtin:count:9/9/9" "count-96.pack". */
-static void default_output(const char *source, int size, char *out, size_t room)
+/* "sets/eurosat.tar.gz" with 96 gives "eurosat-96.pack", "builtin:count:9/9/9" "count-96.pack"; with 8 shots of seed 1
+ * "eurosat-96-8shot-1.pack". */
+static void default_output(const struct settings *s, char *out, size_t room)
 {
-    char name[256];
+    const char *source = s->data;
+    char name[256], shots[48] = "";
     size_t length = strlen(source);
     while (length > 1 && source[length - 1] == '/')
         length--;
@@ -54,7 +56,9 @@ static void default_output(const char *source, int size, char *out, size_t room)
     snprintf(name, sizeof name, "%.*s", (int)(source + length - last), last);
     if (name[0] && name[0] != '.')
         name[strcspn(name, ".:")] = 0;
-    snprintf(out, room, "%.200s-%d.pack", name, size);
+    if (s->shots)
+        snprintf(shots, sizeof shots, "-%dshot-%llu", s->shots, (unsigned long long)s->recipe.seed);
+    snprintf(out, room, "%.180s-%d%s.pack", name, s->size, shots);
 }
 
 static int prepare_images(const struct settings *s, const struct folders_spec *folders, const char *path)
@@ -130,6 +134,18 @@ out:
     return rc;
 }
 
+/* Options that would be passed over. */
+static int refuse_draws(const struct settings *s)
+{
+    if (!s->shots && !s->most[0] && !s->most[1] && !s->most[2])
+        return 0;
+    return fail(
+        ERR_USAGE,
+        "pack: --shots, --train, --val and --test draw from images that are not prepared yet; %s has its "
+        "splits already (of a built-in task: builtin:NAME:TRAIN/VAL/TEST)",
+        s->rest[0]);
+}
+
 static void preset(struct settings *s)
 {
     s->size = 224;
@@ -142,6 +158,8 @@ static int run(const struct settings *s)
     int shown = 0;
     with.data = s->rest[0];
     TRY(data_size(&with, &shown));
+    if (shown || strncmp(with.data, "builtin:", 8) == 0)
+        TRY(refuse_draws(s));
     if (shown) /* it is a pack already: say what it holds */
         return show(s, with.data);
     stop_watch();
@@ -150,7 +168,7 @@ static int run(const struct settings *s)
         TRY(data_size(&with, &with.size));
         with.data = s->rest[0];
     }
-    default_output(with.data, with.size, path, sizeof path);
+    default_output(&with, path, sizeof path);
     const char *output = s->output ? s->output : path;
     TRY(prepare(&with, output));
     return show(s, output);
@@ -174,7 +192,7 @@ static const struct argument rows[] = {
     {"map", 0, ARGUMENT_TEXT, offsetof(struct settings, map), 0, 0, NULL, "FILE",
      "which class a folder is: lines `folder,class`, or a JSON object"},
     {"shots", 0, ARGUMENT_WHOLE, offsetof(struct settings, shots), 0, 100000, NULL, "K",
-     "K images a class train, as many are for val; 0 takes all. not of sets with lists"},
+     "K images of each class train, as many are for val; 0 takes all"},
     {"train", 0, ARGUMENT_WHOLE, offsetof(struct settings, most[0]), 0, LIST_ITEM_LIMIT, NULL, "N",
      "N of the train images, drawn in the classes' proportions; 0 takes all"},
     {"val", 0, ARGUMENT_WHOLE, offsetof(struct settings, most[1]), 0, LIST_ITEM_LIMIT, NULL, "N",
@@ -182,7 +200,7 @@ static const struct argument rows[] = {
     {"test", 0, ARGUMENT_WHOLE, offsetof(struct settings, most[2]), 0, LIST_ITEM_LIMIT, NULL, "N",
      "N of the test images, in the same way"},
     {"seed", 's', ARGUMENT_SEED, offsetof(struct settings, recipe.seed), 0, 0, NULL, "N",
-     "of splits that are drawn"},
+     "of splits and shots that are drawn"},
     {0}};
 static const struct argument_group group = {"Preparation", rows};
 static const struct argument_group *const groups[] = {&group, &group_json, &group_general, NULL};
@@ -201,7 +219,7 @@ const struct verb verb_pack = {
         "builtin:NAME writes a built-in task.",
     .examples = {"vitro pack sets/eurosat.tar --size 96 --normalise half", "vitro pack eurosat-96.pack",
                  "vitro pack imagenet-r --like imagenet-224.pack",
-                 "vitro pack cifar-100-binary.tar.gz --normalise half --train 800 --val 200"},
+                 "vitro pack cifar-100-binary.tar.gz --normalise half --shots 16 --seed 1"},
     .groups = groups,
     .rest_least = 1,
     .rest_most = 1,

@@ -519,6 +519,7 @@ static void the_same_seed_draws_the_same_and_another_another(void **state)
         assert_int_equal(pack_info(p)->count[PACK_VAL], 40);
         assert_int_equal(pack_info(p)->count[PACK_TEST], 50);
         assert_non_null(strstr(pack_info(p)->origin, i == 2 ? "seed 2" : "seed 1"));
+        assert_non_null(strstr(pack_info(p)->origin, "4 shots a class"));
         strcpy(fingerprint[i], pack_info(p)->split_fingerprint[PACK_TRAIN]);
         pack_close(p);
     }

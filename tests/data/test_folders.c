@@ -1,7 +1,7 @@
 /* test_folders.c - folders of classes: ImageFolder's layout, splits' folders, sets to be judged on with the training's
  * classes (ImageNet-V2's numbers, -R's and -A's subset of the folders), maps, and few-shot splits. */
-#include "error.h"
 #include "dataset.h"
+#include "error.h"
 #include "pack.h"
 #include "scratch.h"
 
@@ -138,6 +138,16 @@ static void few_shots_are_as_many_of_every_class(void **state)
     assert_int_equal(of[1], 3);
     lists_finish(&l);
     refuse(&(struct folders_spec){.shots = 4}, "the class b has 6 images");
+    make_class("set/val/a",
+               5); /* published: the shots for val are of it, and train keeps its images for itself */
+    make_class("set/val/b", 2);
+    read_well(&l, "set", &(struct folders_spec){.shots = 4});
+    assert_counts(&l, 8, 6, 7);
+    for (size_t i = 0; i < 6; i++)
+        assert_non_null(strstr(l.split[LIST_VAL].items[i].path, "val/"));
+    lists_finish(&l);
+    refuse(&(struct folders_spec){.shots = 7},
+           "the class b has 6 images, too few for so many shots in train");
 }
 
 static void a_set_to_be_judged_on_has_the_classes_it_is_given(void **state)

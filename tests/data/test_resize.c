@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -48,6 +49,37 @@ static void pixels_equal_pillows_for_up_and_down_scaling(void **state)
     mem_free(golden);
 }
 
+/* Decoded and resized, the whole way into a pack. Both steps repeat Pillow's arithmetic, so that nothing may differ; the
+ * program is held to 1/255, as another libjpeg's transform may round otherwise. */
+static void photographs_are_prepared_as_pillow_prepares_them(void **state)
+{
+    (void)state;
+    enum { MOST = 1 };
+    char *golden = NULL;
+    size_t size = 0;
+    int cases = 0;
+    assert_int_equal(file_read(GOLDEN "/photos.bin", 1 << 20, &golden, &size), 0);
+    const unsigned char *p = (const unsigned char *)golden, *end = p + size;
+    for (; p < end; cases++) {
+        struct image image;
+        const uint32_t file_bytes = next_u32(&p);
+        assert_int_equal(image_decode(&image, p, file_bytes, "photograph"), 0);
+        p += file_bytes;
+        const int side = (int)next_u32(&p);
+        const size_t bytes = (size_t)side * (size_t)side * 3;
+        unsigned char *out = mem_alloc(bytes, 1);
+        assert_int_equal(resize_bicubic(&image, out, side, side), 0);
+        for (size_t i = 0; i < bytes; i++)
+            if (abs(out[i] - p[i]) > MOST)
+                fail_msg("case %d: byte %zu is %d, Pillow has %d", cases, i, out[i], p[i]);
+        mem_free(out);
+        image_finish(&image);
+        p += bytes;
+    }
+    assert_int_equal(cases, 3);
+    mem_free(golden);
+}
+
 static void a_flat_picture_stays_flat(void **state)
 {
     (void)state;
@@ -78,6 +110,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pixels_equal_pillows_for_up_and_down_scaling),
+        cmocka_unit_test(photographs_are_prepared_as_pillow_prepares_them),
         cmocka_unit_test(a_flat_picture_stays_flat),
         cmocka_unit_test(impossible_sizes_and_lack_of_memory_are_refused),
     };

@@ -206,6 +206,19 @@ data_is_packed_the_same_from_a_folder_an_archive_and_on_the_fly() {
     [ "$(find cache -name '*.pack' | wc -l)" = 1 ] || { echo "not one pack in the cache" && return 1; }
 }
 
+each_seed_draws_shots_of_its_own_in_a_file_of_its_own() {
+    local seed
+    for seed in 1 2; do
+        run 0 pack set --normalise half --size 32 --shots 2 --seed "$seed" --json && [ "$(number train)" = 6 ] &&
+            [ "$(number val)" = 6 ] && [ "$(number test)" = 9 ] && [ -f "set-32-2shot-$seed.pack" ] || return 1
+    done
+    ! cmp -s set-32-2shot-1.pack set-32-2shot-2.pack || { echo "two seeds drew the same" && return 1; }
+    run 0 pack set --normalise half --size 32 --shots 2 --seed 1 -o again.pack && same_bytes again.pack set-32-2shot-1.pack || return 1
+    refuses 5 "too few for so many shots" -- pack set --normalise half --size 32 --shots 100 &&
+        refuses 2 "has its splits already" -- pack a.pack --shots 2 &&
+        refuses 2 "has its splits already" -- pack builtin:count --train 8
+}
+
 training_saving_evaluating_and_predicting_agree() {
     run 0 train --data a.pack "${quick[@]}" --save a.safetensors --json && is_silent || return 1
     local accuracy
@@ -393,7 +406,7 @@ words=(help_is_there_for_every_verb no_verb_or_a_wrong_one_is_refused wrong_opti
     missing_and_damaged_files_are_refused a_full_disk_is_noticed_on_stdout no_vulkan_loader_is_one_sentence
     no_device_is_one_sentence)
 work=(a_small_model_is_made truncated_weights_are_refused
-    data_is_packed_the_same_from_a_folder_an_archive_and_on_the_fly
+    data_is_packed_the_same_from_a_folder_an_archive_and_on_the_fly each_seed_draws_shots_of_its_own_in_a_file_of_its_own
     training_saving_evaluating_and_predicting_agree a_merged_method_is_a_model_that_answers_alike the_same_seed_gives_the_same_bytes
     what_does_not_belong_together_is_refused a_trained_method_remembers_how_its_weights_were_read a_damaged_image_is_named a_killed_training_goes_on_to_the_same_bytes
     a_stopped_training_says_so_and_goes_on a_checkpoint_of_another_training_is_refused
