@@ -1,14 +1,22 @@
 /* LoHa: the update is the elementwise product of two low-rank ones.  Hyeon-Woo et al. 2022 (FedPara).
  *     y += s u dWT,  dW = (a1 b1) (.) (a2 b2),  u = norm1,  s = alpha / r
- * for y = qkv in one, or for queries and values apart. dW has rank r^2 and is never made: it is A B with
+ * for y = qkv in one, or for queries and values (and keys) apart. dW has rank r^2 and is never made: it is A B with
  * the row-wise products A[i, pr + q] = a1[i, p] a2[i, q] and B[pr + q, j] = b1[p, j] b2[q, j].
  * b2 starts at zero, so at first nothing changes. */
 #include <vitro/merge.h>
 
 enum { A1, B1, A2, B2, FACTORS };
-static const char *const names[][FACTORS] = {{"a1", "b1", "a2", "b2"}, {"v.a1", "v.b1", "v.a2", "v.b2"}};
-static const char *const targets[] = {"qkv", "qv", NULL};
-static const uint32_t sites[] = {VITRO_BIT(QKV), VITRO_BIT(Q) | VITRO_BIT(V)};
+static const char *const names[][FACTORS] = {
+    {"a1", "b1", "a2", "b2"}, {"k.a1", "k.b1", "k.a2", "k.b2"}, {"v.a1", "v.b1", "v.a2", "v.b2"}};
+static const char *const targets[] = {"qkv", "qv", "q_k_v", NULL};
+static const uint32_t sites[] = {VITRO_BIT(QKV), VITRO_BIT(Q) | VITRO_BIT(V),
+                                 VITRO_BIT(Q) | VITRO_BIT(K) | VITRO_BIT(V)};
+
+/* Whose names a layer's factors have: qkv's and q's are the same. */
+static int named(int32_t site)
+{
+    return site == VITRO_AT_V ? 2 : site == VITRO_AT_K;
+}
 
 struct loha {
     int32_t r, target;
@@ -21,7 +29,7 @@ static const vitro_option options[] = {
     VITRO_OPT_FLOAT(struct loha, alpha, 0, 0, 1e4, NULL,
                     "strength: the update is scaled by alpha / r; 0 stands for alpha = r"),
     VITRO_OPT_ENUM(struct loha, target, 0, targets, NULL,
-                   "what is updated: q, k, v as one, or q and v apart"),
+                   "what is updated: q, k, v as one; q and v apart; or q, k and v apart"),
     VITRO_OPT_END,
 };
 
@@ -38,17 +46,18 @@ static int declare(void *self, vitro_decl *d)
     const vitro_shape a = {2, {l->target ? dim : 3 * dim, l->r}}, b = {2, {l->r, dim}};
     for (int32_t s = -1; (s = vitro_next(sites[l->target], s)) >= 0;)
         for (int k = 0; k < FACTORS; k++)
-            l->factor[s][k] = VITRO_PARAM(
-                d, .name = names[s == VITRO_AT_V][k], .shape = k == A1 || k == A2 ? a : b,
-                .init = k == B2 ? VITRO_ZEROS : VITRO_KAIMING, .wise = k == B2 ? VITRO_TO_ZERO : VITRO_KEEP);
+            l->factor[s][k] = VITRO_PARAM(d, .name = names[named(s)][k], .shape = k == A1 || k == A2 ? a : b,
+                                          .init = k == B2 ? VITRO_ZEROS : VITRO_KAIMING,
+                                          .wise = k == B2 ? VITRO_TO_ZERO : VITRO_KEEP);
     vitro_hook(d, sites[l->target]);
     return 0;
 }
 
-/* of qkv 2 r (3 dim + dim); of q and v 2 2 r (dim + dim): the same */
+/* of qkv 2 r (3 dim + dim); of q and v 2 2 r (dim + dim): the same; of q, k and v 3 2 r (dim + dim) */
 static int64_t param_count(const void *self, const vitro_model *m)
 {
-    return (int64_t)m->depth * 8 * m->dim * ((const struct loha *)self)->r;
+    const struct loha *l = self;
+    return (int64_t)m->depth * (l->target == 2 ? 12 : 8) * m->dim * l->r;
 }
 
 /* Row-wise products are elementwise ones of [i, p, 1] and [i, 1, q], or [p, 1, j] and [1, q, j]. */
@@ -111,7 +120,7 @@ static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, 
     return dy;
 }
 
-/* W += s dW, or its rows of q and of v do */
+/* W += s dW, or its rows of q, of k and of v do */
 static int merge(void *self, vitro_trace *t, int32_t block)
 {
     struct loha *l = self;

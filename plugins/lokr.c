@@ -1,15 +1,23 @@
 /* LoKr: the update is a Kronecker product.  Edalati et al. 2022 (KronA), Yeh et al. 2023 (LyCORIS).
  *     y += s u dWT,  dW = w1 (x) w2,  u = norm1,  s = alpha / r
- * for y = qkv in one, or for queries and values apart. w1 [a, c], w2 [b, d] with a b = width of y, c d = dim,
+ * for y = qkv in one, or for queries and values (and keys) apart. w1 [a, c], w2 [b, d] with a b = width of y, c d = dim,
  * each pair as near to a square as its product divides; w2 = w2a w2b of rank r where r < max(b, d) / 2, else
  * w2a. dW is never made: with a token's u as a matrix U [c, d] and y as Y [a, b], Y += s w1 U w2T.
  * w1 starts at zero, so at first nothing changes. */
 #include <vitro/merge.h>
 
 enum { W1, W2A, W2B, FACTORS };
-static const char *const names[][FACTORS] = {{"w1", "w2a", "w2b"}, {"v.w1", "v.w2a", "v.w2b"}};
-static const char *const targets[] = {"qkv", "qv", NULL};
-static const uint32_t sites[] = {VITRO_BIT(QKV), VITRO_BIT(Q) | VITRO_BIT(V)};
+static const char *const names[][FACTORS] = {
+    {"w1", "w2a", "w2b"}, {"k.w1", "k.w2a", "k.w2b"}, {"v.w1", "v.w2a", "v.w2b"}};
+static const char *const targets[] = {"qkv", "qv", "q_k_v", NULL};
+static const uint32_t sites[] = {VITRO_BIT(QKV), VITRO_BIT(Q) | VITRO_BIT(V),
+                                 VITRO_BIT(Q) | VITRO_BIT(K) | VITRO_BIT(V)};
+
+/* Whose names a layer's factors have: qkv's and q's are the same. */
+static int named(int32_t site)
+{
+    return site == VITRO_AT_V ? 2 : site == VITRO_AT_K;
+}
 
 struct lokr {
     int32_t r, target, a, b, c, d;
@@ -22,7 +30,7 @@ static const vitro_option options[] = {
     VITRO_OPT_FLOAT(struct lokr, alpha, 0, 0, 1e4, NULL,
                     "strength: the update is scaled by alpha / r; 0 stands for alpha = r"),
     VITRO_OPT_ENUM(struct lokr, target, 0, targets, NULL,
-                   "what is updated: q, k, v as one, or q and v apart"),
+                   "what is updated: q, k, v as one; q and v apart; or q, k and v apart"),
     VITRO_OPT_END,
 };
 
@@ -57,7 +65,7 @@ static int declare(void *self, vitro_decl *d)
     const vitro_shape shapes[] = {{2, {l->a, l->c}}, {2, {l->b, low ? l->r : l->d}}, {2, {l->r, l->d}}};
     for (int32_t s = -1; (s = vitro_next(sites[l->target], s)) >= 0;)
         for (int k = 0; k < (low ? FACTORS : W2B); k++)
-            l->factor[s][k] = VITRO_PARAM(d, .name = names[s == VITRO_AT_V][k], .shape = shapes[k],
+            l->factor[s][k] = VITRO_PARAM(d, .name = names[named(s)][k], .shape = shapes[k],
                                           .init = k == W1 ? VITRO_ZEROS : VITRO_KAIMING,
                                           .wise = k == W1 ? VITRO_TO_ZERO : VITRO_KEEP);
     vitro_hook(d, sites[l->target]);
@@ -123,7 +131,7 @@ static vitro_value backward(void *self, vitro_trace *t, const vitro_site *site, 
     return dy;
 }
 
-/* W += s dW, or its rows of q and of v do */
+/* W += s dW, or its rows of q, of k and of v do */
 static int merge(void *self, vitro_trace *t, int32_t block)
 {
     struct lokr *l = self;

@@ -4,9 +4,14 @@
 #include <math.h>
 #include <vitro/merge.h>
 
-static const char *const targets[] = {"qkv", "qv", "attention", "mlp", "all", NULL};
-static const uint32_t layers[] = {VITRO_BIT(QKV), VITRO_BIT(Q) | VITRO_BIT(V), VITRO_ATTENTION_LAYERS,
-                                  VITRO_MLP_LAYERS, VITRO_LAYERS};
+static const char *const targets[] = {"qkv", "qv", "attention", "mlp", "all", "q_k_v", "q",
+                                      "k",   "v",  "proj",      "fc1", "fc2", NULL};
+static const uint32_t layers[] = {VITRO_BIT(QKV),         VITRO_BIT(Q) | VITRO_BIT(V),
+                                  VITRO_ATTENTION_LAYERS, VITRO_MLP_LAYERS,
+                                  VITRO_LAYERS,           VITRO_BIT(Q) | VITRO_BIT(K) | VITRO_BIT(V),
+                                  VITRO_BIT(Q),           VITRO_BIT(K),
+                                  VITRO_BIT(V),           VITRO_BIT(PROJ),
+                                  VITRO_BIT(FC1),         VITRO_BIT(FC2)};
 
 enum { KAIMING, OSU_RELEASE };
 static const char *const inits[] = {"kaiming", "osu_release", NULL};
@@ -29,8 +34,9 @@ static const vitro_option options[] = {
                     "strength: the update is scaled by alpha / r; 0 stands for a scale of 1"),
     VITRO_OPT_BOOL(struct lora, rslora, 0, NULL, "scale by alpha / sqrt(r) instead"),
     VITRO_OPT_FLOAT(struct lora, dropout, 0.1, 0, 0.99, NULL, "dropout of the update's input"),
-    VITRO_OPT_ENUM(struct lora, targets, 0, targets, NULL,
-                   "layers: qkv as one; q and v apart; qkv and proj; fc1 and fc2; all four"),
+    VITRO_OPT_ENUM(
+        struct lora, targets, 0, targets, NULL,
+        "layers: qkv as one; q and v apart; qkv and proj; fc1 and fc2; all four; q, k and v apart; or one"),
     VITRO_OPT_ENUM(struct lora, init, KAIMING, inits, NULL,
                    "a uniform, b zero; or both normal of 0.02, as the study's code in fact starts them"),
     VITRO_OPT_END,
@@ -58,8 +64,10 @@ static int declare(void *self, vitro_decl *d)
 static int64_t param_count(const void *self, const vitro_model *m)
 {
     const struct lora *l = self;
-    const int64_t D = m->dim, F = m->hidden, widths[] = {4 * D, 4 * D, 6 * D, 2 * (D + F), 8 * D + 2 * F};
-    return m->depth * l->r * widths[l->targets];
+    int64_t widths = 0;
+    for (int32_t s = -1; (s = vitro_next(layers[l->targets], s)) >= 0;)
+        widths += vitro_fan_in(m, s) + vitro_width(m, s);
+    return m->depth * l->r * widths;
 }
 
 static vitro_value forward(void *self, vitro_trace *t, const vitro_site *site, vitro_value x)

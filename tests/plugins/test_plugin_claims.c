@@ -29,6 +29,9 @@ static const struct count {
     {"lora[r=8,targets=attention]", 442368},
     {"lora[r=8,targets=qv]", 294912},
     {"lora[r=8,targets=mlp]", 737280},
+    {"lora[r=8,targets=q_k_v]", 442368},
+    {"lora[r=8,targets=k]", 147456},
+    {"lora[r=8,targets=fc1]", 368640},
     {"lora[r=8,targets=all]", 1179648},
     {"pissa[r=8]", 294912},
     {"pissa[r=8,targets=all]", 1179648},
@@ -83,8 +86,10 @@ static const struct count {
     {"vera", 30720},
     {"loha[r=8]", 589824},
     {"loha[r=8,target=qv]", 589824},
+    {"loha[r=8,target=q_k_v]", 884736},
     {"lokr[r=8]", 21504},
     {"lokr[r=8,target=qv]", 26112},
+    {"lokr[r=8,target=q_k_v]", 39168},
     {"oft[block=8,cayley=exact]", 32256},
     {"boft[block=4,factors=2]", 101376},
 };
@@ -198,6 +203,8 @@ static void merged_weights_give_the_hooked_logits(void **state)
     check_merge("lora[r=4,alpha=6]");
     check_merge("lora[r=4,rslora=true,targets=all]");
     check_merge("lora[r=4,targets=qv]");
+    check_merge("lora[r=4,targets=q_k_v]+lora[r=3,targets=proj]+lora[r=2,targets=fc1]+lora[r=2,targets=fc2]");
+    check_merge("lora[r=4,targets=q]+lora[r=3,targets=k]+lora[r=2,targets=v]");
     check_merge("pissa[r=4,alpha=6,targets=all]");
     check_merge("gps[k=3]");
     check_merge("adalora[r=5,target_r=3,alpha=7]");
@@ -215,6 +222,7 @@ static void merged_weights_give_the_hooked_logits(void **state)
     check_merge("lokr[r=3,alpha=5]");
     check_merge("lokr[r=6]+ssf");
     check_merge("lokr[r=2,alpha=3,target=qv]");
+    check_merge("lokr[r=2,alpha=3,target=q_k_v]+loha[r=2,target=q_k_v]");
     check_merge("oft[block=8]");
     check_merge("lora[r=3]+oft[block=6,cayley=exact]");
     check_merge("boft[block=4,factors=2]");

@@ -14,6 +14,8 @@ enum { ENTRIES = 1 }; /* single entries looked at per tensor, besides one random
 static const char *const stacks[] = {
     "lora[r=4,alpha=6,dropout=0.3]",
     "lora[r=4,targets=qv,dropout=0.3]",
+    "lora[r=3,targets=q_k_v,dropout=0.3]+lora[r=2,targets=k]+lora[r=2,targets=fc1]",
+    "loha[r=2,target=q_k_v]+lokr[r=2,target=q_k_v]",
     "lora[r=3,targets=all,dropout=0.3]+pissa[r=2,targets=all,dropout=0.3]",
     "vpt[prompts=5,dropout=0.3]",
     "vpt[prompts=5,mode=shallow,dropout=0.3]",
