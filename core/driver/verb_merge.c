@@ -179,6 +179,21 @@ static int describe(struct json *j, const struct trial *t, const struct settings
     return json_set_integer(j, "flipped", c->flipped);
 }
 
+enum { NAMES_TIMM, NAMES_HF };
+static const char *const names[] = {"timm", "hf", NULL};
+
+static int save(const struct vit *merged, const struct settings *s, const struct pack_info *info)
+{
+    if (s->names == NAMES_TIMM)
+        return vit_save(merged, s->output, 0);
+    struct vit_save_hf about = {.classes = info->class_names};
+    for (int i = 0; i < 3; i++) {
+        about.mean[i] = info->mean[i];
+        about.std[i] = info->deviation[i];
+    }
+    return vit_save_hf(merged, &about, s->output);
+}
+
 static int merge(const struct settings *s, const struct method_file *f)
 {
     struct machine machine = {0};
@@ -199,7 +214,7 @@ static int merge(const struct settings *s, const struct method_file *f)
                   "written",
                   change.largest, (double)s->tolerance, change.flipped, change.images);
     TRY_OUT(rc);
-    TRY_OUT(vit_save(merged, s->output, 0));
+    TRY_OUT(save(merged, s, pack_info(pack)));
     TRY_OUT(describe(document, &t, s, &change, changed));
     if (s->json)
         rc = json_print(document);
@@ -220,7 +235,8 @@ static int run(const struct settings *s)
     struct method_file f = {0};
     stop_watch();
     if (!s->output)
-        return fail(ERR_USAGE, "merge needs --output FILE: where the merged weights go");
+        return fail(ERR_USAGE,
+                    "merge needs --output FILE (of --names hf a folder): where the merged weights go");
     with.load = s->rest[0];
     TRY(method_file_open(&f, with.load));
     method_file_settings(&f, &with);
@@ -240,7 +256,11 @@ static void preset(struct settings *s)
 #define FIELD(name) offsetof(struct settings, name)
 static const struct argument rows[] = {
     {"output", 'o', ARGUMENT_TEXT, FIELD(output), 0, 0, NULL, "FILE",
-     "the merged weights, safetensors with timm's names"},
+     "the merged weights: a safetensors file; with --names hf a folder"},
+    {"names", 0, ARGUMENT_CHOICE, FIELD(names), 0, 0, names, "NAME",
+     "`timm`: a file that timm and Vitro read; `hf`: a folder for ViTForImageClassification.from_pretrained, "
+     "with "
+     "config.json and preprocessor_config.json"},
     {"images", 0, ARGUMENT_WHOLE, FIELD(images), 1, 1e6, NULL, "N",
      "images of validation, then of training, that the merge is measured on"},
     {"tolerance", 0, ARGUMENT_REAL, FIELD(tolerance), 0, 1e3, NULL, "X",
@@ -264,7 +284,8 @@ const struct verb verb_merge = {
              "written. "
              "Methods that cannot be folded in (prompts, nonlinear adapters) are refused by name.",
     .examples = {"vitro merge lora.safetensors --output merged.safetensors",
-                 "vitro merge ssf.safetensors --output merged.safetensors --images 2000 --tolerance 1e-4"},
+                 "vitro merge ssf.safetensors --output merged.safetensors --images 2000 --tolerance 1e-4",
+                 "vitro merge lora.safetensors --output merged-vit --names hf"},
     .groups = groups,
     .rest_least = 1,
     .rest_most = 1,

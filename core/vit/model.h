@@ -154,5 +154,12 @@ int vit_load_bytes(struct vit **out, const void *bytes, size_t size, const char 
 void vit_reset_head(struct vit *m, uint64_t seed);
 /* Writes all tensors under timm's names; half != 0 as F16. Metadata: heads, patch, image, eps, ... */
 int vit_save(const struct vit *m, const char *path, int half);
+/* Writes a folder that Hugging Face's ViTForImageClassification.from_pretrained reads: model.safetensors, config.json,
+ * preprocessor_config.json. Refuses what that class has not: anything beyond a plain ViT but QuickGELU. */
+struct vit_save_hf {
+    const char *const *classes; /* names of the head's rows, or NULL */
+    double mean[3], std[3];     /* of the pixels' scale 0..1 */
+};
+int vit_save_hf(const struct vit *m, const struct vit_save_hf *about, const char *folder);
 
 #endif

@@ -103,8 +103,7 @@ void weights_close(struct weights *s)
 
 /* --- names */
 
-/* One alternative of a row, "encoder.layer.#.attention.{query,key,value}.weight", as the names it stands for. */
-static int expand(const struct weights *s, const char *pattern, size_t length, int32_t block,
+int weights_names(const struct weights *s, const char *pattern, size_t length, int32_t block,
                   char names[WEIGHT_PARTS][WEIGHT_NAME])
 {
     const char *open = memchr(pattern, '{', length), *close = open ? strchr(open, '}') : NULL;
@@ -137,7 +136,7 @@ static void find_row(struct weights *s, const char *theirs, int32_t block, struc
     char names[WEIGHT_PARTS][WEIGHT_NAME];
     for (const char *at = theirs; *at;) {
         const size_t length = strcspn(at, "|");
-        const int count = expand(s, at, length, block, names);
+        const int count = weights_names(s, at, length, block, names);
         out->count = 0;
         for (int i = 0; i < count; i++) {
             out->part[i] = tensor_file_find(s->file, names[i]);

@@ -28,6 +28,11 @@ int weights_open(struct weights *s, const char *path);
 int weights_view(struct weights *s, const void *bytes, size_t size, const char *what);
 void weights_close(struct weights *s); /* a zeroed one is fine */
 
+/* One alternative of a row, `length` bytes of "encoder.layer.#.attention.{query,key,value}.weight", as the names it stands
+ * for; how many. Of *s only wrapper and prefix are looked at. */
+int weights_names(const struct weights *s, const char *pattern, size_t length, int32_t block,
+                  char names[WEIGHT_PARTS][WEIGHT_NAME]);
+
 /* The parts of our tensor `suffix` ("norm1.weight" with a block, "cls_token" with -1). */
 void weights_find(struct weights *s, const char *suffix, int32_t block, struct weight_parts *out);
 /* The next name from tensor *from on (which moves behind it) that is neither used nor known to be ignorable. */
