@@ -31,6 +31,8 @@ struct settings {
     int32_t eval_precision;     /* 0: as trained; else 1 + enum number */
     const char *shifts, *probe; /* robust, wise */
     const char *like, *map;     /* pack */
+    const char *peft, *base;    /* export: a folder; what the adapter is for */
+    int32_t names;              /* export, merge: whose; an enum peft_names */
     int32_t shots, most[3];     /* most: of train, val, test */
     int32_t alphas, way_head;
     const char *checkpoint;
@@ -88,6 +90,7 @@ struct verb {
     X(eval)      \
     X(predict)   \
     X(merge)     \
+    X(import)    \
     X(zeroshot)  \
     X(pretrain)  \
     X(study)     \

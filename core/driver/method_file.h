@@ -25,6 +25,9 @@
     X(model, "--model as it was given, or bundled")                    \
     X(data, "--data as it was given")
 
+/* Of an imported one (verb_import.c) `imported` is peft's type and `adapter_sha256` the hash of its tensors; split and recipe
+ * are what was said of them when it was imported. */
+
 struct method_file { /* an open one; the texts are lent by it */
     struct safetensors *file;
 #define X(key, what) const char *key;

@@ -1,4 +1,7 @@
-/* verb_export.c - `vitro export STUDY --csv|--json|--latex`: results for other programs. */
+/* verb_export.c - `vitro export STUDY --csv|--json|--latex`: results for other programs; and
+ * `vitro export METHODFILE --peft FOLDER`. */
+#include "export_adapter.h"
+#include "peft.h"
 #include "study_view.h"
 
 #include <math.h>
@@ -135,8 +138,12 @@ static int print_latex(const struct json *analysis)
 static int run(const struct settings *s)
 {
     struct json *analysis = NULL;
-    if (s->json + s->csv + s->latex != 1)
-        return fail(ERR_USAGE, "export needs one of --csv, --json and --latex");
+    if (s->peft && !s->csv && !s->latex)
+        return export_adapter(s);
+    if (s->json + s->csv + s->latex != 1 || s->peft)
+        return fail(ERR_USAGE,
+                    "export needs one of --csv, --json and --latex for a study, or --peft FOLDER for a "
+                    "trained method");
     TRY(view_build(&analysis, s));
     int rc = s->json ? json_print(analysis) : s->csv ? print_csv(analysis) : print_latex(analysis);
     json_destroy(analysis);
@@ -149,20 +156,35 @@ static const struct argument rows[] = {
     {"latex", 0, ARGUMENT_FLAG, FIELD(latex), 0, 0, NULL, NULL, "the table of `vitro compare` for a paper"},
     {"json", 0, ARGUMENT_FLAG, FIELD(json), 0, 0, NULL, NULL, "the whole analysis (docs/analysis.md)"},
     {0}};
-static const struct argument_group group = {"Format", rows};
-static const struct argument_group *const groups[] = {&group, &group_view, &group_store, &group_general,
-                                                      NULL};
+static const struct argument_group group = {"A study", rows};
+static const struct argument adapter_rows[] = {
+    {"peft", 0, ARGUMENT_TEXT, FIELD(peft), 0, 0, NULL, "FOLDER",
+     "an adapter for Hugging Face peft: adapter_config.json and adapter_model.safetensors "
+     "(docs/adapters.md)"},
+    {"names", 0, ARGUMENT_CHOICE, FIELD(names), 0, 0, peft_names, "NAME",
+     "the model that it is to be loaded on: `timm` (blocks.0.attn.qkv), `hf`, ViTForImageClassification of "
+     "transformers 4 (query, key, value), or `hf5`, of transformers 5 (q_proj, k_proj, v_proj)"},
+    {"base", 0, ARGUMENT_TEXT, FIELD(base), 0, 0, NULL, "TEXT",
+     "what the adapter names as base_model_name_or_path"},
+    {0}};
+static const struct argument_group adapter_group = {"A trained method", adapter_rows};
+static const struct argument_group *const groups[] = {
+    &group, &group_view, &group_store, &adapter_group, &group_model, &group_plugins, &group_general, NULL};
 const struct verb verb_export = {
     .name = "export",
-    .summary = "a study's results for other programs",
-    .synopsis = "STUDY [STUDY...] --csv|--json|--latex",
+    .summary = "a study's results, or a trained method, for other programs",
+    .synopsis = "STUDY [STUDY...] --csv|--json|--latex, or METHODFILE --peft FOLDER",
     .about = "Prints results to stdout: as CSV, as the JSON document that every table and the report come "
              "from, or as a table "
-             "for LaTeX.",
-    .examples = {"vitro export demo --csv > demo.csv", "vitro export demo --latex"},
+             "for LaTeX. Or writes a trained method as an adapter that Hugging Face peft loads, head "
+             "included, where "
+             "peft "
+             "has the method: lora, dora, pissa, adalora, ia3, vera, loha, lokr, oft, boft.",
+    .examples = {"vitro export demo --csv > demo.csv", "vitro export demo --latex",
+                 "vitro export lora.safetensors --peft lora-adapter --names hf"},
     .groups = groups,
     .rest_least = 1,
     .rest_most = -1,
-    .rest_name = "STUDY",
+    .rest_name = "STUDY or METHODFILE",
     .run = run,
 };

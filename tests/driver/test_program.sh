@@ -234,8 +234,27 @@ a_merged_method_is_a_model_that_answers_alike() {
     run 0 eval --load a.safetensors --json && accuracy=$(number accuracy) || return 1
     run 0 merge a.safetensors --output merged.safetensors --json && is_silent && [ "$(number flipped)" = 0 ] || return 1
     run 0 eval --model merged.safetensors --data a.pack --json && [ "$(number accuracy)" = "$accuracy" ] || return 1
+    run 0 merge a.safetensors --output merged-hf --names hf --json && is_silent || return 1
+    run 0 eval --model merged-hf --data a.pack --json && [ "$(number accuracy)" = "$accuracy" ] || return 1
+    grep -q '"0": *"blue"\|"0": *"red"\|"0": *"green"' merged-hf/config.json || { echo "no names of classes" && return 1; }
     refuses 1 "nothing was written" -- merge a.safetensors --output never.safetensors --tolerance 0 &&
         [ ! -e never.safetensors ] && refuses 2 "--output" -- merge a.safetensors
+}
+
+an_adapter_goes_out_and_comes_back() {
+    local accuracy names
+    run 0 train --data a.pack "${quick[@]}" --method 'vera[r=8]' --lr 0.05 --save vera.safetensors --json && accuracy=$(number accuracy) || return 1
+    for names in timm hf hf5; do
+        run 0 export vera.safetensors --peft "vera-$names" --names "$names" --base a-model && is_silent || return 1
+        run 0 import "vera-$names" --data a.pack --output back.safetensors --json && is_silent || return 1
+        run 0 eval --load back.safetensors --json && [ "$(number accuracy)" = "$accuracy" ] || return 1
+    done
+    run 0 export back.safetensors --peft vera-again --names timm && run 0 import vera-again --data a.pack --output back.safetensors &&
+        run 0 eval --load back.safetensors --json && [ "$(number accuracy)" = "$accuracy" ] || return 1
+    grep -q a-model vera-hf/adapter_config.json && refuses 5 "has the shape" -- import vera-hf --data builtin:count:16/8/8 --output never.safetensors &&
+        refuses 2 "--output" -- import vera-hf --data a.pack && refuses 2 "METHODFILE" -- export vera.safetensors a.safetensors --peft f &&
+        refuses 2 "--csv" -- export vera.safetensors && refuses 5 "adapter_config.json" -- import . --data a.pack --output never.safetensors &&
+        [ ! -e never.safetensors ]
 }
 
 the_same_seed_gives_the_same_bytes() {
@@ -407,7 +426,7 @@ words=(help_is_there_for_every_verb no_verb_or_a_wrong_one_is_refused wrong_opti
     no_device_is_one_sentence)
 work=(a_small_model_is_made truncated_weights_are_refused
     data_is_packed_the_same_from_a_folder_an_archive_and_on_the_fly each_seed_draws_shots_of_its_own_in_a_file_of_its_own
-    training_saving_evaluating_and_predicting_agree a_merged_method_is_a_model_that_answers_alike the_same_seed_gives_the_same_bytes
+    training_saving_evaluating_and_predicting_agree a_merged_method_is_a_model_that_answers_alike an_adapter_goes_out_and_comes_back the_same_seed_gives_the_same_bytes
     what_does_not_belong_together_is_refused a_trained_method_remembers_how_its_weights_were_read a_damaged_image_is_named a_killed_training_goes_on_to_the_same_bytes
     a_stopped_training_says_so_and_goes_on a_checkpoint_of_another_training_is_refused
     what_is_computed_once_changes_no_byte a_diverged_training_is_one_sentence a_full_disk_leaves_no_half_file
