@@ -246,14 +246,14 @@ an_adapter_goes_out_and_comes_back() {
     run 0 train --data a.pack "${quick[@]}" --method 'vera[r=8]' --lr 0.05 --save vera.safetensors --json && accuracy=$(number accuracy) || return 1
     for names in timm hf hf5; do
         run 0 export vera.safetensors --peft "vera-$names" --names "$names" --base a-model && is_silent || return 1
-        run 0 import "vera-$names" --data a.pack --output back.safetensors --json && is_silent || return 1
+        run 0 import "vera-$names" --model tiny.safetensors --data a.pack --output back.safetensors --json && is_silent || return 1
         run 0 eval --load back.safetensors --json && [ "$(number accuracy)" = "$accuracy" ] || return 1
     done
-    run 0 export back.safetensors --peft vera-again --names timm && run 0 import vera-again --data a.pack --output back.safetensors &&
+    run 0 export back.safetensors --peft vera-again --names timm && run 0 import vera-again --model tiny.safetensors --data a.pack --output back.safetensors &&
         run 0 eval --load back.safetensors --json && [ "$(number accuracy)" = "$accuracy" ] || return 1
-    grep -q a-model vera-hf/adapter_config.json && refuses 5 "has the shape" -- import vera-hf --data builtin:count:16/8/8 --output never.safetensors &&
-        refuses 2 "--output" -- import vera-hf --data a.pack && refuses 2 "METHODFILE" -- export vera.safetensors a.safetensors --peft f &&
-        refuses 2 "--csv" -- export vera.safetensors && refuses 5 "adapter_config.json" -- import . --data a.pack --output never.safetensors &&
+    grep -q a-model vera-hf/adapter_config.json && refuses 5 "has the shape" -- import vera-hf --model tiny.safetensors --data builtin:count:16/8/8 --output never.safetensors &&
+        refuses 2 "--output" -- import vera-hf --model tiny.safetensors --data a.pack && refuses 2 "METHODFILE" -- export vera.safetensors a.safetensors --peft f &&
+        refuses 2 "--csv" -- export vera.safetensors && refuses 7 "adapter_config.json" -- import . --model tiny.safetensors --data a.pack --output never.safetensors &&
         [ ! -e never.safetensors ]
 }
 
