@@ -1,45 +1,12 @@
 /* test_features.c - what is computed once for all epochs: that it changes no bit, in either style of kernels and
  * across interruptions, and for which methods there is such a thing; on a small random ViT and random images. */
-#include "error.h"
-#include "memory.h"
-#include "rng.h"
-#include "session.h"
-#include "session_private.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
+#include "train_world.h"
+
 #include <unistd.h>
 
-#include <cmocka.h>
-
-enum {
-    SIDE = 16,
-    PATCH = 4,
-    DIM = 24,
-    DEPTH = 3,
-    CLASSES = 5,
-    IMAGES = 44,
-    TOKENS = 17,
-    BATCH = 16,
-    PADDED = 48
-};
+enum { PATCH = 4, DIM = 24, DEPTH = 3, TOKENS = 17, BATCH = 16, PADDED = 48 };
 enum { EPOCHS = 2, STEPS = 6 };
-
-static struct device *device;
-static struct plugins *plugins;
-static struct vit *vit;
-static unsigned char rgb[IMAGES * SIDE * SIDE * 3];
-static int32_t labels[IMAGES];
-
-static void must(int rc)
-{
-    if (rc < 0)
-        fail_msg("%s", error_text());
-}
 
 struct outcome { /* of a training */
     float losses[STEPS];
@@ -49,7 +16,7 @@ struct outcome { /* of a training */
     int rc;
 };
 
-static struct train_spec short_training(int32_t feature_cache)
+static struct train_spec training_with(int32_t feature_cache)
 {
     struct train_spec t = {
         .recipe = recipe_default, .images = {rgb, labels, IMAGES}, .feature_cache = feature_cache};
@@ -62,14 +29,14 @@ static struct train_spec short_training(int32_t feature_cache)
     return t;
 }
 
-static struct outcome train_on(struct engine *engine, const char *name, struct train_spec spec)
+static struct outcome train_on(struct engine *e, const char *name, struct train_spec spec)
 {
     struct outcome o = {0};
     struct method *method;
     struct session *session;
     must(method_create(&method, plugins, name));
     must(method_declare(method, vit));
-    must(session_create(&session, &(struct session_spec){.engine = engine,
+    must(session_create(&session, &(struct session_spec){.engine = e,
                                                          .method = method,
                                                          .vit = vit,
                                                          .mean = {0.5f, 0.5f, 0.5f},
@@ -87,10 +54,10 @@ static struct outcome train_on(struct engine *engine, const char *name, struct t
 
 static struct outcome train(const char *name, struct train_spec spec)
 {
-    struct engine *engine;
-    must(engine_create(&engine, device, ENGINE_AUTO));
-    struct outcome o = train_on(engine, name, spec);
-    engine_destroy(engine);
+    struct engine *e;
+    must(engine_create(&e, device, ENGINE_AUTO));
+    struct outcome o = train_on(e, name, spec);
+    engine_destroy(e);
     return o;
 }
 
@@ -123,7 +90,7 @@ static void the_cut_lies_where_the_method_begins(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
-        struct train_spec spec = short_training(FEATURES_AUTO);
+        struct train_spec spec = training_with(FEATURES_AUTO);
         spec.recipe.drop_path = expected[i].drop_path;
         struct outcome o = train(expected[i].method, spec);
         const struct train_features f = o.result.features;
@@ -139,7 +106,7 @@ static void the_cut_lies_where_the_method_begins(void **state)
 static void one_epoch_keeps_nothing(void **state)
 {
     (void)state;
-    struct train_spec spec = short_training(FEATURES_AUTO);
+    struct train_spec spec = training_with(FEATURES_AUTO);
     spec.recipe.drop_path = 0;
     spec.recipe.epochs = 1;
     spec.recipe.warmup = 0;
@@ -157,14 +124,14 @@ static void check_bits(enum engine_style style)
         const char *method;
         float drop_path;
     } rows[] = {{"linear", 0}, {"linear", 0.3f}, {"selective[part=block]", 0}, {"adaptformer[r=4]", 0.3f}};
-    struct engine *engine;
-    must(engine_create(&engine, device, style));
+    struct engine *e;
+    must(engine_create(&e, device, style));
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct outcome o[2];
         for (int k = 0; k < 2; k++) {
-            struct train_spec spec = short_training(k ? FEATURES_AUTO : 0);
+            struct train_spec spec = training_with(k ? FEATURES_AUTO : 0);
             spec.recipe.drop_path = rows[i].drop_path;
-            o[k] = train_on(engine, rows[i].method, spec);
+            o[k] = train_on(e, rows[i].method, spec);
             must(o[k].rc);
         }
         assert_int_equal(o[0].result.features.bytes, 0);
@@ -173,7 +140,7 @@ static void check_bits(enum engine_style style)
         mem_free(o[0].weights);
         mem_free(o[1].weights);
     }
-    engine_destroy(engine);
+    engine_destroy(e);
 }
 
 static void features_kept_change_no_bit(void **state)
@@ -200,10 +167,10 @@ static void an_interruption_may_change_sides(void **state)
     static const char *path = "test_features.checkpoint";
     static const int32_t sides[] = {0, FEATURES_AUTO, 0};
     static const char method[] = "selective[part=block]";
-    struct outcome whole = train(method, short_training(FEATURES_AUTO)), part = {0};
+    struct outcome whole = train(method, training_with(FEATURES_AUTO)), part = {0};
     unlink(path);
     for (int i = 0; i < 3; i++) {
-        struct train_spec spec = short_training(sides[i]);
+        struct train_spec spec = training_with(sides[i]);
         uint32_t stop = 2 * (uint32_t)i + 1;
         spec.checkpoint = path;
         spec.checkpoint_steps = 1;
@@ -235,7 +202,7 @@ static int stop_early(void *context, const struct train_progress *p)
 static void it_can_be_stopped_before_the_first_step(void **state)
 {
     (void)state;
-    struct train_spec spec = short_training(FEATURES_AUTO);
+    struct train_spec spec = training_with(FEATURES_AUTO);
     uint32_t calls = 0;
     spec.recipe.drop_path = 0;
     spec.report = stop_early;
@@ -257,7 +224,7 @@ static void a_device_out_of_memory_is_reported(void **state)
     for (int rc = -1; rc < 0; k++) {
         struct device *small, *whole = device;
         must(device_open(&small, &(struct device_spec){.index = -1, .fail_allocation_after = k}));
-        struct train_spec spec = short_training(FEATURES_AUTO);
+        struct train_spec spec = training_with(FEATURES_AUTO);
         spec.recipe.drop_path = 0;
         device = small;
         struct outcome o = train("linear", spec);
@@ -270,16 +237,7 @@ static void a_device_out_of_memory_is_reported(void **state)
     assert_in_range(k, LEAST, MOST);
 }
 
-static void draw_images(void)
-{
-    struct rng g = {.seed = 5};
-    for (size_t i = 0; i < sizeof rgb; i++)
-        rgb[i] = (unsigned char)rng_u32(&g);
-    for (int i = 0; i < IMAGES; i++)
-        labels[i] = (int32_t)rng_below(&g, CLASSES);
-}
-
-int main(void)
+static int run(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_cut_lies_where_the_method_begins),
@@ -290,25 +248,11 @@ int main(void)
         cmocka_unit_test(it_can_be_stopped_before_the_first_step),
         cmocka_unit_test(a_device_out_of_memory_is_reported),
     };
-    const char *const search[] = {PLUGINS, NULL};
-    draw_images();
-    if (device_open(&device, &(struct device_spec){.index = -1}) < 0 ||
-        plugins_create(&plugins, search) < 0 ||
-        vit_create(&vit, &(struct vit_shape){.image = SIDE,
-                                             .patch = PATCH,
-                                             .dim = DIM,
-                                             .depth = DEPTH,
-                                             .heads = 3,
-                                             .hidden = 96,
-                                             .classes = CLASSES,
-                                             .eps = 1e-6f}) < 0) {
-        fprintf(stderr, "%s\n", error_text());
-        return 77;
-    }
-    vit_random(vit, 1);
-    int rc = cmocka_run_group_tests(tests, NULL, NULL);
-    vit_destroy(vit);
-    plugins_destroy(plugins);
-    device_close(device);
-    return rc;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+    static const char *const folders[] = {PLUGINS, NULL};
+    return run_world_of(run, folders, PATCH, DEPTH);
 }

@@ -2,43 +2,18 @@
  * that fp16 needs. On a small network with images of noise, which a method can learn by heart. */
 #include "bank.h"
 #include "engine.h"
-#include "error.h"
-#include "memory.h"
 #include "recipe_json.h"
-#include "rng.h"
-#include "session.h"
-#include "session_private.h"
+#include "train_world.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-enum { SIDE = 16, IMAGES = 24, CLASSES = 3, STEPS = 12 };
+enum { LEARNT = 24, KINDS = 3, STEPS = 12 }; /* of the images: few enough to be learnt by heart */
 
 /* Losses of the first step differ by the rounding of operands alone: half a last place, 2^-9 or 2^-12, for each of
  * some ten products on the way, which add up like independent errors; the loss is about 1. */
 static const double first_loss[NUMBER_COUNT] = {0, 2e-3, 1e-2};
 static const double last_loss = 0.05; /* of 12 steps: trainings that differ by rounding end alike */
-
-static struct device *device;
-static struct engine *engine;
-static struct plugins *plugins;
-static struct vit *vit;
-static unsigned char rgb[IMAGES * SIDE * SIDE * 3];
-static int32_t labels[IMAGES];
-
-static void must(int rc)
-{
-    if (rc < 0)
-        fail_msg("%s", error_text());
-}
 
 struct outcome {
     float losses[STEPS], *weights;
@@ -49,9 +24,9 @@ struct outcome {
     uint64_t frozen; /* bytes of them in the bank */
 };
 
-static struct train_spec short_training(struct outcome *o, enum number number)
+static struct train_spec training_in(struct outcome *o, enum number number)
 {
-    struct train_spec t = {.recipe = recipe_default, .images = {rgb, labels, IMAGES}, .losses = o->losses};
+    struct train_spec t = {.recipe = recipe_default, .images = {rgb, labels, LEARNT}, .losses = o->losses};
     t.recipe.epochs = 4;
     t.recipe.warmup = 0;
     t.recipe.batch = 8;
@@ -88,7 +63,7 @@ static void train(const struct train_spec *spec, struct outcome *o)
 static struct outcome trained(enum number number, float scale)
 {
     struct outcome o = {0};
-    struct train_spec spec = short_training(&o, number);
+    struct train_spec spec = training_in(&o, number);
     spec.loss_scale = scale;
     train(&spec, &o);
     must(o.rc);
@@ -149,7 +124,7 @@ static void frozen_weights_take_half_the_memory_and_change_no_bit(void **state)
     (void)state;
     for (int number = NUMBER_FP16; number < NUMBER_COUNT; number++) {
         struct outcome halves = trained((enum number)number, 0), floats = {.wide = 1};
-        struct train_spec spec = short_training(&floats, (enum number)number);
+        struct train_spec spec = training_in(&floats, (enum number)number);
         train(&spec, &floats);
         must(floats.rc);
         assert_true((double)halves.frozen <
@@ -199,7 +174,7 @@ static void blocks_that_are_computed_again_end_in_the_same_bits(void **state)
 {
     (void)state;
     struct outcome kept = trained(NUMBER_FP16, 0x1p20f), again = {0};
-    struct train_spec spec = short_training(&again, NUMBER_FP16);
+    struct train_spec spec = training_in(&again, NUMBER_FP16);
     spec.loss_scale = 0x1p20f;
     spec.checkpoint_activations = 1;
     train(&spec, &again);
@@ -223,7 +198,7 @@ static void a_resumed_training_knows_its_scale_and_ends_in_the_same_bits(void **
     const float scale = 0x1p22f;
     uint32_t stop = 7;
     struct outcome whole = trained(NUMBER_FP16, scale), half = {0}, rest = {0};
-    struct train_spec spec = short_training(&half, NUMBER_FP16);
+    struct train_spec spec = training_in(&half, NUMBER_FP16);
     assert_true(whole.result.skipped > 0 && whole.result.skipped < STEPS);
     unlink(path);
     spec.loss_scale = scale;
@@ -232,7 +207,7 @@ static void a_resumed_training_knows_its_scale_and_ends_in_the_same_bits(void **
     spec.context = &stop;
     train(&spec, &half);
     assert_int_equal(half.rc, ERR_STOPPED);
-    spec = short_training(&rest, NUMBER_FP16);
+    spec = training_in(&rest, NUMBER_FP16);
     spec.loss_scale = scale;
     spec.checkpoint = path;
     train(&spec, &rest);
@@ -268,7 +243,7 @@ static void a_recipe_says_its_precision_unless_it_is_fp32(void **state)
     json_destroy(wrong);
 }
 
-int main(void)
+static int run(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rounding_changes_a_training_by_no_more_than_itself),
@@ -280,30 +255,13 @@ int main(void)
         cmocka_unit_test(a_resumed_training_knows_its_scale_and_ends_in_the_same_bits),
         cmocka_unit_test(a_recipe_says_its_precision_unless_it_is_fp32),
     };
-    const char *const search[] = {PLUGINS, NULL};
-    struct rng g = rng_named(1, "images");
-    for (size_t i = 0; i < sizeof rgb; i++)
-        rgb[i] = (unsigned char)rng_below(&g, 256);
-    for (int32_t i = 0; i < IMAGES; i++)
-        labels[i] = i % CLASSES;
-    if (device_open(&device, &(struct device_spec){.index = -1}) < 0 ||
-        engine_create(&engine, device, ENGINE_AUTO) < 0 || plugins_create(&plugins, search) < 0 ||
-        vit_create(&vit, &(struct vit_shape){.image = SIDE,
-                                             .patch = 8,
-                                             .dim = 24,
-                                             .depth = 2,
-                                             .heads = 3,
-                                             .hidden = 96,
-                                             .classes = CLASSES,
-                                             .eps = 1e-6f}) < 0) {
-        fprintf(stderr, "%s\n", error_text());
-        return 77;
-    }
-    vit_random(vit, 1);
-    int rc = cmocka_run_group_tests(tests, NULL, NULL);
-    vit_destroy(vit);
-    plugins_destroy(plugins);
-    engine_destroy(engine);
-    device_close(device);
-    return rc;
+    for (int32_t i = 0; i < LEARNT; i++)
+        labels[i] = i % KINDS;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+    static const char *const folders[] = {PLUGINS, NULL};
+    return run_world(run, folders, 2);
 }

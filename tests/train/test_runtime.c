@@ -1,33 +1,11 @@
 /* test_runtime.c - what the runtime does to a training changes no bit of it: how its steps are cut into submits, a device
  * that is lost on the way. On a small random ViT and random images. */
-#include "error.h"
-#include "memory.h"
-#include "rng.h"
-#include "session.h"
-#include "session_private.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
+#include "train_world.h"
+
 #include <unistd.h>
 
-#include <cmocka.h>
-
-enum { SIDE = 16, CLASSES = 5, IMAGES = 44, STEPS = 6 };
-
-static struct plugins *plugins;
-static struct vit *vit;
-static unsigned char rgb[IMAGES * SIDE * SIDE * 3];
-static int32_t labels[IMAGES];
-
-static void must(int rc)
-{
-    if (rc < 0)
-        fail_msg("%s", error_text());
-}
+enum { STEPS = 6 };
 
 struct world { /* a session on a device of its own */
     struct device *device;
@@ -59,18 +37,6 @@ static void close_world(struct world *w)
     engine_destroy(w->engine);
     must(device_check(w->device));
     device_close(w->device);
-}
-
-static struct train_spec short_training(void)
-{
-    struct train_spec t = {.recipe = recipe_default, .images = {rgb, labels, IMAGES}};
-    t.recipe.epochs = 2;
-    t.recipe.warmup = 1;
-    t.recipe.batch = 16;
-    t.recipe.drop_last = 0;
-    t.recipe.lr = 1e-2f;
-    t.recipe.seed = 9;
-    return t;
 }
 
 struct trained { /* what a training ends in */
@@ -247,16 +213,7 @@ static void short_steps_share_a_submit_and_long_ones_are_cut(void **state)
     close_world(&w);
 }
 
-static void draw_images(void)
-{
-    struct rng g = {.seed = 5};
-    for (size_t i = 0; i < sizeof rgb; i++)
-        rgb[i] = (unsigned char)rng_u32(&g);
-    for (int i = 0; i < IMAGES; i++)
-        labels[i] = (int32_t)rng_below(&g, CLASSES);
-}
-
-int main(void)
+static int run(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(how_a_step_is_submitted_changes_no_bit),
@@ -265,25 +222,11 @@ int main(void)
         cmocka_unit_test(other_work_on_a_lost_device_is_not_forgotten),
         cmocka_unit_test(short_steps_share_a_submit_and_long_ones_are_cut),
     };
-    const char *const search[] = {PLUGINS, NULL};
-    struct device *probe;
-    draw_images();
-    if (device_open(&probe, &(struct device_spec){.index = -1}) < 0 || plugins_create(&plugins, search) < 0 ||
-        vit_create(&vit, &(struct vit_shape){.image = SIDE,
-                                             .patch = 8,
-                                             .dim = 24,
-                                             .depth = 2,
-                                             .heads = 3,
-                                             .hidden = 96,
-                                             .classes = CLASSES,
-                                             .eps = 1e-6f}) < 0) {
-        fprintf(stderr, "%s\n", error_text());
-        return 77;
-    }
-    device_close(probe);
-    vit_random(vit, 1);
-    int rc = cmocka_run_group_tests(tests, NULL, NULL);
-    vit_destroy(vit);
-    plugins_destroy(plugins);
-    return rc;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+    static const char *const folders[] = {PLUGINS, NULL};
+    return run_world(run, folders, 2);
 }

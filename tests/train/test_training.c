@@ -1,77 +1,26 @@
 /* test_training.c - training on the device: AdamW against PyTorch, masked rows, repeatability, exact resume,
  * divergence, saving and loading; on a small random ViT and random images. */
 #include "checkpoint.h"
-#include "error.h"
 #include "file.h"
-#include "memory.h"
-#include "rng.h"
 #include "safetensors.h"
-#include "session.h"
-#include "session_private.h"
+#include "train_world.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-enum { SIDE = 16, CLASSES = 5, IMAGES = 44 };
 static const double ADAMW = 2e-6;  /* 20 float32 steps of numbers around 1 */
 static const double MASKED = 1e-6; /* the same mean, added in another order */
 
-static struct device *device;
-static struct engine *engine;
-static struct plugins *plugins;
-static struct vit *vit;
-static unsigned char rgb[IMAGES * SIDE * SIDE * 3];
-static int32_t labels[IMAGES];
-
-static void must(int rc)
-{
-    if (rc < 0)
-        fail_msg("%s", error_text());
-}
-
-struct setting {
-    struct method *method;
-    struct session *session;
-};
-
 static struct setting begin(const char *method)
 {
-    struct setting s = {0};
-    must(method_create(&s.method, plugins, method));
-    must(method_declare(s.method, vit));
-    must(session_create(&s.session, &(struct session_spec){.engine = engine,
-                                                           .method = s.method,
-                                                           .vit = vit,
-                                                           .mean = {0.5f, 0.5f, 0.5f},
-                                                           .std = {0.5f, 0.5f, 0.5f},
-                                                           .seed = 3}));
-    return s;
+    return begin_on(engine, method);
 }
 
-static void end(struct setting *s)
+static struct train_spec twelve_steps(void)
 {
-    session_destroy(s->session);
-    method_destroy(s->method);
-}
-
-static struct train_spec short_training(void)
-{
-    struct train_spec t = {.recipe = recipe_default, .images = {rgb, labels, IMAGES}};
+    struct train_spec t = short_training();
     t.recipe.epochs = 4;
-    t.recipe.warmup = 1;
-    t.recipe.batch = 16;
-    t.recipe.drop_last = 0;
-    t.recipe.lr = 1e-2f;
-    t.recipe.seed = 9;
     return t;
 }
 
@@ -172,7 +121,7 @@ static void masked_rows_do_not_count(void **state)
 static void the_same_seed_gives_the_same_bits(void **state)
 {
     (void)state;
-    const struct train_spec spec = short_training();
+    const struct train_spec spec = twelve_steps();
     struct train_result result;
     float *data[2];
     size_t n = 0;
@@ -190,7 +139,7 @@ static void the_same_seed_gives_the_same_bits(void **state)
 static void another_seed_gives_other_bits(void **state)
 {
     (void)state;
-    struct train_spec spec = short_training();
+    struct train_spec spec = twelve_steps();
     struct train_result result;
     float *data[2];
     size_t n = 0;
@@ -218,7 +167,7 @@ static void a_resumed_training_ends_in_the_same_bits(void **state)
     enum { STEPS = 12 };
     static const char *path = "test_training.checkpoint";
     static float losses[2][STEPS];
-    struct train_spec spec = short_training();
+    struct train_spec spec = twelve_steps();
     struct train_result result;
     size_t n = 0;
     unlink(path);
@@ -263,7 +212,7 @@ static void a_full_disk_keeps_the_last_checkpoint(void **state)
 {
     (void)state;
     static const char *path = "test_training_full.checkpoint";
-    struct train_spec spec = short_training();
+    struct train_spec spec = twelve_steps();
     struct train_result result;
     unlink(path);
     spec.checkpoint = path;
@@ -279,7 +228,8 @@ static void a_full_disk_keeps_the_last_checkpoint(void **state)
     bank = s.session->bank;
     float loss = 1;
     file_fail_after(1);
-    assert_true(checkpoint_write(path, "", bank, &(struct checkpoint){.step = 1, .steps = 1, .losses = &loss}) < 0);
+    assert_true(
+        checkpoint_write(path, "", bank, &(struct checkpoint){.step = 1, .steps = 1, .losses = &loss}) < 0);
     file_fail_after(-1);
     end(&s);
     must(file_read(path, 1 << 24, &after, &size[1]));
@@ -293,7 +243,7 @@ static void a_full_disk_keeps_the_last_checkpoint(void **state)
 static void an_infinite_loss_ends_as_diverged(void **state)
 {
     (void)state;
-    struct train_spec spec = short_training();
+    struct train_spec spec = twelve_steps();
     struct train_result result;
     struct setting s = begin("full");
     spec.recipe.lr = 1e3f;
@@ -308,7 +258,7 @@ static void an_infinite_loss_ends_as_diverged(void **state)
 static void training_learns_its_images(void **state)
 {
     (void)state;
-    struct train_spec spec = short_training();
+    struct train_spec spec = twelve_steps();
     struct train_result result;
     static float logits[IMAGES * CLASSES];
     struct setting s = begin("full");
@@ -327,7 +277,7 @@ static void what_is_saved_comes_back(void **state)
     static const char *path = "test_training.safetensors";
     static const char *const notes[] = {"method", "lora", NULL};
     static float before[IMAGES * CLASSES], after[IMAGES * CLASSES];
-    struct train_spec spec = short_training();
+    struct train_spec spec = twelve_steps();
     struct train_result result;
     struct setting s = begin("lora[r=2]");
     must(session_train(s.session, &spec, &result));
@@ -358,7 +308,7 @@ static void a_device_out_of_memory_is_reported(void **state)
         struct engine *e = NULL;
         struct session *session = NULL;
         struct method *method;
-        struct train_spec spec = short_training();
+        struct train_spec spec = twelve_steps();
         struct train_result result;
         must(device_open(&small, &(struct device_spec){.index = -1, .fail_allocation_after = k}));
         must(engine_create(&e, small, ENGINE_AUTO));
@@ -381,16 +331,7 @@ static void a_device_out_of_memory_is_reported(void **state)
     }
 }
 
-static void draw_images(void)
-{
-    struct rng g = {.seed = 5};
-    for (size_t i = 0; i < sizeof rgb; i++)
-        rgb[i] = (unsigned char)rng_u32(&g);
-    for (int i = 0; i < IMAGES; i++)
-        labels[i] = (int32_t)rng_below(&g, CLASSES);
-}
-
-int main(void)
+static int run(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(adamw_is_pytorchs),
@@ -404,26 +345,11 @@ int main(void)
         cmocka_unit_test(what_is_saved_comes_back),
         cmocka_unit_test(a_device_out_of_memory_is_reported),
     };
-    const char *const search[] = {PLUGINS, NULL};
-    draw_images();
-    if (device_open(&device, &(struct device_spec){.index = -1}) < 0 ||
-        engine_create(&engine, device, ENGINE_AUTO) < 0 || plugins_create(&plugins, search) < 0 ||
-        vit_create(&vit, &(struct vit_shape){.image = SIDE,
-                                             .patch = 8,
-                                             .dim = 24,
-                                             .depth = 2,
-                                             .heads = 3,
-                                             .hidden = 96,
-                                             .classes = CLASSES,
-                                             .eps = 1e-6f}) < 0) {
-        fprintf(stderr, "%s\n", error_text());
-        return 77;
-    }
-    vit_random(vit, 1);
-    int rc = cmocka_run_group_tests(tests, NULL, NULL);
-    vit_destroy(vit);
-    plugins_destroy(plugins);
-    engine_destroy(engine);
-    device_close(device);
-    return rc;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+    static const char *const folders[] = {PLUGINS, NULL};
+    return run_world(run, folders, 2);
 }

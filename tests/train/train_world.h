@@ -1,4 +1,4 @@
-/* train_world.h - what tests of profiles, memory and repetition share: a device, a small random ViT, random images. */
+/* train_world.h - what tests of trainings share: a device, a small random ViT, random images. */
 #ifndef VITRO_TESTS_TRAIN_WORLD_H
 #define VITRO_TESTS_TRAIN_WORLD_H
 
@@ -70,7 +70,7 @@ static inline struct train_spec short_training(void)
 }
 
 /* Runs the tests on the first device; 77 where there is none. */
-static inline int run_world(int (*run)(void), const char *const *folders, int32_t depth)
+static inline int run_world_of(int (*run)(void), const char *const *folders, int32_t patch, int32_t depth)
 {
     struct rng g = {.seed = 5};
     for (size_t i = 0; i < sizeof rgb; i++)
@@ -80,7 +80,7 @@ static inline int run_world(int (*run)(void), const char *const *folders, int32_
     if (device_open(&device, &(struct device_spec){.index = -1}) < 0 ||
         engine_create(&engine, device, ENGINE_AUTO) < 0 || plugins_create(&plugins, folders) < 0 ||
         vit_create(&vit, &(struct vit_shape){.image = SIDE,
-                                             .patch = 8,
+                                             .patch = patch,
                                              .dim = 24,
                                              .depth = depth,
                                              .heads = 3,
@@ -97,6 +97,11 @@ static inline int run_world(int (*run)(void), const char *const *folders, int32_
     engine_destroy(engine);
     device_close(device);
     return rc;
+}
+
+static inline int run_world(int (*run)(void), const char *const *folders, int32_t depth)
+{
+    return run_world_of(run, folders, 8, depth);
 }
 
 #endif
