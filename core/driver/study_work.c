@@ -5,11 +5,13 @@
 #include "file.h"
 #include "json.h"
 #include "memory.h"
+#include "packing.h"
 #include "progress.h"
 #include "study_run.h"
 #include "study_source.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -144,10 +146,27 @@ static void tell(const struct study_summary *sum, const struct study *study, dou
         say("the test splits are still sealed; --final opens each once");
 }
 
+/* --packed */
+static int read_packed(const struct settings *s, int *packed)
+{
+    char *end;
+    *packed = 1;
+    if (!s->packed || strcmp(s->packed, "auto") == 0)
+        return 0;
+    const long number = strtol(s->packed, &end, 10);
+    if (*end || end == s->packed || number < 1 || number > PACKED_MOST)
+        return fail(ERR_USAGE, "option --packed is \"%.40s\"; it can be auto or a whole number from 1 to %d",
+                    s->packed, PACKED_MOST);
+    *packed = (int)number;
+    return 0;
+}
+
 int study_work(const struct study *study, struct store *store, const struct settings *s)
 {
     struct crew crew;
     char path[STORE_PATH];
+    int packed;
+    TRY(read_packed(s, &packed));
     TRY(crew_find(&crew, s));
     if (s->retry)
         TRY(forget_failures(study, store, s->final));
@@ -157,6 +176,7 @@ int study_work(const struct study *study, struct store *store, const struct sett
                                         .final = s->final,
                                         .again = s->again,
                                         .workers = crew.workers,
+                                        .packed = packed,
                                         .devices = crew.devices,
                                         .command = crew.command,
                                         .environment = crew.environment,

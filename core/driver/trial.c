@@ -2,6 +2,7 @@
 #include "trial.h"
 
 #include "data_source.h"
+#include "frozen.h"
 #include "memory.h"
 #include "model_source.h"
 
@@ -13,7 +14,10 @@ void trial_finish(struct trial *t)
 {
     session_destroy(t->session);
     method_destroy(t->method);
-    vit_destroy(t->vit);
+    if (!t->joined) {
+        frozen_destroy(t->shared);
+        vit_destroy(t->vit);
+    }
     *t = (struct trial){0};
 }
 
@@ -49,7 +53,8 @@ int trial_session(struct trial *t, const struct settings *s, const double mean[3
                                 .method = t->method,
                                 .vit = t->vit,
                                 .seed = s->recipe.seed,
-                                .number = (enum number)s->recipe.precision};
+                                .number = (enum number)s->recipe.precision,
+                                .shared = t->shared};
     for (int i = 0; i < 3; i++) {
         spec.mean[i] = (float)mean[i];
         spec.std[i] = (float)deviation[i];
@@ -62,6 +67,24 @@ int trial_start(struct trial *t, const struct settings *s, const struct pack *pa
     const struct pack_info *info = pack_info(pack);
     t->pack = pack;
     TRY(trial_model(t, s, info->size, info->class_count));
+    return trial_session(t, s, info->mean, info->deviation);
+}
+
+int trial_host(struct trial *t, const struct settings *s)
+{
+    if (!t->machine->engine)
+        TRY(machine_open(t->machine, s));
+    return frozen_create(&t->shared, t->machine->engine);
+}
+
+int trial_join(struct trial *t, const struct settings *s, const struct trial *host)
+{
+    const struct pack_info *info = pack_info(host->pack);
+    t->joined = 1;
+    t->pack = host->pack;
+    t->vit = host->vit;
+    t->shared = host->shared;
+    TRY(method_declare(t->method, t->vit));
     return trial_session(t, s, info->mean, info->deviation);
 }
 

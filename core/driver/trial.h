@@ -17,6 +17,8 @@ struct trial { /* a zeroed one is empty; all but the machine and the pack are it
     struct method *method;
     struct vit *vit;
     struct session *session;
+    struct frozen *shared; /* where trials that join this one have the backbone in common */
+    int joined;            /* vit and shared are another's */
 };
 void trial_finish(struct trial *t);
 
@@ -29,6 +31,10 @@ int trial_pack(struct pack **out, const struct settings *s);
 int trial_model(struct trial *t, const struct settings *s, int size, int classes);
 /* Both for a labelled pack, which is lent to the trial: its classes, its image side, its normalisation. */
 int trial_start(struct trial *t, const struct settings *s, const struct pack *pack);
+/* Before trial_start: others will join, to be trained in one command buffer. */
+int trial_host(struct trial *t, const struct settings *s);
+/* Instead of trial_start: the pack, the backbone and the device are those of `host`, which must outlive it. */
+int trial_join(struct trial *t, const struct settings *s, const struct trial *host);
 /* The device, and the tensors on it. */
 int trial_session(struct trial *t, const struct settings *s, const double mean[3], const double deviation[3]);
 

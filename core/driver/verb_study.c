@@ -195,6 +195,9 @@ static int run(const struct settings *s)
 static const struct argument rows[] = {
     {"jobs", 'j', ARGUMENT_WHOLE, FIELD(jobs), 0, CREW_MOST, NULL, "N",
      "workers at a time; 0: one a GPU, or as many as there are processors where the device is software"},
+    {"packed", 0, ARGUMENT_TEXT, FIELD(packed), 0, 0, NULL, "K",
+     "trials at most that a worker trains at once, in one command buffer with one copy of the backbone; changes no "
+     "result (docs/packed.md). 1: each by itself; `auto`, which is usual: as many as pay"},
     {"final", 0, ARGUMENT_FLAG, FIELD(final), 0, 0, NULL, NULL,
      "when tuning is over, open each test split once a (method, pack, seed), and write that into the ledger"},
     {"again", 0, ARGUMENT_TEXT, FIELD(again), 0, 0, NULL, "REASON",

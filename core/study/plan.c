@@ -299,23 +299,49 @@ static int is_twin(void *context, struct plan_trial *t)
 
 struct search { /* for a trial that can be begun */
     struct plan *plan;
-    struct plan_trial *found;
+    const struct plan_trial *beside; /* NULL: any */
+    struct plan_trial *found;        /* the last */
+    uint32_t count;
 };
-static int is_free(void *context, struct plan_trial *t)
+static int see_free(void *context, struct plan_trial *t)
 {
     struct search *s = context;
     if (t->started || is_over(t) || each_trial(s->plan, is_twin, t))
         return 0; /* two methods of a recipe may be the same trial: it runs once */
+    if (s->beside && (t->alone || s->beside->alone || !spec_can_share(s->beside->spec, t->spec)))
+        return 0;
     s->found = t;
+    s->count++;
     return 1;
+}
+
+static int count_free(void *context, struct plan_trial *t)
+{
+    see_free(context, t);
+    return 0;
 }
 
 struct plan_trial *plan_next(struct plan *p)
 {
     struct search s = {.plan = p};
-    if (each_trial(p, is_free, &s))
+    if (each_trial(p, see_free, &s))
         s.found->started = 1;
     return s.found;
+}
+
+struct plan_trial *plan_next_beside(struct plan *p, const struct plan_trial *first)
+{
+    struct search s = {.plan = p, .beside = first};
+    if (each_trial(p, see_free, &s))
+        s.found->started = 1;
+    return s.found;
+}
+
+uint32_t plan_count_beside(struct plan *p, const struct plan_trial *first)
+{
+    struct search s = {.plan = p, .beside = first};
+    each_trial(p, count_free, &s);
+    return s.count;
 }
 
 void plan_return(struct plan_trial *t)

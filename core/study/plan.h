@@ -26,6 +26,7 @@ struct plan_trial {
     struct json *spec; /* owned */
     char id[HASH_TEXT];
     int started; /* a worker has it */
+    int alone;   /* it came to no end beside others: it gets a process of its own */
     struct outcome outcome;
 };
 
@@ -55,6 +56,9 @@ void plan_destroy(struct plan *p); /* NULL is fine */
 
 /* The next trial that nobody has begun, marked as started; NULL: none before some that run have ended, or ever. */
 struct plan_trial *plan_next(struct plan *p);
+/* The same among those that can share a step with `first` (spec_can_share); and how many there are. */
+struct plan_trial *plan_next_beside(struct plan *p, const struct plan_trial *first);
+uint32_t plan_count_beside(struct plan *p, const struct plan_trial *first);
 /* The trial's result is in the store: reads it and plans what follows. */
 int plan_done(struct plan *p, struct plan_trial *t);
 /* Forgets that a worker had it. */

@@ -26,6 +26,7 @@ void pool_destroy(struct pool *p); /* NULL is fine; ends what still runs, at onc
 struct pool_job {               /* lent for the call */
     const char *argument, *log; /* paths */
     void *tag;                  /* the caller's, given back with each event */
+    int times;                  /* it may take limit_seconds so often; 0: once */
 };
 int pool_start(struct pool *p, const struct pool_job *job); /* refused when no worker is free */
 int pool_running(const struct pool *p);

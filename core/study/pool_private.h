@@ -25,6 +25,7 @@ struct worker {
     void *tag;
     struct talk talk;
     double began, sign; /* started; last sign of life */
+    double limit;       /* seconds in all; 0: none */
     double silent;      /* since when stdout is closed */
     double deaf_until;  /* it prints too much: not listened to, so that it has to wait */
     double next_look;   /* at its memory */

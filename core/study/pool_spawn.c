@@ -188,6 +188,7 @@ int worker_spawn(struct worker *w, const struct pool *p, const struct pool_job *
                          .log_from = log_from,
                          .tag = job->tag,
                          .began = now,
+                         .limit = p->spec->limit_seconds * (job->times ? job->times : 1),
                          .sign = now,
                          .inherited = inherited};
     return 0;

@@ -93,9 +93,7 @@ static void tell_what_happened(struct worker *w, const struct pool_spec *limits)
     case POOL_HUNG:
         snprintf(happened, room, "it gave no sign of life for %g s and was ended", limits->stall_seconds);
         break;
-    case POOL_LATE:
-        snprintf(happened, room, "it was not done after %g s and was ended", limits->limit_seconds);
-        break;
+    case POOL_LATE: snprintf(happened, room, "it was not done after %g s and was ended", w->limit); break;
     case POOL_GREEDY:
         snprintf(happened, room, "it took more than the %.0f MiB of memory allowed and was ended",
                  mebibytes(limits->memory_bytes)); /* how much is chance, and the sentence becomes a result */
@@ -175,7 +173,7 @@ static void keep_limits(struct worker *w, const struct pool_spec *limits, double
         worker_doom(w, POOL_STOPPED);
     else if (w->stop_by > 0)
         return; /* it has its grace */
-    else if (limits->limit_seconds > 0 && now - w->began > limits->limit_seconds)
+    else if (w->limit > 0 && now - w->began > w->limit)
         worker_doom(w, POOL_LATE);
     else if (limits->stall_seconds > 0 && now - w->sign > limits->stall_seconds)
         worker_doom(w, POOL_HUNG);

@@ -3,7 +3,10 @@
 
 #include "activation.h"
 #include "error.h"
+#include "memory.h"
 #include "recipe_json.h"
+
+#include <string.h>
 
 static struct json *backbone_spec(const struct study_backbone *b, const struct study_pack *p)
 {
@@ -78,4 +81,30 @@ int spec_build(struct json **out, const struct spec_of *o)
         *out = NULL;
     }
     return rc;
+}
+
+static int is_same(const struct json *a, const struct json *b, const char *key)
+{
+    const struct json *x = json_get(a, key), *y = json_get(b, key);
+    if (!x || !y)
+        return !x && !y;
+    char *one = json_canonical(x), *other = json_canonical(y);
+    const int same = one && other && strcmp(one, other) == 0;
+    mem_free(one);
+    mem_free(other);
+    return same;
+}
+
+int spec_can_share(const struct json *a, const struct json *b)
+{
+    static const char *const trial[] = {"stage", "backbone", "pack", "split"}, *const training[] = {
+                                                                                   "epochs", "batch",
+                                                                                   "drop_last", "precision"};
+    const struct json *of_a = json_get(a, "training"), *of_b = json_get(b, "training");
+    int same = json_get(a, "refit") == NULL; /* finals are judged, not trained */
+    for (size_t i = 0; i < sizeof trial / sizeof *trial && same; i++)
+        same = is_same(a, b, trial[i]);
+    for (size_t i = 0; i < sizeof training / sizeof *training && same; i++)
+        same = is_same(of_a, of_b, training[i]);
+    return same;
 }

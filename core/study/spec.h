@@ -15,4 +15,8 @@ struct spec_of { /* a point of a resolved study */
 };
 int spec_build(struct json **out, const struct spec_of *o);
 
+/* Whether two trials can be trained in one command buffer (session_train_packed): the same stage, backbone, data and
+ * split, and as many steps of as many images in the same precision. */
+int spec_can_share(const struct json *a, const struct json *b);
+
 #endif

@@ -7,6 +7,7 @@
 #include "job.h"
 #include "ledger.h"
 #include "memory.h"
+#include "packing.h"
 #include "pool.h"
 #include "study_tuning.h"
 #include "tidy.h"
@@ -25,7 +26,8 @@ enum {
 static const double tick_seconds = 0.5, grace_seconds = 20;
 
 struct slot {
-    struct plan_trial *trial; /* NULL: free */
+    struct plan_trial *trials[PACKED_MOST]; /* in one worker, the first `count` */
+    uint32_t count;                         /* 0: free */
     double share;
     char note[96];
 };
@@ -38,6 +40,8 @@ struct runner {
     struct ledger *ledger;
     struct index *index;
     struct slot slots[WORKERS_MOST];
+    struct study_slot *shown; /* room for the trials of all slots */
+    uint32_t packed;          /* trials at most in a worker; less once that was too many */
     struct study_summary *summary;
     int stopping;
     char news[600];
@@ -132,36 +136,47 @@ static int open_test(struct runner *r, const struct plan_trial *t)
     return 1;
 }
 
-static int start(struct runner *r, struct plan_trial *t, int slot)
+static int prepare_trial(struct runner *r, struct plan_trial *t, int slot, char job[STORE_PATH])
 {
-    char folder[STORE_PATH], job[STORE_PATH], log[STORE_PATH], left[HASH_TEXT + 8];
+    char folder[STORE_PATH], left[HASH_TEXT + 8];
     snprintf(left, sizeof left, "%s/out", t->id);
     TRY(store_remove(r->spec->store, STORE_WORK,
                      left)); /* of an attempt that was cut off; its checkpoint stays */
     TRY(store_path(r->spec->store, STORE_WORK, t->id, NULL, folder));
     TRY(file_make_folders(folder));
-    TRY(write_job(r, t, slot, job));
-    TRY(store_path(r->spec->store, STORE_WORK, t->id, "log", log));
-    const struct pool_job how = {.argument = job, .log = log, .tag = &r->slots[slot]};
-    r->slots[slot] = (struct slot){.trial = t};
+    return write_job(r, t, slot, job);
+}
+
+static int start(struct runner *r, const struct slot *with, int slot)
+{
+    char job[STORE_PATH], log[STORE_PATH];
+    for (uint32_t i = with->count; i > 0; i--)
+        TRY(prepare_trial(r, with->trials[i - 1], slot, job));
+    if (with->count > 1)
+        TRY(packing_write(r->spec->store, with->trials, with->count, job));
+    TRY(store_path(r->spec->store, STORE_WORK, with->trials[0]->id, "log", log));
+    const struct pool_job how = {
+        .argument = job, .log = log, .tag = &r->slots[slot], .times = (int)with->count};
+    r->slots[slot] = *with;
     int rc = pool_start(r->pool, &how);
     if (rc < 0)
-        r->slots[slot].trial = NULL;
+        r->slots[slot].count = 0;
     return rc;
 }
 
 static int fill_slots(struct runner *r)
 {
     for (int slot = 0; slot < r->spec->workers && !r->stopping; slot++) {
-        while (!r->slots[slot].trial) {
-            struct plan_trial *t = plan_next(r->plan);
-            if (!t)
+        while (!r->slots[slot].count) {
+            struct slot next = {0};
+            next.count = packing_next(r->plan, r->packed, (uint32_t)r->spec->workers, next.trials);
+            if (!next.count)
                 return 0;
-            int refused = t->stage == STAGE_FINAL ? open_test(r, t) : 0;
+            int refused = next.trials[0]->stage == STAGE_FINAL ? open_test(r, next.trials[0]) : 0;
             TRY(refused);
             if (refused)
                 continue; /* it stays marked as started, so that it does not come again */
-            TRY(start(r, t, slot));
+            TRY(start(r, &next, slot));
         }
     }
     return 0;
@@ -270,47 +285,78 @@ static int take_ending(struct runner *r, struct plan_trial *t, const struct pool
     }
 }
 
+/* What of a pack came to a result is kept, also that it diverged; the rest is tried one by one, so that what is
+ * stored of a trial that fails is what it does alone. Limits of memory and time are told apart: smaller packs may do. */
+static int take_pack(struct runner *r, const struct slot *pack, const struct pool_event *e, const char **news)
+{
+    uint32_t missing = 0;
+    int rc = 0;
+    const int begun = e->spoke || e->fate != POOL_EXITED;
+    for (uint32_t i = 0; i < pack->count; i++) {
+        struct plan_trial *t = pack->trials[i];
+        if (rc == 0 && left_result(r, t)) {
+            rc = keep(r, t);
+            continue;
+        }
+        t->alone |= begun && e->fate != POOL_STOPPED;
+        missing++;
+        plan_return(t);
+    }
+    if (rc < 0 || !missing || e->fate == POOL_STOPPED)
+        return rc;
+    if (!begun)
+        return fail(ERR_INPUT, "a worker did not begin: %s", e->sentence);
+    if (e->fate == POOL_GREEDY || e->fate == POOL_LATE || (e->gave_up && -e->status == ERR_DEVICE))
+        r->packed = r->packed > 2 ? r->packed / 2 : 1;
+    snprintf(r->news, sizeof r->news, "of %u packed trials %u came to no end: %.400s; each is tried alone",
+             pack->count, missing, *e->sentence ? e->sentence : "they left no result");
+    *news = r->news;
+    return 0;
+}
+
 /* --- the loop */
 
-static void report(struct runner *r, const char *news)
+/* How far a trial of the slot is. */
+static void show_trial(struct runner *r, const struct slot *s, const struct plan_trial *t,
+                       struct study_progress *p)
 {
-    struct study_slot slots[WORKERS_MOST];
-    struct study_progress p = {.plan = r->plan, .slots = slots, .news = news};
-    if (!r->spec->report)
-        return;
-    plan_count(r->plan, &p.counts);
-    for (int i = 0; i < r->spec->workers; i++) {
-        const struct slot *s = &r->slots[i];
-        if (!s->trial)
-            continue;
-        const struct plan_cell *c = &r->plan->cells[s->trial->cell];
-        const struct study_pack *pack = &study_of(r)->packs[c->pack];
-        const uint32_t images = pack->count[0] + (s->trial->stage == STAGE_REFIT ? pack->count[1] : 0);
-        slots[p.slot_count++] = (struct study_slot){.trial = s->trial,
+    const struct plan_cell *c = &r->plan->cells[t->cell];
+    const struct study_pack *pack = &study_of(r)->packs[c->pack];
+    const uint32_t images = pack->count[0] + (t->stage == STAGE_REFIT ? pack->count[1] : 0);
+    r->shown[p->slot_count++] = (struct study_slot){.trial = t,
                                                     .method = study_of(r)->methods[c->method].name,
                                                     .pack = pack->name,
                                                     .share = s->share,
                                                     .note = s->note};
-        if (s->trial->stage != STAGE_FINAL)
-            p.running += s->share * s->trial->epochs * images;
-    }
+    if (t->stage != STAGE_FINAL)
+        p->running += s->share * t->epochs * images;
+}
+
+static void report(struct runner *r, const char *news)
+{
+    struct study_progress p = {.plan = r->plan, .slots = r->shown, .news = news};
+    if (!r->spec->report)
+        return;
+    plan_count(r->plan, &p.counts);
+    for (int i = 0; i < r->spec->workers; i++)
+        for (uint32_t k = 0; k < r->slots[i].count; k++)
+            show_trial(r, &r->slots[i], r->slots[i].trials[k], &p);
     r->spec->report(r->spec->context, &p);
 }
 
 static int take_event(struct runner *r, const struct pool_event *e)
 {
-    struct slot *slot = e->tag;
+    struct slot *slot = e->tag, ended = *slot;
     const char *news = NULL;
-    char sentence[640];
+    char sentence[768];
     if (e->kind == POOL_PROGRESS) {
         slot->share = e->share;
         snprintf(slot->note, sizeof slot->note, "%s", e->note);
         return 0;
     }
-    struct plan_trial *t = slot->trial;
-    const struct plan_cell *c = &r->plan->cells[t->cell];
+    const struct plan_cell *c = &r->plan->cells[ended.trials[0]->cell];
     *slot = (struct slot){0};
-    int rc = take_ending(r, t, e, &news);
+    int rc = ended.count > 1 ? take_pack(r, &ended, e, &news) : take_ending(r, ended.trials[0], e, &news);
     if (news) {
         snprintf(sentence, sizeof sentence, "%.60s on %.60s: %s", study_of(r)->methods[c->method].name,
                  study_of(r)->packs[c->pack].name, news);
@@ -352,6 +398,13 @@ static int prepare(struct runner *r)
     if (r->spec->workers < 1 || r->spec->workers > WORKERS_MOST)
         return fail(ERR_INPUT, "%d workers are asked for; there can be 1 to %d", r->spec->workers,
                     WORKERS_MOST);
+    if (r->spec->packed < 1 || r->spec->packed > PACKED_MOST)
+        return fail(ERR_INPUT, "%d packed trials are asked for; there can be 1 to %d", r->spec->packed,
+                    PACKED_MOST);
+    r->packed = (uint32_t)r->spec->packed;
+    r->shown = mem_alloc((size_t)r->spec->workers * PACKED_MOST, sizeof *r->shown);
+    if (!r->shown)
+        return ERR_MEMORY;
     TRY(tidy_store(r->spec->store, study_of(r)->name));
     TRY(study_tuning_keep(r->spec->store, study_of(r)->name, r->spec->tuning));
     TRY(plan_create(&r->plan, r->spec->study, r->spec->store, r->spec->final));
@@ -381,6 +434,7 @@ int study_run(const struct study_run_spec *spec, struct study_summary *out)
     index_close(r->index);
     ledger_close(r->ledger);
     plan_destroy(r->plan);
+    mem_free(r->shown);
     mem_free(r);
     return rc;
 }

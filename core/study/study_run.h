@@ -4,7 +4,7 @@
 
 #include "plan.h"
 
-struct study_slot { /* a worker that runs, lent for a report */
+struct study_slot { /* a trial that runs, lent for a report */
     const struct plan_trial *trial;
     const char *method, *pack;
     double share;
@@ -25,8 +25,9 @@ struct study_run_spec {        /* all lent */
     int final;                 /* open the test splits, each once a (method, pack, seed) */
     const char *again;         /* the reason to open them once more; NULL: refuse that */
     int workers;
-    const int32_t *devices;         /* one a worker */
-    const char *const *command;     /* what starts a worker; a job's file follows; ended by NULL */
+    int packed;                 /* trials at most that a worker trains in one command buffer; 1: each alone */
+    const int32_t *devices;     /* one a worker */
+    const char *const *command; /* what starts a worker; a job's file follows; ended by NULL */
     const char *const *environment; /* pool_spec's */
     int32_t feature_cache;          /* MiB; train_spec's */
     int32_t device_memory;          /* MiB of its device that a worker may use; 0: all of it */
