@@ -49,6 +49,7 @@ struct settings {
     const char *tasks, *methods, *sheet;
     const char *store, *again, *backbone; /* of studies */
     int final, replace, retry, csv, latex;
+    struct argument_list beside; /* further trials of `train` */
     const char *packed; /* "auto", or how many trials share a command buffer */
     int32_t jobs, replicates, trials, seeds;
     int32_t dim, depth, hidden, patch, images;

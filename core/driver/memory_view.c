@@ -1,6 +1,7 @@
 /* memory_view.c - see memory_view.h. */
 #include "memory_view.h"
 
+#include "memory.h"
 #include "model_source.h"
 #include "table.h"
 
@@ -8,6 +9,7 @@
 
 static const struct column card[] = {{"device", "device", FORM_TEXT},
                                      {"method", "method", FORM_TEXT},
+                                     {"together", "packed trials", FORM_TEXT},
                                      {"model", "model", FORM_TEXT},
                                      {"batch", "images a step", FORM_WHOLE},
                                      {"image", "image side", FORM_WHOLE},
@@ -83,16 +85,36 @@ static int describe(struct json *j, const struct trial *t, const struct settings
     return json_set_integer(j, "alive_at_peak_count", f->alive_all);
 }
 
-int memory_show(const struct trial *t, const struct settings *s, const struct foresee_spec *spec,
-                struct json *document)
+/* Side by side where that fits, as a training decides it. */
+static int foresee_all(struct foreseen *f, const struct trial *t, const struct settings *s,
+                       const struct foresee_spec *specs, uint32_t count, struct json *document)
+{
+    enum run_together together = RUN_SIDE_BY_SIDE;
+    struct session_spec *sessions = mem_alloc(count, sizeof *sessions);
+    int rc = sessions ? 0 : ERR_MEMORY;
+    for (uint32_t i = 0; i < count && sessions; i++)
+        sessions[i] = (struct session_spec){.engine = t->machine->engine,
+                                            .method = t[i].method,
+                                            .vit = t[i].vit,
+                                            .std = {1, 1, 1}, /* pixels' scale takes no memory */
+                                            .seed = s->recipe.seed};
+    if (rc == 0)
+        rc = foresee_packed(f, sessions, specs, count, together);
+    if (rc == 0 && count > 1 && f->peak > f->budget)
+        rc = foresee_packed(f, sessions, specs, count, together = RUN_IN_TURN);
+    mem_free(sessions);
+    if (rc < 0 || count == 1)
+        return rc;
+    char text[64];
+    snprintf(text, sizeof text, "%u, %s", count, together == RUN_IN_TURN ? "in turn" : "side by side");
+    return json_set_string(document, "together", text);
+}
+
+int memory_show(const struct trial *t, const struct settings *s, const struct foresee_spec *specs,
+                uint32_t count, struct json *document)
 {
     struct foreseen f;
-    const struct session_spec session = {.engine = t->machine->engine,
-                                         .method = t->method,
-                                         .vit = t->vit,
-                                         .std = {1, 1, 1}, /* pixels' scale takes no memory */
-                                         .seed = s->recipe.seed};
-    TRY(foresee(&f, &session, spec));
+    TRY(foresee_all(&f, t, s, specs, count, document));
     TRY(describe(document, t, s, &f));
     if (s->json)
         return json_print(document);

@@ -14,10 +14,9 @@ void trial_finish(struct trial *t)
 {
     session_destroy(t->session);
     method_destroy(t->method);
-    if (!t->joined) {
+    if (!t->joined)
         frozen_destroy(t->shared);
-        vit_destroy(t->vit);
-    }
+    vit_destroy(t->vit);
     *t = (struct trial){0};
 }
 
@@ -72,6 +71,7 @@ int trial_start(struct trial *t, const struct settings *s, const struct pack *pa
 
 int trial_host(struct trial *t, const struct settings *s)
 {
+    t->seed = s->recipe.seed;
     if (!t->machine->engine)
         TRY(machine_open(t->machine, s));
     return frozen_create(&t->shared, t->machine->engine);
@@ -82,8 +82,14 @@ int trial_join(struct trial *t, const struct settings *s, const struct trial *ho
     const struct pack_info *info = pack_info(host->pack);
     t->joined = 1;
     t->pack = host->pack;
-    t->vit = host->vit;
     t->shared = host->shared;
+    if (s->random && !s->random_seed && s->recipe.seed != host->seed)
+        return fail(
+            ERR_INPUT,
+            "--random draws the backbone by the seed, and packed trials share it; give all the same seed");
+    TRY(vit_beside(&t->vit, host->vit));
+    if (!s->head)
+        vit_reset_head(t->vit, s->recipe.seed); /* as open_model does it */
     TRY(method_declare(t->method, t->vit));
     return trial_session(t, s, info->mean, info->deviation);
 }
@@ -143,21 +149,28 @@ static int write_identity(const struct trial *t, const struct json *notes, char 
     return rc;
 }
 
+int trial_training(const struct trial *t, const struct settings *s, enum pack_split split,
+                   const struct json *notes, struct trial_bar *bar, struct train_spec *spec, char **identity)
+{
+    TRY(write_identity(t, notes, identity));
+    *spec = (struct train_spec){.recipe = s->recipe,
+                                .images = images_of(t, split),
+                                .report = show_training,
+                                .context = bar,
+                                .checkpoint = s->checkpoint,
+                                .identity = *identity,
+                                .checkpoint_steps = (uint32_t)s->checkpoint_steps,
+                                .checkpoint_activations = s->checkpoint_activations,
+                                .feature_cache = s->feature_cache};
+    return pack_check(t->pack, split);
+}
+
 int trial_train(struct trial *t, const struct settings *s, enum pack_split split, const struct json *notes,
                 struct trial_bar *bar, struct train_result *result)
 {
     char *identity = NULL;
-    TRY(write_identity(t, notes, &identity));
-    int rc = pack_check(t->pack, split);
-    const struct train_spec spec = {.recipe = s->recipe,
-                                    .images = images_of(t, split),
-                                    .report = show_training,
-                                    .context = bar,
-                                    .checkpoint = s->checkpoint,
-                                    .identity = identity,
-                                    .checkpoint_steps = (uint32_t)s->checkpoint_steps,
-                                    .checkpoint_activations = s->checkpoint_activations,
-                                    .feature_cache = s->feature_cache};
+    struct train_spec spec;
+    int rc = trial_training(t, s, split, notes, bar, &spec, &identity);
     if (rc == 0)
         rc = session_train(t->session, &spec, result);
     if (rc == 0 && bar->verbose)

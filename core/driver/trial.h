@@ -18,7 +18,8 @@ struct trial { /* a zeroed one is empty; all but the machine and the pack are it
     struct vit *vit;
     struct session *session;
     struct frozen *shared; /* where trials that join this one have the backbone in common */
-    int joined;            /* vit and shared are another's */
+    uint64_t seed;         /* of one that others join */
+    int joined;            /* shared, and all of vit but the head, are another's */
 };
 void trial_finish(struct trial *t);
 
@@ -47,6 +48,9 @@ struct trial_bar { /* how far a training is, on a bar that may be longer than it
     int32_t epoch;    /* the last that was told */
     int told;         /* what is kept for all epochs */
 };
+/* How it trains on a split, for session_train; `identity` is the caller's to free (mem_free). `notes` may be NULL. */
+int trial_training(const struct trial *t, const struct settings *s, enum pack_split split,
+                   const struct json *notes, struct trial_bar *bar, struct train_spec *spec, char **identity);
 /* Trains on a split, resuming from settings.checkpoint where that is; `notes` may be NULL. */
 int trial_train(struct trial *t, const struct settings *s, enum pack_split split, const struct json *notes,
                 struct trial_bar *bar, struct train_result *result);

@@ -133,7 +133,7 @@ static int run(const struct settings *s)
         spec.images = (uint32_t)s->recipe.batch;
         spec.feature_cache = 0;
         TRY_OUT(machine_open(&machine, s));
-        rc = memory_show(&t, s, &spec, document);
+        rc = memory_show(&t, s, &spec, 1, document);
         goto out;
     }
     TRY_OUT(measure(&t, s, &profile, &ceiling));

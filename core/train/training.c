@@ -51,9 +51,10 @@ static int check_agreement(const struct training *t)
             return refuse(t, i, "drop_last", r->drop_last, first->drop_last);
         if (s->number != lead->number)
             return refuse(t, i, "precision", (double)s->number, (double)lead->number);
-        if (s->engine != lead->engine || s->vit != lead->vit || s->shared != lead->shared ||
-            memcmp(s->mean, lead->mean, sizeof s->mean) || memcmp(s->std, lead->std, sizeof s->std) ||
-            m->spec->images.rgb != one->spec->images.rgb || m->spec->images.count != one->spec->images.count)
+        if (s->engine != lead->engine || vit_backbone(s->vit) != vit_backbone(lead->vit) ||
+            s->shared != lead->shared || memcmp(s->mean, lead->mean, sizeof s->mean) ||
+            memcmp(s->std, lead->std, sizeof s->std) || m->spec->images.rgb != one->spec->images.rgb ||
+            m->spec->images.count != one->spec->images.count)
             return fail(
                 ERR_INPUT,
                 "packed trials work in one step: trial %u (%s) has another device, backbone or data than the "

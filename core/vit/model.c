@@ -138,12 +138,45 @@ int vit_create(struct vit **out, const struct vit_shape *shape)
     return rc;
 }
 
+/* What vit_reset_head draws. */
+static int is_head(const struct vit_tensor *t)
+{
+    return t->site == VITRO_AT_HEAD && t->part != VIT_PROJECTION;
+}
+
+int vit_beside(struct vit **out, const struct vit *of)
+{
+    TRY(vit_outline(out, &of->shape));
+    struct vit *m = *out;
+    struct vit_tensor *tensors = m->tensors;
+    *m = *of;
+    m->tensors = tensors;
+    m->lender = vit_backbone(of);
+    for (size_t i = 0; i < m->count; i++) {
+        const size_t count = (size_t)shape_count(of->tensors[i].shape);
+        tensors[i] = of->tensors[i];
+        if (!is_head(&tensors[i]))
+            continue;
+        tensors[i].data = mem_alloc(count, sizeof(float));
+        if (tensors[i].data)
+            memcpy(tensors[i].data, of->tensors[i].data, count * sizeof(float));
+    }
+    for (size_t i = 0; i < m->count; i++)
+        if (!tensors[i].data) {
+            vit_destroy(m);
+            *out = NULL;
+            return ERR_MEMORY;
+        }
+    return 0;
+}
+
 void vit_destroy(struct vit *m)
 {
     if (!m)
         return;
     for (size_t i = 0; i < m->count; i++)
-        mem_free(m->tensors[i].data);
+        if (!m->lender || is_head(&m->tensors[i]))
+            mem_free(m->tensors[i].data);
     mem_free(m->tensors);
     mem_free(m);
 }
@@ -204,7 +237,7 @@ void vit_reset_head(struct vit *m, uint64_t seed)
 {
     const double bound = 1 / sqrt(vit_features(&m->shape));
     for (size_t i = 0; i < m->count; i++)
-        if (m->tensors[i].site == VITRO_AT_HEAD && m->tensors[i].part != VIT_PROJECTION)
+        if (is_head(&m->tensors[i]))
             fill_uniform(&m->tensors[i], seed, m->tensors[i].part == 1 ? "new head.weight" : "new head.bias",
                          bound);
 }

@@ -118,11 +118,18 @@ struct vit {
     const char *format;   /* whose names its file has, "timm"; NULL: it came from no file */
     char normalise
         [16]; /* what its images were normalised with, as far as is known: "half", "imagenet", "clip" or "" */
+    const struct vit *lender; /* whose data all tensors but the head's are; NULL: all are its own */
 };
 
 /* Every tensor of that shape, zeroed. Refuses impossible shapes (heads that do not divide dim ...). */
 int vit_create(struct vit **out, const struct vit_shape *shape);
 void vit_destroy(struct vit *m); /* NULL is fine */
+/* The same model with a head of its own, which starts as a copy; the rest is lent by `of`, which must outlive it. */
+int vit_beside(struct vit **out, const struct vit *of);
+static inline const struct vit *vit_backbone(const struct vit *m) /* equal ones are one backbone */
+{
+    return m->lender ? m->lender : m;
+}
 /* The tensor at a site (block -1 for those outside blocks), or NULL. */
 const struct vit_tensor *vit_find(const struct vit *m, int32_t site, int32_t part, int32_t block);
 
