@@ -85,11 +85,10 @@ static int describe(struct json *j, const struct trial *t, const struct settings
     return json_set_integer(j, "alive_at_peak_count", f->alive_all);
 }
 
-/* Side by side where that fits, as a training decides it. */
 static int foresee_all(struct foreseen *f, const struct trial *t, const struct settings *s,
                        const struct foresee_spec *specs, uint32_t count, struct json *document)
 {
-    enum run_together together = RUN_SIDE_BY_SIDE;
+    enum run_together together = RUN_AS_PAYS;
     struct session_spec *sessions = mem_alloc(count, sizeof *sessions);
     int rc = sessions ? 0 : ERR_MEMORY;
     for (uint32_t i = 0; i < count && sessions; i++)
@@ -99,9 +98,7 @@ static int foresee_all(struct foreseen *f, const struct trial *t, const struct s
                                             .std = {1, 1, 1}, /* pixels' scale takes no memory */
                                             .seed = s->recipe.seed};
     if (rc == 0)
-        rc = foresee_packed(f, sessions, specs, count, together);
-    if (rc == 0 && count > 1 && f->peak > f->budget)
-        rc = foresee_packed(f, sessions, specs, count, together = RUN_IN_TURN);
+        rc = foresee_as_pays(f, sessions, specs, count, &together);
     mem_free(sessions);
     if (rc < 0 || count == 1)
         return rc;

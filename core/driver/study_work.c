@@ -150,7 +150,7 @@ static void tell(const struct study_summary *sum, const struct study *study, dou
 static int read_packed(const struct settings *s, int *packed)
 {
     char *end;
-    *packed = 1;
+    *packed = 0;
     if (!s->packed || strcmp(s->packed, "auto") == 0)
         return 0;
     const long number = strtol(s->packed, &end, 10);

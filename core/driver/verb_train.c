@@ -161,7 +161,7 @@ static int run_training(struct entries *e, struct progress *progress)
         TRY(trial_training(&one->trial, &one->with, split_of(&one->with), one->notes, &one->bar, &specs[i],
                            &one->identity));
     }
-    int rc = session_train_packed(sessions, specs, e->count, results);
+    int rc = session_train_packed(sessions, specs, e->count, RUN_AS_PAYS, results);
     for (uint32_t i = 0; i < e->count; i++)
         e->all[i].result = results[i];
     return rc;

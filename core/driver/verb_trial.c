@@ -71,7 +71,7 @@ static int train(struct workplace *at)
         rc = worker_training(&at->workers[i], &specs[i]);
     }
     if (rc == 0)
-        rc = session_train_packed(sessions, specs, at->count, results);
+        rc = session_train_packed(sessions, specs, at->count, RUN_AS_PAYS, results);
     for (uint32_t i = 0; i < at->count && results; i++)
         at->workers[i].trained = results[i];
     mem_free(sessions);

@@ -47,7 +47,7 @@ struct run_spec { /* everything is lent for the call, bank and feed for the run'
     uint32_t series; /* the longest series, in steps */
     int profile;
     struct product_list *asked; /* NULL, or where the products that it is made of are noted (products.h) */
-    int explain; /* remember what run_alive tells */
+    int explain;                /* remember what run_alive tells */
 };
 int run_create(struct run **out, const struct run_spec *spec);
 
@@ -55,8 +55,13 @@ int run_create(struct run **out, const struct run_spec *spec);
  * computes the bits it computes alone. Side by side, work of different parts stands between the same barriers; in
  * turn, one part comes after the other and they use the same memory for what lives within a step. `explain`, and
  * `profile`, which takes a run of one part, are the first's. */
-enum run_together { RUN_SIDE_BY_SIDE, RUN_IN_TURN };
-int run_create_packed(struct run **out, const struct run_spec *specs, uint32_t count, enum run_together together);
+enum run_together {
+    RUN_SIDE_BY_SIDE,
+    RUN_IN_TURN,
+    RUN_AS_PAYS /* the caller's to decide, not run_create_packed's */
+};
+int run_create_packed(struct run **out, const struct run_spec *specs, uint32_t count,
+                      enum run_together together);
 /* From now on steps leave out the work of the parts whose byte is not 0; nothing of the run is running. */
 int run_rest(struct run *r, const unsigned char *idle);
 
@@ -74,7 +79,7 @@ int run_scaling(struct run *r, uint32_t part, struct run_scaling *out);
 
 enum { RUN_PADDING = -1 }; /* an order entry that stands for no image */
 struct run_series {
-    uint32_t part; /* of a packed run, each part is told of its own */
+    uint32_t part;         /* of a packed run, each part is told of its own */
     uint32_t first, steps; /* number of the first step: it decides dropout masks and AdamW's t */
     uint64_t seed;         /* of dropout */
     const int32_t *order;  /* [steps][batch] rows of the feed, or RUN_PADDING; NULL without a feed */

@@ -3,6 +3,34 @@
 
 #include "error.h"
 
+static const double start_share = 0.1; /* of a trial's time */
+
+void packing_learn(struct packing *k, uint32_t trials, double seconds, double training)
+{
+    k->workers++;
+    k->trials += trials;
+    k->start_seconds += seconds > training ? seconds - training : 0;
+    k->trial_seconds += training;
+}
+
+void packing_shrink(struct packing *k, uint32_t trials)
+{
+    if (!k->too_large || trials < k->too_large)
+        k->too_large = trials;
+}
+
+uint32_t packing_size(const struct packing *k)
+{
+    uint32_t size = k->most;
+    if (!size) {
+        const double start = k->workers ? k->start_seconds / k->workers : 0,
+                     trial = k->trials ? k->trial_seconds / k->trials : 0;
+        size = start > start_share * (start + trial) ? PACKED_PAYS : 1;
+    }
+    const uint32_t half = k->too_large > 1 ? k->too_large / 2 : PACKED_MOST;
+    return size < half ? size : half;
+}
+
 uint32_t packing_next(struct plan *p, uint32_t most, uint32_t workers, struct plan_trial *out[PACKED_MOST])
 {
     const int timed = p->study->tune.seconds > 0;

@@ -41,7 +41,7 @@ struct runner {
     struct index *index;
     struct slot slots[WORKERS_MOST];
     struct study_slot *shown; /* room for the trials of all slots */
-    uint32_t packed;          /* trials at most in a worker; less once that was too many */
+    struct packing packing;
     struct study_summary *summary;
     int stopping;
     char news[600];
@@ -169,7 +169,8 @@ static int fill_slots(struct runner *r)
     for (int slot = 0; slot < r->spec->workers && !r->stopping; slot++) {
         while (!r->slots[slot].count) {
             struct slot next = {0};
-            next.count = packing_next(r->plan, r->packed, (uint32_t)r->spec->workers, next.trials);
+            next.count =
+                packing_next(r->plan, packing_size(&r->packing), (uint32_t)r->spec->workers, next.trials);
             if (!next.count)
                 return 0;
             int refused = next.trials[0]->stage == STAGE_FINAL ? open_test(r, next.trials[0]) : 0;
@@ -184,8 +185,9 @@ static int fill_slots(struct runner *r)
 
 /* --- endings */
 
-/* The result is in its place: into the index, and on with the plan. */
-static int take_result(struct runner *r, struct plan_trial *t)
+/* The result is in its place: into the index, and on with the plan. *training, unless NULL, grows by the seconds that the
+ * trial trained and was judged. */
+static int take_result(struct runner *r, struct plan_trial *t, double *training)
 {
     char path[STORE_PATH];
     struct json *result = NULL, *run = NULL;
@@ -196,22 +198,27 @@ static int take_result(struct runner *r, struct plan_trial *t)
         rc = json_read_file(&run, path);
     if (rc == 0 && r->index && index_put(r->index, result, run) < 0)
         snprintf(r->summary->index, sizeof r->summary->index, "%s", error_text());
+    for (int i = 0; i < 2 && rc == 0 && training; i++) {
+        double seconds;
+        if (json_number(json_get(run, i ? "eval_seconds" : "seconds"), &seconds) == 0)
+            *training += seconds;
+    }
     json_destroy(result);
     json_destroy(run);
     return rc < 0 ? rc : plan_done(r->plan, t);
 }
 
-static int keep(struct runner *r, struct plan_trial *t)
+static int keep(struct runner *r, struct plan_trial *t, double *training)
 {
     TRY(store_keep(r->spec->store, t->id));
-    return take_result(r, t);
+    return take_result(r, t, training);
 }
 
 static int keep_failure(struct runner *r, struct plan_trial *t, const char *reason,
                         const struct pool_event *e)
 {
     TRY(store_keep_failure(r->spec->store, t->spec, t->id, reason, e->seconds, e->peak_bytes));
-    return take_result(r, t);
+    return take_result(r, t, NULL);
 }
 
 /* Whether the worker left a result of this trial: it writes result.json last. */
@@ -249,8 +256,13 @@ static int try_again(struct runner *r, struct plan_trial *t, const struct pool_e
 static int take_exit(struct runner *r, struct plan_trial *t, const struct pool_event *e, const char **news)
 {
     static const char no_result[] = "it ended as if it were done, and left no result";
-    if (e->status == 0 && left_result(r, t))
-        return keep(r, t);
+    if (e->status == 0 && left_result(r, t)) {
+        double training = 0;
+        TRY(keep(r, t, &training));
+        if (t->stage != STAGE_FINAL)
+            packing_learn(&r->packing, 1, e->seconds, training);
+        return 0;
+    }
     *news = e->status ? e->sentence : no_result;
     if (!e->spoke) { /* nothing of the trial's had begun */
         plan_return(t);
@@ -290,24 +302,27 @@ static int take_ending(struct runner *r, struct plan_trial *t, const struct pool
 static int take_pack(struct runner *r, const struct slot *pack, const struct pool_event *e, const char **news)
 {
     uint32_t missing = 0;
+    double training = 0;
     int rc = 0;
     const int begun = e->spoke || e->fate != POOL_EXITED;
     for (uint32_t i = 0; i < pack->count; i++) {
         struct plan_trial *t = pack->trials[i];
         if (rc == 0 && left_result(r, t)) {
-            rc = keep(r, t);
+            rc = keep(r, t, &training);
             continue;
         }
         t->alone |= begun && e->fate != POOL_STOPPED;
         missing++;
         plan_return(t);
     }
+    if (rc == 0 && !missing)
+        packing_learn(&r->packing, pack->count, e->seconds, training);
     if (rc < 0 || !missing || e->fate == POOL_STOPPED)
         return rc;
     if (!begun)
         return fail(ERR_INPUT, "a worker did not begin: %s", e->sentence);
     if (e->fate == POOL_GREEDY || e->fate == POOL_LATE || (e->gave_up && -e->status == ERR_DEVICE))
-        r->packed = r->packed > 2 ? r->packed / 2 : 1;
+        packing_shrink(&r->packing, pack->count);
     snprintf(r->news, sizeof r->news, "of %u packed trials %u came to no end: %.400s; each is tried alone",
              pack->count, missing, *e->sentence ? e->sentence : "they left no result");
     *news = r->news;
@@ -398,10 +413,10 @@ static int prepare(struct runner *r)
     if (r->spec->workers < 1 || r->spec->workers > WORKERS_MOST)
         return fail(ERR_INPUT, "%d workers are asked for; there can be 1 to %d", r->spec->workers,
                     WORKERS_MOST);
-    if (r->spec->packed < 1 || r->spec->packed > PACKED_MOST)
+    if (r->spec->packed < 0 || r->spec->packed > PACKED_MOST)
         return fail(ERR_INPUT, "%d packed trials are asked for; there can be 1 to %d", r->spec->packed,
                     PACKED_MOST);
-    r->packed = (uint32_t)r->spec->packed;
+    r->packing.most = (uint32_t)r->spec->packed;
     r->shown = mem_alloc((size_t)r->spec->workers * PACKED_MOST, sizeof *r->shown);
     if (!r->shown)
         return ERR_MEMORY;

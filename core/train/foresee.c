@@ -226,17 +226,24 @@ static int refuse_packed(const struct session_spec *sessions, const struct fores
                 missing, fit > 1 ? "it fits with" : "train", fit);
 }
 
+int foresee_as_pays(struct foreseen *out, const struct session_spec *sessions,
+                    const struct foresee_spec *specs, uint32_t count, enum run_together *together)
+{
+    if (*together == RUN_AS_PAYS)
+        *together = device_info(engine_device(sessions->engine))->is_cpu ? RUN_IN_TURN : RUN_SIDE_BY_SIDE;
+    TRY(foresee_packed(out, sessions, specs, count, *together));
+    if (count == 1 || out->peak <= out->budget || *together == RUN_IN_TURN)
+        return 0;
+    *together = RUN_IN_TURN;
+    return foresee_packed(out, sessions, specs, count, *together);
+}
+
 int memory_check(const struct session_spec *sessions, const struct foresee_spec *specs, uint32_t count,
                  enum run_together *together)
 {
     struct foreseen f;
-    *together = RUN_SIDE_BY_SIDE;
-    TRY(foresee_packed(&f, sessions, specs, count, *together));
+    TRY(foresee_as_pays(&f, sessions, specs, count, together));
     if (f.peak <= f.budget)
         return 0;
-    if (count == 1)
-        return refuse(sessions, specs, &f);
-    *together = RUN_IN_TURN;
-    TRY(foresee_packed(&f, sessions, specs, count, *together));
-    return f.peak <= f.budget ? 0 : refuse_packed(sessions, specs, count, &f);
+    return count == 1 ? refuse(sessions, specs, &f) : refuse_packed(sessions, specs, count, &f);
 }

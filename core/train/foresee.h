@@ -32,8 +32,12 @@ int foresee(struct foreseen *out, const struct session_spec *session, const stru
 int foresee_packed(struct foreseen *out, const struct session_spec *sessions,
                    const struct foresee_spec *specs, uint32_t count, enum run_together together);
 
-/* Refuses what will not fit, with how much is missing and what would fit. Trainings that fit only in turn are to be
- * trained so: *together. */
+/* The same; *together may be RUN_AS_PAYS, and becomes what it then is. In turn on a software device, where side by side
+ * takes as long and several times the memory for activations (docs/packed.md), and wherever that does not fit. */
+int foresee_as_pays(struct foreseen *out, const struct session_spec *sessions,
+                    const struct foresee_spec *specs, uint32_t count, enum run_together *together);
+
+/* Refuses what will not fit, with how much is missing and what would fit; decides *together as above. */
 int memory_check(const struct session_spec *sessions, const struct foresee_spec *specs, uint32_t count,
                  enum run_together *together);
 

@@ -181,7 +181,7 @@ int profile_session(struct profile *out, struct session *s, const struct profile
 {
     struct bench b = {.session = s, .spec = spec};
     int rc;
-    enum run_together together;
+    enum run_together together = RUN_AS_PAYS;
     *out = (struct profile){.steps = spec->steps};
     const struct foresee_spec wanted = {.recipe = spec->recipe,
                                         .images = (uint32_t)spec->recipe->batch,

@@ -12,6 +12,7 @@
 #include "host.h"
 #include "number.h"
 #include "recipe.h"
+#include "run.h"
 
 struct session;
 struct frozen;
@@ -58,16 +59,16 @@ struct train_spec {
     struct images images; /* of the backbone's size, labelled */
     train_report *report; /* NULL: none */
     void *context;
-    const char *checkpoint;    /* path, or NULL for none; resumed from when it exists */
-    const char *identity;      /* what the checkpoint belongs to (recipe, data, weights), compared on
+    const char *checkpoint;     /* path, or NULL for none; resumed from when it exists */
+    const char *identity;       /* what the checkpoint belongs to (recipe, data, weights), compared on
                                   resume; NULL: "" */
-    uint32_t checkpoint_steps; /* steps between checkpoints; 0: one at the end of each epoch */
-    float *losses;             /* NULL, or room for the loss of every step */
+    uint32_t checkpoint_steps;  /* steps between checkpoints; 0: one at the end of each epoch */
+    float *losses;              /* NULL, or room for the loss of every step */
     int checkpoint_activations; /* compute the blocks' forward part again in the backward pass: same bits, less
                                    memory, more time */
-    int32_t feature_cache;     /* MiB of device memory at most for what is computed once for all epochs;
+    int32_t feature_cache;      /* MiB of device memory at most for what is computed once for all epochs;
                                   0: none; FEATURES_AUTO: 1 GiB or a quarter of the device's */
-    float loss_scale;          /* in fp16: what it starts at; 0: RUN_SCALE_FIRST */
+    float loss_scale;           /* in fp16: what it starts at; 0: RUN_SCALE_FIRST */
 };
 
 struct train_result {
@@ -82,9 +83,10 @@ struct train_result {
     float loss_scale;      /* at the end; 0 where it has none */
     uint32_t skipped;      /* steps without an update, as their gradients overflowed */
     struct train_features features;
-    uint32_t packed;    /* trainings that shared the command buffer, 1: it was alone; `seconds` is its share of theirs,
+    uint32_t
+        packed; /* trainings that shared the command buffer, 1: it was alone; `seconds` is its share of theirs,
                            `device_bytes` that of all */
-    int in_turn;        /* they followed each other within a step, as side by side they did not fit */
+    int in_turn;        /* they followed each other within a step */
     char diverged[256]; /* "", or the sentence of how */
 };
 /* Compiles a training step of the recipe, or evaluation for NULL, and drops it: the engine then knows what products it
@@ -104,9 +106,10 @@ int session_train(struct session *s, const struct train_spec *spec, struct train
 /* Several trainings in one command buffer (docs/packed.md), each to the bits that session_train gives it. They agree on
  * engine, backbone, normalisation and `shared` of their sessions, and on images, batch, epochs, drop_last and
  * precision; methods and all else differ freely. Each has its own checkpoint; those that stand further back catch up
- * first. One that diverges ends alone, see train_result.diverged; any other failure ends all. */
+ * first. One that diverges ends alone, see train_result.diverged; any other failure ends all. `together`: run.h's; what does not
+ * fit side by side is trained in turn. */
 int session_train_packed(struct session *const *sessions, const struct train_spec *specs, uint32_t count,
-                         struct train_result *results);
+                         enum run_together together, struct train_result *results);
 
 /* Logits [count][classes] of images in evaluation mode; `batch` images at a time. */
 int session_logits(struct session *s, const struct images *images, uint32_t batch, float *logits,

@@ -80,8 +80,11 @@ static int scan(struct session *s, const struct feed *feed, const struct recipe 
 {
     int rc;
     uint32_t batches;
-    struct session of_scan = {
-        .spec = s->spec, .tensors = s->tensors, .count = s->count, .asked = s->asked, .unfrozen = mem_alloc(s->count, 1)};
+    struct session of_scan = {.spec = s->spec,
+                              .tensors = s->tensors,
+                              .count = s->count,
+                              .asked = s->asked,
+                              .unfrozen = mem_alloc(s->count, 1)};
     if (!of_scan.unfrozen)
         return ERR_MEMORY;
     TRY_OUT(method_training_plan(s->spec.method, recipe_steps(recipe, (uint32_t)feed->count),

@@ -309,9 +309,10 @@ static void fill_result(const struct training *t, const struct member *m)
 }
 
 int session_train_packed(struct session *const *sessions, const struct train_spec *specs, uint32_t count,
-                         struct train_result *results)
+                         enum run_together together, struct train_result *results)
 {
     struct training t = {.engine = sessions[0]->spec.engine,
+                         .together = together,
                          .members = mem_alloc(count, sizeof *t.members),
                          .resting = mem_alloc(count, 1)};
     int rc = t.members && t.resting ? 0 : ERR_MEMORY;
@@ -334,6 +335,6 @@ int session_train_packed(struct session *const *sessions, const struct train_spe
 
 int session_train(struct session *s, const struct train_spec *spec, struct train_result *result)
 {
-    TRY(session_train_packed(&s, spec, 1, result));
+    TRY(session_train_packed(&s, spec, 1, RUN_AS_PAYS, result));
     return *result->diverged ? fail(ERR_DIVERGED, "%s", result->diverged) : 0;
 }

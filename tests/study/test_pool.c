@@ -74,7 +74,8 @@ static struct pool_event end_of(const char *script, struct pool_spec limits)
     limits.workers = 1;
     limits.command = command;
     assert_int_equal(pool_create(&p, &limits), 0);
-    assert_int_equal(pool_start(p, &(struct pool_job){"argument", "log", &limits}), 0);
+    assert_int_equal(pool_start(p, &(struct pool_job){.argument = "argument", .log = "log", .tag = &limits}),
+                     0);
     assert_int_equal(pool_running(p), 1);
     wait_for_end(p, &event, NULL, NULL);
     assert_ptr_equal(event.tag, &limits);
@@ -178,7 +179,7 @@ static void progress_is_told_and_garbage_is_not(void **state)
     int heard = 0;
     double share = 0;
     assert_int_equal(pool_create(&p, &spec), 0);
-    assert_int_equal(pool_start(p, &(struct pool_job){"", "log", NULL}), 0);
+    assert_int_equal(pool_start(p, &(struct pool_job){.argument = "", .log = "log", .tag = NULL}), 0);
     wait_for_end(p, &event, &heard, &share);
     assert_int_equal(event.fate, POOL_EXITED);
     assert_true(heard >= 1);
@@ -198,11 +199,14 @@ static void a_flood_neither_hangs_the_pool_nor_starves_others(void **state)
     char tags[3];
     int heard = 0;
     assert_int_equal(pool_create(&p, &spec), 0);
-    assert_int_equal(pool_start(p, &(struct pool_job){"zeros", "log1", &tags[0]}), 0);
-    assert_int_equal(pool_start(p, &(struct pool_job){"lines", "log2", &tags[1]}), 0);
-    assert_int_equal(pool_start(p, &(struct pool_job){"brief", "log3", &tags[2]}), 0);
+    assert_int_equal(pool_start(p, &(struct pool_job){.argument = "zeros", .log = "log1", .tag = &tags[0]}),
+                     0);
+    assert_int_equal(pool_start(p, &(struct pool_job){.argument = "lines", .log = "log2", .tag = &tags[1]}),
+                     0);
+    assert_int_equal(pool_start(p, &(struct pool_job){.argument = "brief", .log = "log3", .tag = &tags[2]}),
+                     0);
     assert_int_equal(pool_free(p), 0);
-    assert_true(pool_start(p, &(struct pool_job){"brief", "log4", NULL}) < 0);
+    assert_true(pool_start(p, &(struct pool_job){.argument = "brief", .log = "log4", .tag = NULL}) < 0);
     wait_for_end(p, &event, &heard, NULL);
     assert_ptr_equal(event.tag, &tags[2]);
     assert_true(heard >= 1);
@@ -288,8 +292,8 @@ static void stopping_is_asked_for_and_then_made(void **state)
     struct pool_event event;
     int good, ready = 0;
     assert_int_equal(pool_create(&p, &spec), 0);
-    assert_int_equal(pool_start(p, &(struct pool_job){"good", "good", &good}), 0);
-    assert_int_equal(pool_start(p, &(struct pool_job){"bad", "bad", NULL}), 0);
+    assert_int_equal(pool_start(p, &(struct pool_job){.argument = "good", .log = "good", .tag = &good}), 0);
+    assert_int_equal(pool_start(p, &(struct pool_job){.argument = "bad", .log = "bad", .tag = NULL}), 0);
     while (ready < 2) {
         assert_int_equal(pool_wait(p, long_enough, &event), 1);
         ready++;
@@ -316,7 +320,7 @@ static void one_that_is_done_before_it_could_stop_counts_as_done(void **state)
     struct pool *p = NULL;
     struct pool_event event;
     assert_int_equal(pool_create(&p, &spec), 0);
-    assert_int_equal(pool_start(p, &(struct pool_job){"", "log", NULL}), 0);
+    assert_int_equal(pool_start(p, &(struct pool_job){.argument = "", .log = "log", .tag = NULL}), 0);
     assert_int_equal(pool_wait(p, long_enough, &event), 1);
     pool_stop(p, long_enough);
     wait_for_end(p, &event, NULL, NULL);
@@ -349,7 +353,9 @@ static void of_many_jobs_none_is_lost_or_told_twice(void **state)
     for (int started = 0, ended = 0; ended < JOBS;) {
         while (started < JOBS && pool_free(p)) {
             snprintf(argument, sizeof argument, "%d", started % 100);
-            assert_int_equal(pool_start(p, &(struct pool_job){argument, "log", &told[started]}), 0);
+            assert_int_equal(
+                pool_start(p, &(struct pool_job){.argument = argument, .log = "log", .tag = &told[started]}),
+                0);
             started++;
         }
         assert_int_equal(pool_wait(p, long_enough, &event), 1);
@@ -395,9 +401,9 @@ static void a_program_that_is_not_there_is_refused(void **state)
     int descriptors = open_descriptors();
     assert_true(pool_create(&p, &none) < 0);
     assert_int_equal(pool_create(&p, &spec), 0);
-    assert_true(pool_start(p, &(struct pool_job){"", "log", NULL}) < 0);
+    assert_true(pool_start(p, &(struct pool_job){.argument = "", .log = "log", .tag = NULL}) < 0);
     assert_non_null(strstr(error_text(), "/nowhere/vitro cannot be started: No such file"));
-    assert_true(pool_start(p, &(struct pool_job){"", "no/folder/log", NULL}) < 0);
+    assert_true(pool_start(p, &(struct pool_job){.argument = "", .log = "no/folder/log", .tag = NULL}) < 0);
     assert_non_null(strstr(error_text(), "no/folder/log"));
     assert_int_equal(pool_running(p), 0);
     pool_destroy(p);
@@ -413,7 +419,7 @@ static void destroying_the_pool_ends_its_workers(void **state)
     struct pool *p = NULL;
     unlink("pid");
     assert_int_equal(pool_create(&p, &spec), 0);
-    assert_int_equal(pool_start(p, &(struct pool_job){"", "log", NULL}), 0);
+    assert_int_equal(pool_start(p, &(struct pool_job){.argument = "", .log = "log", .tag = NULL}), 0);
     pid_t pid = wait_for_number("pid");
     pool_destroy(p);
     assert_int_equal(kill(pid, 0), -1); /* reaped */
@@ -425,8 +431,9 @@ static _Noreturn void be_a_driver(void)
     const struct pool_spec spec = {.workers = 2, .command = command};
     struct pool *p = NULL;
     struct pool_event event;
-    if (pool_create(&p, &spec) < 0 || pool_start(p, &(struct pool_job){"one", "log", NULL}) < 0 ||
-        pool_start(p, &(struct pool_job){"two", "log", NULL}) < 0)
+    if (pool_create(&p, &spec) < 0 ||
+        pool_start(p, &(struct pool_job){.argument = "one", .log = "log", .tag = NULL}) < 0 ||
+        pool_start(p, &(struct pool_job){.argument = "two", .log = "log", .tag = NULL}) < 0)
         _exit(1);
     for (;;)
         pool_wait(p, 1, &event);
@@ -471,7 +478,7 @@ static void a_signal_to_this_process_ends_the_wait_early(void **state)
     double began = clock_seconds();
     signal(SIGALRM, on_alarm);
     assert_int_equal(pool_create(&p, &spec), 0);
-    assert_int_equal(pool_start(p, &(struct pool_job){"", "log", NULL}), 0);
+    assert_int_equal(pool_start(p, &(struct pool_job){.argument = "", .log = "log", .tag = NULL}), 0);
     alarm(1);
     while (pool_wait(p, 2 * long_enough, &event) != 0)
         continue;

@@ -80,13 +80,15 @@ static void open_group(struct group *g, struct engine *e, const uint32_t *which,
     }
 }
 
+static enum run_together together = RUN_SIDE_BY_SIDE; /* of what follows */
+
 static int train_group(struct group *g)
 {
     struct session *sessions[TRIALS];
     struct train_result results[TRIALS];
     for (uint32_t i = 0; i < g->count; i++)
         sessions[i] = g->settings[i].session;
-    int rc = session_train_packed(sessions, g->specs, g->count, results);
+    int rc = session_train_packed(sessions, g->specs, g->count, together, results);
     for (uint32_t i = 0; i < g->count; i++)
         g->out[i].result = results[i];
     return rc;
@@ -193,6 +195,20 @@ static void packed_trials_in_fp16_scale_their_losses_apart(void **state)
         free_outcomes(&one);
     }
     free_outcomes(&both);
+}
+
+static void trials_in_turn_end_in_the_same_bits(void **state)
+{
+    (void)state;
+    struct group g;
+    together = RUN_IN_TURN;
+    train_on(&g, device, every, TRIALS, NUMBER_FP32);
+    for (uint32_t i = 0; i < TRIALS; i++) {
+        same_bits(&alone[i].out[0], &g.out[i]);
+        assert_true(g.out[i].result.in_turn);
+    }
+    free_outcomes(&g);
+    together = RUN_SIDE_BY_SIDE;
 }
 
 /* --- how they end */
@@ -317,8 +333,7 @@ static void trials_of_another_step_are_refused(void **state)
 
 /* --- memory */
 
-static void foresee_trials(struct foreseen *f, const uint32_t *which, uint32_t count,
-                           enum run_together together)
+static void foresee_trials(struct foreseen *f, const uint32_t *which, uint32_t count, enum run_together how)
 {
     struct method *methods[TRIALS];
     struct session_spec sessions[TRIALS];
@@ -331,7 +346,7 @@ static void foresee_trials(struct foreseen *f, const uint32_t *which, uint32_t c
         trainings[i] = spec_of(which[i]);
         specs[i] = (struct foresee_spec){.recipe = &trainings[i].recipe, .images = IMAGES};
     }
-    must(foresee_packed(f, sessions, specs, count, together));
+    must(foresee_packed(f, sessions, specs, count, how));
     for (uint32_t i = 0; i < count; i++)
         method_destroy(methods[i]);
 }
@@ -393,6 +408,7 @@ static int run(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(packed_trials_end_in_the_bits_they_have_alone),
+        cmocka_unit_test(trials_in_turn_end_in_the_same_bits),
         cmocka_unit_test(packed_trials_in_fp16_scale_their_losses_apart),
         cmocka_unit_test(a_trial_that_diverges_disturbs_no_other),
         cmocka_unit_test(trials_at_different_steps_catch_up),
