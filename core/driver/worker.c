@@ -171,8 +171,8 @@ static int join(struct worker *w)
 {
     TRY(trial_method(&w->trial, &w->at->machine, &w->with, w->with.method));
     TRY(check_pack(w));
-    TRY(check_plugins(w));
-    return trial_join(&w->trial, &w->with, &w->at->workers->trial);
+    TRY(trial_join(&w->trial, &w->with, &w->at->workers->trial));
+    return check_plugins(w);
 }
 
 int worker_begin(struct worker *w)

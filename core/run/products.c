@@ -123,6 +123,13 @@ static int note(struct products *p, const struct product *product, const struct 
     return list_add(&p->all, product, choice);
 }
 
+int product_list_append(struct product_list *to, const struct product_list *from)
+{
+    for (uint32_t i = 0; i < from->count; i++)
+        TRY(list_add(to, &from->list[i], &from->choices[i]));
+    return 0;
+}
+
 /* A choice of the tuning that cannot be had here any more is passed over: the ladder has another. */
 static void take_tuning(struct engine *e, const struct product *product)
 {

@@ -31,6 +31,7 @@ int products_digest(const struct engine *e, char text[HASH_TEXT]);
 struct product_list;
 int product_list_create(struct product_list **out);
 void product_list_destroy(struct product_list *l); /* NULL is fine */
+int product_list_append(struct product_list *to, const struct product_list *from);
 /* From now on what is asked for is noted there too; lent; NULL: nowhere else. */
 void products_note_in(struct engine *e, struct product_list *l);
 int product_list_digest(const struct product_list *l, char text[HASH_TEXT]);

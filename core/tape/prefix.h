@@ -35,4 +35,9 @@ void prefix_finish(struct prefix *p); /* zeroed is fine */
 int prefix_rebuild(const struct prefix *p, const struct prefix_spec *spec, int32_t images, uint32_t first_id,
                    struct tape **out, value *map, value *tables);
 
+/* Whether two tapes compute the same values of an image up to their cuts: the same operations on the same leaves, as far
+ * as `same_leaf` (context, a frozen leaf's id on both) says so. 1 or 0; negative: out of memory. */
+int prefix_same(const struct tape *a, const struct prefix *at, const struct tape *b, const struct prefix *cut,
+                int (*same_leaf)(void *context, uint32_t id), void *context);
+
 #endif

@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "error.h"
 #include "memory.h"
+#include "products.h"
 #include "session.h"
 
 static uint32_t batch_of(const struct run_spec *spec)
@@ -71,7 +72,7 @@ static int compute(struct features *f, const struct run_spec *spec)
                                                 .images = spec->images,
                                                 .index = spec->index,
                                                 .number = spec->number,
-                                                .asked = spec->asked,
+                                                .asked = f->asked,
                                                 .logs = f->prefix.cut,
                                                 .log_count = f->prefix.count,
                                                 .log_rows = f->rows,
@@ -84,6 +85,28 @@ out:
     run_destroy(run);
     mem_free(order);
     return rc;
+}
+
+/* Whether the frozen tensor is one and the same in both. */
+struct pair {
+    const struct features *one, *other;
+};
+static int is_shared(void *context, uint32_t id)
+{
+    const struct pair *p = context;
+    return bank_address(p->one->bank, id) == bank_address(p->other->bank, id);
+}
+
+/* Looks among the trials before for one that keeps the same. */
+static int find_lender(struct features *f)
+{
+    for (const struct features *b = f->before; b && !f->lender; b = b->before) {
+        struct pair pair = {f, b};
+        int same = b->rows ? prefix_same(f->source, &f->prefix, b->source, &b->prefix, is_shared, &pair) : 0;
+        TRY(same);
+        f->lender = same ? b : NULL;
+    }
+    return 0;
 }
 
 /* *spec with every value replaced by what it is on the tape behind the cut. */
@@ -99,7 +122,7 @@ static int translate(struct features *f, const struct prefix_spec *search, struc
     value *map = f->values, *leaves = map + tape_size(spec->tape), *new_logs = leaves + cuts;
     TRY(prefix_rebuild(&f->prefix, search, spec->feed->count, first_id, &f->tape, map, leaves));
     for (size_t i = 0; i < cuts; i++)
-        f->tables[i] = (struct run_table){leaves[i], &f->rows[i]};
+        f->tables[i] = (struct run_table){leaves[i], f->lender ? &f->lender->rows[i] : &f->rows[i]};
     for (size_t i = 0; i < logs; i++)
         new_logs[i] = map[spec->logs[i]];
     for (size_t i = 0; i < spec->gradient_count; i++)
@@ -127,6 +150,20 @@ uint64_t feature_bytes(const struct device *d, int32_t mebibytes)
     return share < most ? share : most;
 }
 
+static int make(struct features *f, const struct run_spec *spec)
+{
+    TRY(product_list_create(&f->asked));
+    TRY(allocate(f, spec));
+    return compute(f, spec);
+}
+
+static int tell_lent(struct features *f, const struct run_spec *spec)
+{
+    return f->report && f->report(f->context, images_of(spec), images_of(spec))
+               ? fail(ERR_STOPPED, "stopped before the first step")
+               : 0;
+}
+
 int features_keep(struct features *f, struct run_spec *spec, uint32_t first_id)
 {
     int rc;
@@ -147,9 +184,13 @@ int features_keep(struct features *f, struct run_spec *spec, uint32_t first_id)
                                        .image_bytes = limit / padded};
     f->device = engine_device(bank_engine(spec->bank));
     TRY_OUT(prefix_find(&f->prefix, &search));
+    f->source = spec->tape;
+    f->bank = spec->bank;
     if (f->prefix.count) {
-        TRY_OUT(allocate(f, spec));
-        TRY_OUT(compute(f, spec));
+        TRY_OUT(find_lender(f));
+        TRY_OUT(f->lender ? tell_lent(f, spec) : make(f, spec));
+        if (spec->asked) /* as if it had computed them */
+            TRY_OUT(product_list_append(spec->asked, f->lender ? f->lender->asked : f->asked));
         TRY_OUT(translate(f, &search, spec, first_id));
         f->seconds = clock_seconds() - start;
     }
@@ -162,6 +203,7 @@ void features_finish(struct features *f)
 {
     for (size_t i = 0; f->rows && i < f->prefix.count; i++)
         buffer_destroy(f->device, &f->rows[i]);
+    product_list_destroy(f->asked);
     mem_free(f->rows);
     mem_free(f->values);
     mem_free(f->tables);

@@ -11,15 +11,22 @@
 /* Called after each batch; other than 0 stops with ERR_STOPPED. */
 typedef int features_report(void *context, uint32_t done, uint32_t images);
 
-struct features {   /* the first three by the caller, the rest zeroed; nothing is kept while count is 0 */
+struct features {   /* the first four by the caller, the rest zeroed; nothing is kept while count is 0 */
     uint64_t limit; /* bytes of device memory at most */
     features_report *report; /* NULL: none */
     void *context;
+    const struct features
+        *before; /* of a packed trial, which outlives this: what is the same is lent by it or those
+                                      before it; NULL: none */
 
+    const struct tape *source; /* of the step as it was traced, and its bank */
+    struct bank *bank;
+    struct product_list *asked;    /* the products that computing them took */
+    const struct features *lender; /* whose rows these are; NULL: its own */
     struct device *device;
     struct prefix prefix;
-    struct buffer *rows; /* [prefix.count], one row an image */
-    uint64_t bytes;      /* of all rows */
+    struct buffer *rows; /* [prefix.count], one row an image; NULL where they are lent */
+    uint64_t bytes;      /* of all rows of its own */
     double seconds;      /* that computing them took, compilation included */
     int uses_images;     /* whether a step still looks at the images themselves */
     struct tape *tape;   /* of a step that reads them, with what run_spec points to */

@@ -106,6 +106,7 @@ static int rehearse(struct foreseen *out, const struct session_spec *sessions,
     }
     TRY_OUT(feed_create(&feed, engine, NULL, NULL, (int32_t)specs->images, sessions->vit->shape.image));
     for (uint32_t i = 0; i < count; i++) {
+        all[i].features.before = i ? &all[i - 1].features : NULL;
         TRY_OUT(trace(&all[i], &specs[i], &feed, count));
         runs[i] = all[i].step.spec;
     }

@@ -77,7 +77,7 @@ static int report_features(void *context, uint32_t done, uint32_t images)
 }
 
 /* Features are worth a pass over the images where more than one is left. */
-int member_trace(struct member *m, const struct feed *feed, uint32_t share)
+int member_trace(struct member *m, const struct feed *feed, uint32_t share, const struct member *before)
 {
     const struct recipe *r = &m->spec->recipe;
     struct session *s = m->session;
@@ -91,6 +91,7 @@ int member_trace(struct member *m, const struct feed *feed, uint32_t share)
     m->features.limit = feature_bytes(engine_device(s->spec.engine), m->spec->feature_cache) / share;
     m->features.report = report_features;
     m->features.context = m;
+    m->features.before = before ? &before->features : NULL;
     if (m->features.limit && left > (uint64_t)m->spec->images.count + (uint64_t)r->batch)
         program.features = &m->features;
     TRY(session_trace(s, &program, &m->step));

@@ -93,7 +93,7 @@ static int make_run(struct training *t)
     if (!specs)
         return ERR_MEMORY;
     for (uint32_t i = 0; i < t->count && rc == 0; i++) {
-        rc = member_trace(&t->members[i], &t->feed, t->count);
+        rc = member_trace(&t->members[i], &t->feed, t->count, i ? &t->members[i - 1] : NULL);
         specs[i] = t->members[i].step.spec;
     }
     if (rc == 0)

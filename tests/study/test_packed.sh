@@ -9,10 +9,10 @@ vitro=("$@")
 . "$(dirname "$0")/study_tools.sh"
 cd "$folder"
 
-recipe study '"builtin:textures:48/16/64"' '"linear", "crash", "lora[r=2]", "diverge", "full"' 2 '0, 1' >study.json
+recipe study '"builtin:textures:48/16/64"' '"linear", "crash", "lora[r=2]", "diverge"' 2 0 >study.json
 run=(study run study.json --final -j 1 --plugin-path "$bad")
-expect 0 "6 refits and 6 test evaluations are there" "${run[@]}" -S alone --packed 1
-expect 0 "6 refits and 6 test evaluations are there" "${run[@]}" -S packed --packed 8
+expect 0 "2 refits and 2 test evaluations are there" "${run[@]}" -S alone --packed 1
+expect 0 "2 refits and 2 test evaluations are there" "${run[@]}" -S packed --packed 8
 [[ $said == *"packed trials"*"came to no end: it crashed"*"each is tried alone"* ]] ||
     complain "it does not tell that a pack crashed: $said"
 [[ $said == *"2 diverged, 2 failed"* ]] || complain "not 2 diverged and 2 failed: $said"
@@ -22,10 +22,10 @@ grep -lq '"packed": [2-8]' packed/results/*/*/run.json || complain "no trial was
 ! grep -lq '"packed"' alone/results/*/*/run.json || complain "a trial was packed that was to be alone"
 
 # Stopped, and gone on with other packs.
-recipe study '"builtin:textures:48/16/64"' '"linear", "lora[r=2]", "full"' 2 '0, 1' >study.json
+recipe study '"builtin:textures:48/16/64"' '"linear", "lora[r=2]"' 2 0 >study.json
 sed -i 's/"epochs": 1/"epochs": 8/' study.json
 run=(study run study.json --final -j 1)
-expect 0 "6 refits and 6 test evaluations are there" "${run[@]}" -S alone2 --packed 1
+expect 0 "2 refits and 2 test evaluations are there" "${run[@]}" -S alone2 --packed 1
 "${vitro[@]}" "${run[@]}" -S packed2 --packed 6 >out 2>&1 </dev/null &
 pid=$!
 for _ in $(seq 600); do # until some trial has kept a checkpoint
@@ -34,7 +34,7 @@ for _ in $(seq 600); do # until some trial has kept a checkpoint
 done
 kill -TERM "$pid"
 wait "$pid" && complain "it was not stopped: $(cat out)"
-expect 0 "6 refits and 6 test evaluations are there" "${run[@]}" -S packed2 --packed 2
+expect 0 "2 refits and 2 test evaluations are there" "${run[@]}" -S packed2 --packed 2
 check_store packed2
 compare_stores alone2 packed2
 

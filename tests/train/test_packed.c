@@ -211,6 +211,36 @@ static void trials_in_turn_end_in_the_same_bits(void **state)
     together = RUN_SIDE_BY_SIDE;
 }
 
+/* Four probes of other rates and seeds; one has another depth of dropped paths, and so other features. */
+static void equal_features_are_computed_once(void **state)
+{
+    (void)state;
+    static const uint32_t which[] = {0, 0, 0, 0};
+    struct group g, one;
+    for (int packed = 1; packed >= 0; packed--)
+        for (uint32_t i = 0; i < (packed ? 1 : 4); i++) {
+            struct group *to = packed ? &g : &one;
+            open_group(to, engine, which, packed ? 4 : 1, NUMBER_FP32);
+            for (uint32_t k = 0; k < to->count; k++) {
+                const uint32_t trial = packed ? k : i;
+                to->specs[k].feature_cache = 16;
+                to->specs[k].recipe.seed += trial;
+                to->specs[k].recipe.lr *= (float)(1 + trial);
+                to->specs[k].recipe.drop_path = trial == 2 ? 0.1f : 0;
+            }
+            must(train_group(to));
+            take_outcomes(to);
+            close_group(to);
+            if (packed)
+                continue;
+            same_bits(&one.out[0], &g.out[i]);
+            assert_true(g.out[i].result.features.saved > 0);
+            assert_int_equal(g.out[i].result.features.bytes > 0, i % 2 == 0); /* the others' are lent */
+            free_outcomes(&one);
+        }
+    free_outcomes(&g);
+}
+
 /* --- how they end */
 
 static void a_trial_that_diverges_disturbs_no_other(void **state)
@@ -409,6 +439,7 @@ static int run(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(packed_trials_end_in_the_bits_they_have_alone),
         cmocka_unit_test(trials_in_turn_end_in_the_same_bits),
+        cmocka_unit_test(equal_features_are_computed_once),
         cmocka_unit_test(packed_trials_in_fp16_scale_their_losses_apart),
         cmocka_unit_test(a_trial_that_diverges_disturbs_no_other),
         cmocka_unit_test(trials_at_different_steps_catch_up),
