@@ -263,6 +263,19 @@ the_same_seed_gives_the_same_bytes() {
     ! cmp -s a.safetensors other.safetensors || { echo "another seed gave the same bytes" && return 1; }
 }
 
+trials_trained_at_once_save_what_each_saves_alone() {
+    run 0 train --data a.pack "${quick[@]}" --save one.safetensors --beside "lora[r=2] seed=43 save=two.safetensors" \
+        --beside "bitfit lr=3e-3 drop_path=0 save=three.safetensors" && is_silent && says "bitfit" || return 1
+    same_bytes a.safetensors one.safetensors && same_bytes other.safetensors two.safetensors || return 1
+    run 0 train --data a.pack "${quick[@]}" --method bitfit --lr 3e-3 --drop-path 0 --save third.safetensors || return 1
+    same_bytes third.safetensors three.safetensors || return 1
+    run 0 train --data a.pack "${quick[@]}" --memory --beside linear && says "2, " || return 1
+    refuses 5 "the batch of trial 2 (linear) is 2" -- train --data a.pack "${quick[@]}" --beside "linear batch=2" &&
+        refuses 5 "give all the same seed" -- train --data a.pack "${quick[@]}" --random --beside "linear seed=9" &&
+        refuses 2 "begins with a method" -- train --data a.pack --beside "lr=1" &&
+        refuses 2 "--beside" "--sed" -- train --data a.pack --beside "linear sed=1"
+}
+
 what_does_not_belong_together_is_refused() {
     run 0 pack builtin:count:16/8/8 --size 32 -o count.pack || return 1
     printf 'one\ntwo\n' >two.txt
@@ -427,6 +440,7 @@ words=(help_is_there_for_every_verb no_verb_or_a_wrong_one_is_refused wrong_opti
 work=(a_small_model_is_made truncated_weights_are_refused
     data_is_packed_the_same_from_a_folder_an_archive_and_on_the_fly each_seed_draws_shots_of_its_own_in_a_file_of_its_own
     training_saving_evaluating_and_predicting_agree a_merged_method_is_a_model_that_answers_alike an_adapter_goes_out_and_comes_back the_same_seed_gives_the_same_bytes
+    trials_trained_at_once_save_what_each_saves_alone
     what_does_not_belong_together_is_refused a_trained_method_remembers_how_its_weights_were_read a_damaged_image_is_named a_killed_training_goes_on_to_the_same_bytes
     a_stopped_training_says_so_and_goes_on a_checkpoint_of_another_training_is_refused
     what_is_computed_once_changes_no_byte a_diverged_training_is_one_sentence a_full_disk_leaves_no_half_file
