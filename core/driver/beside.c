@@ -51,6 +51,8 @@ int beside_read(struct settings *out, const struct settings *s, const char *text
         return fail(ERR_USAGE,
                     "option --beside is \"%.60s\"; it begins with a method: \"lora[r=8] lr=1e-3 seed=2\"",
                     text);
+    if (count == WORDS_MOST)
+        return fail(ERR_USAGE, "option --beside \"%.60s\" has more than %d words", text, WORDS_MOST - 1);
     out->method = argv[0];
     if (arguments_read(groups, count - 1, argv + 1, out, &rest, ERR_USAGE) < 0)
         return fail_in(ERR_USAGE, "--beside \"%.60s\"", text);

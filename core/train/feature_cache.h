@@ -16,10 +16,10 @@ struct features {   /* the first four by the caller, the rest zeroed; nothing is
     features_report *report; /* NULL: none */
     void *context;
     const struct features
-        *before; /* of a packed trial, which outlives this: what is the same is lent by it or those
-                                      before it; NULL: none */
+        *before; /* NULL, or of a packed trial that outlives this: what is the same for both, or for
+                                      those before it, is lent by it */
 
-    const struct tape *source; /* of the step as it was traced, and its bank */
+    const struct tape *source; /* the step as it was traced, while the run is made; and its bank */
     struct bank *bank;
     struct product_list *asked;    /* the products that computing them took */
     const struct features *lender; /* whose rows these are; NULL: its own */

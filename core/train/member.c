@@ -31,10 +31,15 @@ int member_begin(struct member *m)
     return 0;
 }
 
-void member_release(struct member *m)
+void member_traced(struct member *m)
 {
     session_trace_finish(&m->step);
     m->step = (struct traced){0};
+}
+
+void member_release(struct member *m)
+{
+    member_traced(m);
     features_finish(&m->features);
 }
 

@@ -35,6 +35,7 @@ void member_release(struct member *m);
 /* Traces the step, with what can be computed once for all epochs in at most a `share`-th of what spec allows; what is the
  * same for a member before, which outlives this one's run, is taken from there. `before` may be NULL. */
 int member_trace(struct member *m, const struct feed *feed, uint32_t share, const struct member *before);
+void member_traced(struct member *m); /* the run is made: the trace is not needed any more */
 /* How many steps may follow each other before something is due: the epoch's end, a checkpoint, a plugin's word. */
 int member_until(const struct member *m, uint32_t *steps);
 /* Hands the next `steps` steps to part `part` of the run. */

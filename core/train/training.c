@@ -98,6 +98,8 @@ static int make_run(struct training *t)
     }
     if (rc == 0)
         rc = run_create_packed(&t->run, specs, t->count, t->together);
+    for (uint32_t i = 0; i < t->count; i++)
+        member_traced(&t->members[i]);
     mem_free(specs);
     return rc;
 }
