@@ -15,9 +15,8 @@ struct features {   /* the first four by the caller, the rest zeroed; nothing is
     uint64_t limit; /* bytes of device memory at most */
     features_report *report; /* NULL: none */
     void *context;
-    const struct features
-        *before; /* NULL, or of a packed trial that outlives this: what is the same for both, or for
-                                      those before it, is lent by it */
+    /* NULL, or of a packed trial that outlives this: what is the same is lent by it or by those before it */
+    const struct features *before;
 
     const struct tape *source; /* the step as it was traced, while the run is made; and its bank */
     struct bank *bank;
