@@ -3,225 +3,104 @@
 #include "pickle.h"
 
 #include "error.h"
+#include "pickle_machine.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    NODE_LIMIT = 1 << 21,
-    STACK_LIMIT = 1 << 20,
-    MARK_LIMIT = 1 << 10,
-    MEMO_LIMIT = 1 << 20,
-    TEXT_LIMIT = 1 << 16,
-    NAME_SHOWN = 120,
-};
+enum { TEXT_LIMIT = 1 << 16, NAME_SHOWN = 120 };
 
-struct machine {
-    const char *what;
-    struct arena *arena;
-    const unsigned char *at, *begin, *end;
-    const struct pickle_global *globals;
-    struct pickle_node **stack, **memo;
-    size_t height, room, memo_room, nodes;
-    uint32_t memo_next; /* MEMOIZE's */
-    size_t marks[MARK_LIMIT], mark_count;
-};
+/* Opcodes: `arg` is the row's. */
 
-static int refuse(const struct machine *m, const char *why)
+static int op_number(struct pickle_machine *m, int bytes)
 {
-    return fail(ERR_INPUT, "%s: the pickle is damaged at byte %zu: %s", m->what, (size_t)(m->at - m->begin),
-                why);
-}
-
-static struct pickle_node *make(struct machine *m, enum pickle_kind kind)
-{
-    if (m->nodes == NODE_LIMIT) {
-        fail(ERR_INPUT, "%s: the pickle has more than %d values", m->what, NODE_LIMIT);
-        return NULL;
-    }
-    struct pickle_node *n = arena_alloc(m->arena, 1, sizeof *n);
-    if (n) {
-        m->nodes++;
-        n->kind = kind;
-    }
-    return n;
-}
-
-static int push(struct machine *m, struct pickle_node *n)
-{
-    if (!n)
-        return ERR_INPUT; /* make said why */
-    if (m->height == m->room) {
-        size_t room = m->room ? 2 * m->room : 256;
-        if (room > STACK_LIMIT)
-            return refuse(m, "its stack grows beyond 2^20 values");
-        struct pickle_node **grown = mem_grow(m->stack, m->room, room, sizeof(struct pickle_node *));
-        if (!grown)
-            return ERR_MEMORY;
-        m->stack = grown;
-        m->room = room;
-    }
-    m->stack[m->height++] = n;
-    return 0;
-}
-
-/* Values above the last mark, or on the whole stack. */
-static size_t above_mark(const struct machine *m)
-{
-    return m->height - (m->mark_count ? m->marks[m->mark_count - 1] : 0);
-}
-
-static int pop(struct machine *m, struct pickle_node **out)
-{
-    if (above_mark(m) == 0)
-        return refuse(m, "a value is missing from its stack");
-    *out = m->stack[--m->height];
-    return 0;
-}
-
-static int bytes_left(struct machine *m, size_t count, const unsigned char **out)
-{
-    if ((size_t)(m->end - m->at) < count)
-        return refuse(m, "it ends early");
-    *out = m->at;
-    m->at += count;
-    return 0;
-}
-
-static int read_number(struct machine *m, size_t count, uint64_t *out)
-{
-    const unsigned char *b;
-    TRY(bytes_left(m, count, &b));
-    *out = 0;
-    for (size_t i = 0; i < count; i++)
-        *out |= (uint64_t)b[i] << (8 * i);
-    return 0;
-}
-
-static int append(struct machine *m, struct pickle_node *to, struct pickle_node *item)
-{
-    if (to->count == to->room) {
-        size_t room = to->room ? 2 * to->room : 4;
-        struct pickle_node **items = arena_alloc(m->arena, room, sizeof(struct pickle_node *));
-        if (!items)
-            return ERR_MEMORY;
-        if (to->count)
-            memcpy(items, to->items, to->count * sizeof(struct pickle_node *));
-        to->items = items;
-        to->room = room;
-    }
-    to->items[to->count++] = item;
-    return 0;
-}
-
-/* The values from `first` on become items of `to`. */
-static int take_items(struct machine *m, struct pickle_node *to, size_t first)
-{
-    for (size_t i = first; i < m->height; i++)
-        TRY(append(m, to, m->stack[i]));
-    m->height = first;
-    return 0;
-}
-
-static int take_mark(struct machine *m, size_t *first)
-{
-    if (!m->mark_count)
-        return refuse(m, "a mark is missing from its stack");
-    *first = m->marks[--m->mark_count];
-    return 0;
-}
-
-/* --- opcodes: `arg` is the row's */
-
-static int op_number(struct machine *m, int bytes)
-{
-    struct pickle_node *n = make(m, PICKLE_INT);
+    struct pickle_node *n = pickle_make(m, PICKLE_INT);
     uint64_t bits;
-    TRY(read_number(m, (size_t)bytes, &bits));
+    TRY(pickle_number(m, (size_t)bytes, &bits));
     if (n)
         n->number = bytes == 4 ? (int32_t)(uint32_t)bits : (int64_t)bits;
-    return push(m, n);
+    return pickle_push(m, n);
 }
 
-static int op_long(struct machine *m, int unused)
+static int op_long(struct pickle_machine *m, int unused)
 {
     (void)unused;
     uint64_t length, bits = 0;
-    TRY(read_number(m, 1, &length));
+    TRY(pickle_number(m, 1, &length));
     if (length > 8)
-        return refuse(m, "a whole number has more than 64 bits");
-    TRY(read_number(m, (size_t)length, &bits));
+        return pickle_refuse(m, "a whole number has more than 64 bits");
+    TRY(pickle_number(m, (size_t)length, &bits));
     if (length && length < 8 && bits >> (8 * length - 1)) /* the top bit is the sign */
         bits |= UINT64_MAX << (8 * length);
-    struct pickle_node *n = make(m, PICKLE_INT);
+    struct pickle_node *n = pickle_make(m, PICKLE_INT);
     if (n)
         n->number = (int64_t)bits;
-    return push(m, n);
+    return pickle_push(m, n);
 }
 
-static int op_float(struct machine *m, int unused)
+static int op_float(struct pickle_machine *m, int unused)
 {
     (void)unused;
     const unsigned char *b;
     uint64_t bits = 0;
-    TRY(bytes_left(m, 8, &b));
+    TRY(pickle_bytes(m, 8, &b));
     for (int i = 0; i < 8; i++) /* big-endian */
         bits = bits << 8 | b[i];
-    struct pickle_node *n = make(m, PICKLE_FLOAT);
+    struct pickle_node *n = pickle_make(m, PICKLE_FLOAT);
     if (n)
         memcpy(&n->real, &bits, sizeof n->real);
-    return push(m, n);
+    return pickle_push(m, n);
 }
 
-static int op_bool(struct machine *m, int number)
+static int op_bool(struct pickle_machine *m, int number)
 {
-    struct pickle_node *n = make(m, PICKLE_BOOL);
+    struct pickle_node *n = pickle_make(m, PICKLE_BOOL);
     if (n)
         n->number = number;
-    return push(m, n);
+    return pickle_push(m, n);
 }
 
-static int op_empty(struct machine *m, int kind)
+static int op_empty(struct pickle_machine *m, int kind)
 {
-    return push(m, make(m, (enum pickle_kind)kind));
+    return pickle_push(m, pickle_make(m, (enum pickle_kind)kind));
 }
 
-static int keep_text(struct machine *m, const unsigned char *bytes, size_t length, const char **out)
+static int keep_text(struct pickle_machine *m, const unsigned char *bytes, size_t length, const char **out)
 {
     char *text = arena_alloc(m->arena, length + 1, 1);
     if (!text)
         return ERR_MEMORY;
     for (size_t i = 0; i < length; i++)
         if (bytes[i] < ' ' || bytes[i] == 127)
-            return refuse(m, "a string holds a control character");
+            return pickle_refuse(m, "a string holds a control character");
     if (length)
         memcpy(text, bytes, length);
     *out = text;
     return 0;
 }
 
-static int op_string(struct machine *m, int length_bytes)
+static int op_string(struct pickle_machine *m, int length_bytes)
 {
     uint64_t length;
     const unsigned char *bytes;
-    TRY(read_number(m, (size_t)length_bytes, &length));
+    TRY(pickle_number(m, (size_t)length_bytes, &length));
     if (length > TEXT_LIMIT)
-        return refuse(m, "a string is longer than 65536 bytes");
-    TRY(bytes_left(m, (size_t)length, &bytes));
-    struct pickle_node *n = make(m, PICKLE_STRING);
+        return pickle_refuse(m, "a string is longer than 65536 bytes");
+    TRY(pickle_bytes(m, (size_t)length, &bytes));
+    struct pickle_node *n = pickle_make(m, PICKLE_STRING);
     if (n)
         TRY(keep_text(m, bytes, (size_t)length, &n->text));
-    return push(m, n);
+    return pickle_push(m, n);
 }
 
-static int push_global(struct machine *m, const char *module, const char *name)
+static int push_global(struct pickle_machine *m, const char *module, const char *name)
 {
     for (size_t i = 0; m->globals[i].module; i++)
         if (strcmp(m->globals[i].module, module) == 0 && strcmp(m->globals[i].name, name) == 0) {
-            struct pickle_node *n = make(m, PICKLE_GLOBAL);
+            struct pickle_node *n = pickle_make(m, PICKLE_GLOBAL);
             if (n)
                 n->number = (int64_t)i;
-            return push(m, n);
+            return pickle_push(m, n);
         }
     return fail(
         ERR_INPUT,
@@ -231,16 +110,16 @@ static int push_global(struct machine *m, const char *module, const char *name)
 }
 
 /* Up to the line's end. */
-static int read_line(struct machine *m, const char **out)
+static int read_line(struct pickle_machine *m, const char **out)
 {
     const unsigned char *from = m->at, *newline = memchr(from, '\n', (size_t)(m->end - from));
     if (!newline || newline - from > TEXT_LIMIT)
-        return refuse(m, "a name does not end");
+        return pickle_refuse(m, "a name does not end");
     m->at = newline + 1;
     return keep_text(m, from, (size_t)(newline - from), out);
 }
 
-static int op_global(struct machine *m, int unused)
+static int op_global(struct pickle_machine *m, int unused)
 {
     const char *module, *name;
     (void)unused;
@@ -249,175 +128,158 @@ static int op_global(struct machine *m, int unused)
     return push_global(m, module, name);
 }
 
-static int op_stack_global(struct machine *m, int unused)
+static int op_stack_global(struct pickle_machine *m, int unused)
 {
     struct pickle_node *module, *name;
     (void)unused;
-    TRY(pop(m, &name));
-    TRY(pop(m, &module));
+    TRY(pickle_pop(m, &name));
+    TRY(pickle_pop(m, &module));
     if (module->kind != PICKLE_STRING || name->kind != PICKLE_STRING)
-        return refuse(m, "a global's name is no string");
+        return pickle_refuse(m, "a global's name is no string");
     return push_global(m, module->text, name->text);
 }
 
-static int op_mark(struct machine *m, int unused)
+static int op_mark(struct pickle_machine *m, int unused)
 {
     (void)unused;
-    if (m->mark_count == MARK_LIMIT)
-        return refuse(m, "it is nested deeper than 1024 levels");
+    if (m->mark_count == PICKLE_MARKS)
+        return pickle_refuse(m, "it is nested deeper than 1024 levels");
     m->marks[m->mark_count++] = m->height;
     return 0;
 }
 
-static int op_marked(struct machine *m, int kind)
+static int op_marked(struct pickle_machine *m, int kind)
 {
     size_t first;
-    TRY(take_mark(m, &first));
+    TRY(pickle_take_mark(m, &first));
     if (kind == PICKLE_DICT && (m->height - first) % 2)
-        return refuse(m, "a key has no value");
-    struct pickle_node *n = make(m, (enum pickle_kind)kind);
+        return pickle_refuse(m, "a key has no value");
+    struct pickle_node *n = pickle_make(m, (enum pickle_kind)kind);
     if (n)
-        TRY(take_items(m, n, first));
-    return push(m, n);
+        TRY(pickle_take(m, n, first));
+    return pickle_push(m, n);
 }
 
-static int op_tuple(struct machine *m, int count)
+static int op_tuple(struct pickle_machine *m, int count)
 {
-    if (above_mark(m) < (size_t)count)
-        return refuse(m, "a value is missing from its stack");
-    struct pickle_node *n = make(m, PICKLE_TUPLE);
+    if (pickle_above_mark(m) < (size_t)count)
+        return pickle_refuse(m, "a value is missing from its stack");
+    struct pickle_node *n = pickle_make(m, PICKLE_TUPLE);
     if (n)
-        TRY(take_items(m, n, m->height - (size_t)count));
-    return push(m, n);
+        TRY(pickle_take(m, n, m->height - (size_t)count));
+    return pickle_push(m, n);
 }
 
 /* Items behind the mark (marked) or the last one or two go into the container below them. */
-static int add_items(struct machine *m, enum pickle_kind kind, size_t first)
+static int add_items(struct pickle_machine *m, enum pickle_kind kind, size_t first)
 {
     const size_t least = m->mark_count ? m->marks[m->mark_count - 1] : 0;
     if (first <= least || m->stack[first - 1]->kind != kind)
-        return refuse(m, "there is no container for its items");
+        return pickle_refuse(m, "there is no container for its items");
     if (kind == PICKLE_DICT && (m->height - first) % 2)
-        return refuse(m, "a key has no value");
-    return take_items(m, m->stack[first - 1], first);
+        return pickle_refuse(m, "a key has no value");
+    return pickle_take(m, m->stack[first - 1], first);
 }
 
-static int op_add(struct machine *m, int kind)
+static int op_add(struct pickle_machine *m, int kind)
 {
     const size_t count = kind == PICKLE_DICT ? 2 : 1;
-    if (above_mark(m) < count)
-        return refuse(m, "a value is missing from its stack");
+    if (pickle_above_mark(m) < count)
+        return pickle_refuse(m, "a value is missing from its stack");
     return add_items(m, (enum pickle_kind)kind, m->height - count);
 }
 
-static int op_add_marked(struct machine *m, int kind)
+static int op_add_marked(struct pickle_machine *m, int kind)
 {
     size_t first;
-    TRY(take_mark(m, &first));
+    TRY(pickle_take_mark(m, &first));
     return add_items(m, (enum pickle_kind)kind, first);
 }
 
-static int memoize(struct machine *m, uint64_t index)
-{
-    if (above_mark(m) == 0 || index >= MEMO_LIMIT)
-        return refuse(m, "it keeps a value that is not there, or more than 2^20 values");
-    if (index >= m->memo_room) {
-        size_t room = m->memo_room ? m->memo_room : 256;
-        while (room <= index)
-            room *= 2;
-        struct pickle_node **grown = mem_grow(m->memo, m->memo_room, room, sizeof(struct pickle_node *));
-        if (!grown)
-            return ERR_MEMORY;
-        m->memo = grown;
-        m->memo_room = room;
-    }
-    m->memo[index] = m->stack[m->height - 1];
-    return 0;
-}
-
-static int op_put(struct machine *m, int bytes)
+static int op_put(struct pickle_machine *m, int bytes)
 {
     uint64_t index;
-    TRY(read_number(m, (size_t)bytes, &index));
-    return memoize(m, index);
+    TRY(pickle_number(m, (size_t)bytes, &index));
+    return pickle_memoize(m, index);
 }
 
-static int op_memoize(struct machine *m, int unused)
+static int op_memoize(struct pickle_machine *m, int unused)
 {
     (void)unused;
-    return memoize(m, m->memo_next++);
+    return pickle_memoize(m, m->memo_next++);
 }
 
-static int op_get(struct machine *m, int bytes)
+static int op_get(struct pickle_machine *m, int bytes)
 {
     uint64_t index;
-    TRY(read_number(m, (size_t)bytes, &index));
+    TRY(pickle_number(m, (size_t)bytes, &index));
     if (index >= m->memo_room || !m->memo[index])
-        return refuse(m, "it asks for a value that was not kept");
-    return push(m, m->memo[index]);
+        return pickle_refuse(m, "it asks for a value that was not kept");
+    return pickle_push(m, m->memo[index]);
 }
 
-static int op_reduce(struct machine *m, int unused)
+static int op_reduce(struct pickle_machine *m, int unused)
 {
     struct pickle_node *callee, *arguments;
     (void)unused;
-    TRY(pop(m, &arguments));
-    TRY(pop(m, &callee));
+    TRY(pickle_pop(m, &arguments));
+    TRY(pickle_pop(m, &callee));
     if (callee->kind != PICKLE_GLOBAL || arguments->kind != PICKLE_TUPLE)
-        return refuse(m, "it calls what is no function");
+        return pickle_refuse(m, "it calls what is no function");
     if (m->globals[callee->number].role == PICKLE_MAKES_DICT) {
         if (arguments->count)
-            return refuse(m, "a dictionary is made from arguments");
-        return push(m, make(m, PICKLE_DICT));
+            return pickle_refuse(m, "a dictionary is made from arguments");
+        return pickle_push(m, pickle_make(m, PICKLE_DICT));
     }
-    struct pickle_node *n = make(m, PICKLE_CALL);
+    struct pickle_node *n = pickle_make(m, PICKLE_CALL);
     if (n) {
-        TRY(append(m, n, callee));
-        TRY(append(m, n, arguments));
+        TRY(pickle_append(m, n, callee));
+        TRY(pickle_append(m, n, arguments));
     }
-    return push(m, n);
+    return pickle_push(m, n);
 }
 
 /* Attributes of an object: an OrderedDict has its _metadata there, which says nothing about tensors. */
-static int op_build(struct machine *m, int unused)
+static int op_build(struct pickle_machine *m, int unused)
 {
     struct pickle_node *state;
     (void)unused;
-    TRY(pop(m, &state));
-    if (above_mark(m) == 0 || m->stack[m->height - 1]->kind != PICKLE_DICT || state->kind != PICKLE_DICT)
-        return refuse(m, "it sets attributes of what is no dictionary");
+    TRY(pickle_pop(m, &state));
+    if (pickle_above_mark(m) == 0 || m->stack[m->height - 1]->kind != PICKLE_DICT ||
+        state->kind != PICKLE_DICT)
+        return pickle_refuse(m, "it sets attributes of what is no dictionary");
     return 0;
 }
 
-static int op_persistent(struct machine *m, int unused)
+static int op_persistent(struct pickle_machine *m, int unused)
 {
     struct pickle_node *id, *n;
     (void)unused;
-    TRY(pop(m, &id));
-    n = make(m, PICKLE_PERSISTENT);
+    TRY(pickle_pop(m, &id));
+    n = pickle_make(m, PICKLE_PERSISTENT);
     if (n)
-        TRY(append(m, n, id));
-    return push(m, n);
+        TRY(pickle_append(m, n, id));
+    return pickle_push(m, n);
 }
 
-static int op_protocol(struct machine *m, int unused)
+static int op_protocol(struct pickle_machine *m, int unused)
 {
     uint64_t version;
     (void)unused;
-    TRY(read_number(m, 1, &version));
-    return version >= 2 && version <= 4 ? 0 : refuse(m, "its protocol is not 2 to 4");
+    TRY(pickle_number(m, 1, &version));
+    return version >= 2 && version <= 4 ? 0 : pickle_refuse(m, "its protocol is not 2 to 4");
 }
 
-static int op_frame(struct machine *m, int unused)
+static int op_frame(struct pickle_machine *m, int unused)
 {
     uint64_t length;
     (void)unused;
-    return read_number(m, 8, &length); /* frames only help readers of streams */
+    return pickle_number(m, 8, &length); /* frames only help readers of streams */
 }
 
 static const struct {
     unsigned char code;
-    int (*run)(struct machine *m, int arg);
+    int (*run)(struct pickle_machine *m, int arg);
     int arg;
 } opcodes[] = {
     {0x80, op_protocol, 0},
@@ -460,11 +322,11 @@ static const struct {
 };
 enum { OPCODES = sizeof opcodes / sizeof *opcodes, STOP = '.' };
 
-static int run(struct machine *m, struct pickle_node **out)
+static int run(struct pickle_machine *m, struct pickle_node **out)
 {
     for (;;) {
         const unsigned char *code;
-        TRY(bytes_left(m, 1, &code));
+        TRY(pickle_bytes(m, 1, &code));
         if (*code == STOP)
             break;
         size_t i = 0;
@@ -477,7 +339,7 @@ static int run(struct machine *m, struct pickle_node **out)
         TRY(opcodes[i].run(m, opcodes[i].arg));
     }
     if (m->height != 1 || m->mark_count || m->at != m->end)
-        return refuse(m, "it does not end in one value");
+        return pickle_refuse(m, "it does not end in one value");
     *out = m->stack[0];
     return 0;
 }
@@ -485,7 +347,7 @@ static int run(struct machine *m, struct pickle_node **out)
 int pickle_read(struct pickle_node **out, struct arena *arena, const void *bytes, size_t size,
                 const struct pickle_global *globals, const char *what)
 {
-    struct machine *m = mem_alloc(1, sizeof *m);
+    struct pickle_machine *m = mem_alloc(1, sizeof *m);
     if (!m)
         return ERR_MEMORY;
     m->what = what;
