@@ -41,8 +41,25 @@ function table(body, now) {
         () => R.rowsOf(now()));
 }
 
-/* One set a row, one method a column: what the means are made of. */
-function every(body, now) {
+/* What the means are made of: one method a row where there are fewer sets than methods, else one set a row. */
+function every(body, list, now) {
+    const names = (d) => d.sets.map((s) => s.name).join();
+    if (list[0].sets.length < R.methods.length && list.every((d) => names(d) === names(list[0])))
+        R.table(
+            body, 'shift-sets', 'Accuracy on every set, %',
+            [{title: 'method', head: true, key: (m) => R.methods[m].name, show: R.methodName}].concat(
+                list[0].sets.map((s, k) => ({
+                    title: s.name.replace(/_/g, ' '),
+                    number: true,
+                    key: (m) => now().methods[m].accuracy[k],
+                    show: (m) => R.percent(now().methods[m].accuracy[k])
+                }))),
+            () => R.rowsOf(now()));
+    else
+        setsInRows(body, now);
+}
+
+function setsInRows(body, now) {
     R.table(
         body, 'shift-sets', 'Accuracy on every set, %',
         [{title: 'set', head: true, key: (k) => now().sets[k].name}].concat(R.range(R.methods.length).map((m) => ({
@@ -119,7 +136,7 @@ R.drawShifts = () => {
             });
             R.legend(host, shown);
         });
-        every(body, now);
+        every(body, list, now);
     });
 };
 })(VitroReport);

@@ -33,46 +33,86 @@ function tipOf(d, curve, a) {
     };
 }
 
-function draw(host, width, d, which) {
-    const curves = curvesOf(d, which), last = d.alphas.length - 1;
-    if (!curves.length)
-        return;
-    const left = 46, top = 14, H = Math.round(Math.max(340, Math.min(560, width * 0.6))), right = width - 18;
-    const values = (key) => [].concat.apply([], curves.map((c) => c.c[key].filter(R.is)));
+/* Beyond so many methods their curves hide each other, and each has a picture of its own. */
+const together = 8;
+
+function domains(curves) {
     const domain = (key) => {
-        const e = d3.extent(values(key)), pad = Math.max(0.01, 0.06 * (e[1] - e[0]));
+        const e = d3.extent([].concat.apply([], curves.map((c) => c.c[key].filter(R.is)))),
+              pad = Math.max(0.01, 0.06 * (e[1] - e[0]));
         return [Math.max(0, e[0] - pad), Math.min(1, e[1] + pad)];
     };
-    const x = d3.scale.linear().domain(domain('id')).range([left, right]),
-          y = d3.scale.linear().domain(domain('ood')).range([H - 44, top]),
+    return {id: domain('id'), ood: domain('ood')};
+}
+
+/* One curve with a mark at each alpha: a square, small dots, the method's own; those that a reader may point at. */
+function drawCurve(svg, d, curve, x, y) {
+    const c = curve.c, at = (a) => [x(c.id[a]), y(c.ood[a])], last = d.alphas.length - 1;
+    const line = svg.append('path')
+                     .attr({d: d3.svg.line()(d.alphas.map((_, a) => at(a))), class: curve.control ? 'curve thin' : 'curve'})
+                     .style('stroke', R.colour(curve.m));
+    if (curve.control)
+        line.style('stroke-dasharray', '4 3');
+    return d.alphas.map((_, a) => {
+        const ends = a === 0 || a === last, best = c.best === a;
+        const shape = a === 0 ? d3.svg.symbol().type('square').size(58)() :
+            a === last        ? R.symbol(curve.m, 92) :
+                                d3.svg.symbol().type('circle').size(best ? 60 : 20)();
+        const mark = svg.append('path')
+                         .attr({d: shape, transform: 'translate(' + at(a) + ')', class: 'mark point'})
+                         .style('fill', curve.control && !ends ? 'var(--paper)' : R.colour(curve.m));
+        mark.style('stroke', best ? 'var(--ink)' : R.colour(curve.m)).style('stroke-width', best ? 2.2 : 1);
+        return R.tip(mark.node(), tipOf(d, curve, a), true);
+    });
+}
+
+function drawTogether(host, width, d, curves) {
+    const left = 46, top = 14, H = Math.round(Math.max(340, Math.min(560, width * 0.6))), right = width - 18,
+          to = domains(curves);
+    const x = d3.scale.linear().domain(to.id).range([left, right]),
+          y = d3.scale.linear().domain(to.ood).range([H - 44, top]),
           svg = R.svg(host, width, H, 'Clean against shifted accuracy between backbone and trained model');
     R.axisX(svg, R.ticks(x, 8, (v) => R.percent(v, 0)), H - 44, top, 'accuracy on clean images, %', right);
     R.axisY(svg, R.ticks(y, 7, (v) => R.percent(v, 0)), left, right, 'mean accuracy on shifted images, %');
-    R.rove(svg.node(), curves.map((curve) => {
-        const c = curve.c, at = (a) => [x(c.id[a]), y(c.ood[a])];
-        const line = svg.append('path')
-                         .attr({d: d3.svg.line()(d.alphas.map((_, a) => at(a))), class: curve.control ? 'curve thin' : 'curve'})
-                         .style('stroke', R.colour(curve.m));
-        if (curve.control)
-            line.style('stroke-dasharray', '4 3');
-        return d.alphas.map((_, a) => {
-            const ends = a === 0 || a === last, best = c.best === a;
-            const shape = a === 0 ? d3.svg.symbol().type('square').size(58)() :
-                a === last        ? R.symbol(curve.m, 92) :
-                                    d3.svg.symbol().type('circle').size(best ? 60 : 20)();
-            const mark = svg.append('path')
-                             .attr({d: shape, transform: 'translate(' + at(a) + ')', class: 'mark point'})
-                             .style('fill', curve.control && !ends ? 'var(--paper)' : R.colour(curve.m));
-            mark.style('stroke', best ? 'var(--ink)' : R.colour(curve.m)).style('stroke-width', best ? 2.2 : 1);
-            return R.tip(mark.node(), tipOf(d, curve, a), true);
-        });
-    }));
+    R.rove(svg.node(), curves.map((curve) => drawCurve(svg, d, curve, x, y)));
     R.legend(host, R.rowsOf(d));
+}
+
+/* The same axes everywhere, so that pictures can be compared. */
+function drawApart(host, d, curves) {
+    const W = 196, H = 168, left = 32, to = domains(curves), place = el('div', {class: 'multiples'});
+    const x = d3.scale.linear().domain(to.id).range([left, W - 10]),
+          y = d3.scale.linear().domain(to.ood).range([H - 24, 10]);
+    host.appendChild(place);
+    R.rowsOf(d).forEach((m) => {
+        const own = curves.filter((c) => c.m === m);
+        if (!own.length)
+            return;
+        const tile = place.appendChild(el('div', {class: 'tile'}, el('h4', {}, R.methodName(m)))),
+              svg = R.svg(tile, W, H, R.methods[m].name + ': clean against shifted accuracy');
+        R.axisX(svg, R.ticks(x, 4, (v) => R.percent(v, 0)), H - 24, 10, '', W - 10);
+        R.axisY(svg, R.ticks(y, 4, (v) => R.percent(v, 0)), left, W - 10, '');
+        R.rove(tile, own.map((curve) => drawCurve(svg, d, curve, x, y)));
+    });
+    host.appendChild(el('p', {}, 'Across: accuracy on clean images; up: mean accuracy on shifted images; the same axes in all, %.'));
+}
+
+function draw(host, width, d, which) {
+    const curves = curvesOf(d, which);
+    if (!curves.length)
+        return;
+    if (R.rowsOf(d).length > together)
+        drawApart(host, d, curves);
+    else
+        drawTogether(host, width, d, curves);
     host.appendChild(
         el('p', {},
            'Squares: the backbone (α = 0); the method’s own mark: as trained (α = 1); a ring in ink: the α that ' +
                'validation images chose. Dashed: the control, probabilities of both mixed.'));
 }
+
+/* Distances of logits: nothing, or a power of ten says enough. */
+const distance = (v) => !R.is(v) ? null : v === 0 ? '0' : v.toExponential(0).replace('-', '\u2212');
 
 /* Studies put side by side may differ in it. */
 const oneHead = (list) => {
@@ -97,8 +137,8 @@ function table(body, now, headsDiffer) {
             {title: 'α = 1', number: true, key: (m) => now().methods[m].control.ood[last(now())], show: (m) => pair(now().methods[m].control, last(now()))},
             {title: 'chosen by val', number: true, hint: 'at the α with the highest accuracy on validation images', key: (m) => now().methods[m].id && R.is(now().methods[m].best) ? now().methods[m].ood[now().methods[m].best] : null, show: (m) => chosen(now().methods[m])},
             {title: 'control, chosen by val', number: true, hint: 'probabilities mixed', key: (m) => R.is(now().methods[m].control.best) ? now().methods[m].control.ood[now().methods[m].control.best] : null, show: (m) => chosen(now().methods[m].control)},
-            {title: 'off at α = 0', number: true, hint: 'by weights: how far a logit is, at most, from the plain backbone’s, clean images', key: (m) => now().methods[m].anchor_off, show: (m) => R.is(now().methods[m].anchor_off) ? R.significant(now().methods[m].anchor_off) : null},
-            {title: 'off at α = 1', number: true, hint: 'by weights: how far a logit is, at most, from the trained method’s, clean images', key: (m) => now().methods[m].tuned_off, show: (m) => R.is(now().methods[m].tuned_off) ? R.significant(now().methods[m].tuned_off) : null}
+            {title: 'off at α = 0', number: true, hint: 'by weights: how far a logit is, at most, from the plain backbone’s, clean images', key: (m) => now().methods[m].anchor_off, show: (m) => distance(now().methods[m].anchor_off)},
+            {title: 'off at α = 1', number: true, hint: 'by weights: how far a logit is, at most, from the trained method’s, clean images', key: (m) => now().methods[m].tuned_off, show: (m) => distance(now().methods[m].tuned_off)}
         ],
         () => R.rowsOf(now()));
 }
