@@ -3,6 +3,7 @@
 
 #include "address_pairs.h"
 #include "memory.h"
+#include "pair_memory.h"
 #include "spirv.h"
 
 #include <stdio.h>
@@ -90,6 +91,17 @@ static int create_pipeline(struct kernel *k, struct device *d, const struct kern
     return VK(d->vk.vkCreateComputePipelines(d->handle, d->cache.handle, 1, &info, NULL, &k->pipeline));
 }
 
+/* Without 64-bit integers: addresses are pairs of words in arithmetic and in memory. The caller frees *out. */
+static int without_int64(const struct kernel_spec *spec, uint32_t **out, size_t *bytes)
+{
+    uint32_t *pairs;
+    size_t pairs_bytes;
+    TRY(address_pairs(spec->spirv, spec->spirv_bytes, &pairs, &pairs_bytes));
+    int rc = pair_memory(pairs, pairs_bytes, out, bytes);
+    mem_free(pairs);
+    return rc;
+}
+
 static int build(struct kernel *k, struct device *d, const struct kernel_spec *spec)
 {
     VkShaderModuleCreateInfo info = {
@@ -98,17 +110,17 @@ static int build(struct kernel *k, struct device *d, const struct kernel_spec *s
         .pCode = spec->spirv,
     };
     VkShaderModule module = VK_NULL_HANDLE;
-    uint32_t *pairs = NULL;
+    uint32_t *own = NULL;
     TRY(create_layout(k, d));
     if (!d->features.core.features.shaderInt64) {
-        TRY(address_pairs(spec->spirv, spec->spirv_bytes, &pairs, &info.codeSize));
-        info.pCode = pairs;
+        TRY(without_int64(spec, &own, &info.codeSize));
+        info.pCode = own;
     }
     int rc = VK(d->vk.vkCreateShaderModule(d->handle, &info, NULL, &module));
     if (rc == 0)
         rc = create_pipeline(k, d, spec, module);
     d->vk.vkDestroyShaderModule(d->handle, module, NULL);
-    mem_free(pairs);
+    mem_free(own);
     return rc;
 }
 

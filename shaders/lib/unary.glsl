@@ -2,15 +2,23 @@
 const uint UNARY_RELU = 0, UNARY_GELU = 1, UNARY_SIGMOID = 2, UNARY_TANH = 3, UNARY_EXP = 4, UNARY_SQRT = 5,
            UNARY_RECIP = 6, UNARY_QUICK_GELU = 7, UNARY_LOG = 8, UNARY_ABS = 9;
 
+// The whole number nearest to x, |x| < 2^21, where y is x + 1.5 2^23: y's low bits hold it. In whole numbers, since
+// compilers take (x + c) - c for x: SwiftShader's even where it is `precise`, as its unrolled loops lose that.
+int whole_in(float y)
+{
+    return floatBitsToInt(y) - 0x4b400000;
+}
+const float WHOLE = 12582912.0; // 1.5 2^23
+
 // exp(x) to 1.5e-7 relative for -87 <= x <= 88 (clamped beyond): Cody and Waite's reduction by ln 2 in
 // two parts, then the polynomial of Moshier's Cephes. A driver's exp may lose |x| 5e-8.
 float exp_exact(float x)
 {
     x = clamp(x, -87.0, 88.0);
-    precise float t = x * 1.44269504 + 12582912.0; // 1.5 2^23: the low bits hold the rounded exponent
-    precise float n = t - 12582912.0;
-    precise float r = x - n * 0.693359375;
-    r = r + n * 2.12194440e-4;
+    int whole = whole_in(fma(x, 1.44269504, WHOLE));
+    float n = float(whole);
+    float r = fma(n, -0.693359375, x); // exact
+    r = fma(n, 2.12194440e-4, r);
     float p = 1.9875691500e-4;
     p = fma(p, r, 1.3981999507e-3);
     p = fma(p, r, 8.3334519073e-3);
@@ -18,7 +26,7 @@ float exp_exact(float x)
     p = fma(p, r, 1.6666665459e-1);
     p = fma(p, r, 5.0000001201e-1);
     p = fma(p * r, r, r) + 1.0;
-    return p * intBitsToFloat((floatBitsToInt(t) << 23) + 0x3f800000);
+    return p * intBitsToFloat((whole << 23) + 0x3f800000);
 }
 
 float sigmoid(float x)
@@ -40,14 +48,14 @@ float tanh_exact(float x)
 float bell(float x)
 {
     float t = max(x * x * -0.72134752, -126.0);
-    precise float whole = t + 12582912.0; // 1.5 2^23: the low bits hold the rounded t
-    precise float rest = t - (whole - 12582912.0);
+    int whole = whole_in(t + WHOLE);
+    float rest = t - float(whole);
     float p = fma(rest, 0.0013276472, 0.0096755419);
     p = fma(rest, p, 0.055507131);
     p = fma(rest, p, 0.24022120);
     p = fma(rest, p, 0.69314694);
     p = fma(rest, p, 1.0000001);
-    return intBitsToFloat(floatBitsToInt(p) + (floatBitsToInt(whole) << 23));
+    return intBitsToFloat(floatBitsToInt(p) + (whole << 23));
 }
 
 // Phi(x) = (1 + erf(x / sqrt 2)) / 2 and phi(x) = exp(-x^2 / 2) / sqrt(2 pi). The first by Abramowitz and

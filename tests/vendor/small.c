@@ -47,13 +47,12 @@ static const struct training {
     const char *method;
     enum number number;
     double tolerance;
-} trainings[] = {
+} trainings[SMALL_TRAININGS] = {
     {"lora[dropout=0]", NUMBER_FP32, 1e-4},
-    {"vpt[dropout=0]", NUMBER_FP32, 1e-4},
     {"full", NUMBER_FP16, 2e-3},
+    {"vpt[dropout=0]", NUMBER_FP32, 1e-4},
 };
-enum { TRAININGS = sizeof trainings / sizeof trainings[0] };
-static float usual[TRAININGS][STEPS];
+static float usual[SMALL_TRAININGS][STEPS];
 
 /* Kernels that only some shapes, precisions and devices ask for. */
 static const char *const optional[] = {"gemm_packed", "gemm_subgroup", "gemm_workgroup", "gemm_reduce",
@@ -160,7 +159,7 @@ int small_learn(void)
     int rc = device_open(&device, &(struct device_spec){.index = -1, .limits = &(struct device_limits){0}});
     if (rc == 0)
         rc = engine_create(&engine, device, ENGINE_AUTO);
-    for (int i = 0; rc == 0 && i < TRAININGS; i++)
+    for (int i = 0; rc == 0 && i < SMALL_TRAININGS; i++)
         rc = train(engine, &trainings[i], usual[i]);
     engine_destroy(engine);
     device_close(device);
@@ -205,9 +204,9 @@ void small_kernels(struct engine *engine)
     }
 }
 
-void small_trainings(struct engine *engine)
+void small_trainings(struct engine *engine, int count)
 {
-    for (int t = 0; t < TRAININGS; t++) {
+    for (int t = 0; t < SMALL_TRAININGS && t < count; t++) {
         float losses[STEPS];
         if (train(engine, &trainings[t], losses) < 0)
             fail_msg("%s: %s", trainings[t].method, error_text());

@@ -26,7 +26,7 @@ static void works(const char *pretend, int what)
         assert_int_equal(engine_lanes(engine), limits.subgroup_size < 16 ? limits.subgroup_size : 16);
     small_kernels(engine);
     if (what == TRAININGS_TOO) {
-        small_trainings(engine);
+        small_trainings(engine, SMALL_TRAININGS);
         small_all_ran(engine);
     }
     engine_destroy(engine);
