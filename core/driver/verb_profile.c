@@ -16,6 +16,7 @@ static const struct column card[] = {{"device", "device", FORM_TEXT},
                                      {"model", "model", FORM_TEXT},
                                      {"batch", "images a step", FORM_WHOLE},
                                      {"image", "image side", FORM_WHOLE},
+                                     {"precision", "precision", FORM_TEXT},
                                      {"dispatches", "dispatches a step", FORM_WHOLE},
                                      {"plain_seconds", "a step", FORM_SECONDS},
                                      {"seconds", "  with timestamps", FORM_SECONDS},
@@ -41,8 +42,8 @@ static const struct column columns[] = {{"name", "", FORM_TEXT},
 static int describe_ceiling(struct json *j, const struct ceiling *c)
 {
     char text[96];
-    snprintf(text, sizeof text, "%.1f GFLOP/s in a product [%u %u] x [%u %u]", c->flops * 1e-9, c->m, c->k,
-             c->k, c->n);
+    snprintf(text, sizeof text, "%.1f GFLOP/s in a product [%u %u] x [%u %u] of %s", c->flops * 1e-9, c->m,
+             c->k, c->k, c->n, number_names[c->number]);
     TRY(json_set_string(j, "ceiling_product", text));
     snprintf(text, sizeof text, "%.1f GB/s in a copy of %.0f MiB", c->bytes * 1e-9,
              (double)c->copied / (1 << 20));
@@ -61,6 +62,7 @@ static int describe(struct json *j, const struct trial *t, const struct settings
     TRY(json_set_string(j, "mode", s->inference ? "inference" : "training"));
     TRY(json_set_integer(j, "batch", s->recipe.batch));
     TRY(json_set_integer(j, "image", t->vit->shape.image));
+    TRY(json_set_string(j, "precision", number_names[s->recipe.precision]));
     TRY(json_set_integer(j, "steps", s->steps));
     TRY(json_set_integer(j, "dispatches", p->count));
     TRY(json_set_number(j, "plain_seconds", p->plain_seconds));
@@ -91,10 +93,11 @@ static int measure(struct trial *t, const struct settings *s, struct profile *p,
                                       .inference = s->inference,
                                       .steps = (uint32_t)s->steps,
                                       .again = s->checkpoint_activations};
+    const enum number number = (enum number)s->recipe.precision;
     struct progress bar;
     TRY(machine_open(t->machine, s));
     progress_begin(&bar, "measuring the device's ceiling", NULL, 0);
-    int rc = ceiling_measure(c, t->machine->engine);
+    int rc = ceiling_measure(c, t->machine->engine, number);
     progress_end(&bar);
     TRY(rc);
     progress_begin(&bar, "profiling", NULL, 0);
@@ -104,7 +107,7 @@ static int measure(struct trial *t, const struct settings *s, struct profile *p,
     progress_end(&bar);
     struct ceiling after; /* once more: others may have used the device meanwhile */
     if (rc == 0)
-        rc = ceiling_measure(&after, t->machine->engine);
+        rc = ceiling_measure(&after, t->machine->engine, number);
     TRY(rc);
     c->flops = after.flops > c->flops ? after.flops : c->flops;
     c->bytes = after.bytes > c->bytes ? after.bytes : c->bytes;
@@ -177,6 +180,9 @@ static const struct argument rows[] = {
      "steps to time, after one that is not; times are medians over them"},
     {"drop_path", 0, ARGUMENT_REAL, FIELD(recipe.drop_path), 0, 0.99, NULL, "X",
      "stochastic depth of the last block, as in training"},
+    {"precision", 0, ARGUMENT_CHOICE, FIELD(recipe.precision), 0, 0, number_names, "NAME",
+     "what the operands of matrix products are rounded to, as in `vitro train`: fp32, fp16 or bf16; the "
+     "ceiling is measured in it"},
     {"top", 't', ARGUMENT_WHOLE, FIELD(top), 1, 100000, NULL, "N",
      "rows to show; the rest is summed up in one"},
     {"outputs", 0, ARGUMENT_WHOLE, FIELD(outputs), 0, 100000, NULL, "N",

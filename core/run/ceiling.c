@@ -12,6 +12,7 @@ struct probe { /* a step in which the work `label` is what is timed */
     struct tape *tape;
     const struct bank_tensor *tensor; /* NULL: none */
     const char *label;
+    enum number number; /* of the operands of products */
     value result;
 };
 
@@ -24,10 +25,13 @@ static int fastest(struct engine *engine, const struct probe *p, double *ns)
     if (tape_why(p->tape))
         return fail(ERR_INPUT, "%s", tape_why(p->tape));
     TRY_OUT(bank_create(&bank, engine, p->tensor, p->tensor ? 1 : 0));
-    TRY_OUT(run_create(
-        &run,
-        &(struct run_spec){
-            .tape = p->tape, .bank = bank, .logs = &p->result, .log_count = 1, .series = 1, .profile = 1}));
+    TRY_OUT(run_create(&run, &(struct run_spec){.tape = p->tape,
+                                                .bank = bank,
+                                                .logs = &p->result,
+                                                .log_count = 1,
+                                                .series = 1,
+                                                .number = p->number,
+                                                .profile = 1}));
     *ns = 0;
     for (int i = 0; i < RUNS; i++) {
         TRY_OUT(run_begin(run, &(struct run_series){.steps = 1}));
@@ -52,8 +56,8 @@ static int measure_product(struct ceiling *c, struct engine *engine)
 {
     double ns;
     const struct bank_tensor w = {
-        .name = "w", .shape = SHAPE((int32_t)c->n, (int32_t)c->k), .kind = LEAF_FROZEN};
-    struct probe p = {.tape = tape_create(), .tensor = &w, .label = op_names[OP_MATMUL]};
+        .name = "w", .shape = SHAPE((int32_t)c->n, (int32_t)c->k), .kind = LEAF_FROZEN, .number = c->number};
+    struct probe p = {.tape = tape_create(), .tensor = &w, .label = op_names[OP_MATMUL], .number = c->number};
     if (!p.tape)
         return ERR_MEMORY;
     value x = tape_leaf(p.tape, LEAF_INPUT, SHAPE((int32_t)c->m, (int32_t)c->k), 1, "x");
@@ -83,13 +87,14 @@ static int measure_copy(struct ceiling *c, struct engine *engine)
     return rc;
 }
 
-int ceiling_measure(struct ceiling *out, struct engine *engine)
+int ceiling_measure(struct ceiling *out, struct engine *engine, enum number number)
 {
     const struct device_info *info = device_info(engine_device(engine));
     /* a layer of a ViT-B, and more than a processor's caches hold; on a GPU enough to fill it */
     struct ceiling c = {.m = 1024, .n = 3072, .k = 768, .copied = 64u << 20};
     if (!info->is_cpu)
         c = (struct ceiling){.m = 8192, .n = 4096, .k = 4096, .copied = 256u << 20};
+    c.number = number;
     while (c.m > 64 && 8 * c.copied > info->heap_bytes) {
         c.m /= 2;
         c.copied /= 2;

@@ -8,9 +8,10 @@
 struct ceiling {
     double flops, bytes; /* a second; the fastest of a few runs */
     uint32_t m, n, k;    /* of the product [m k] x [k n] */
+    enum number number;  /* what its operands are rounded to */
     uint64_t copied;     /* bytes read and as many written */
 };
-/* A second or so. Refuses a device without timestamps. */
-int ceiling_measure(struct ceiling *out, struct engine *engine);
+/* A second or so, products with operands of that number. Refuses a device without timestamps. */
+int ceiling_measure(struct ceiling *out, struct engine *engine, enum number number);
 
 #endif
