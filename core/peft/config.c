@@ -151,8 +151,9 @@ static int read_number(const struct source *s, const char *key, double low, doub
 
 static int read_whole(const struct source *s, const char *key, int32_t *out)
 {
+    enum { RANK_MOST = 4096 }; /* no method here has a larger one */
     double number = 0;
-    TRY(read_number(s, key, 1, 1 << 20, &number));
+    TRY(read_number(s, key, 1, RANK_MOST, &number));
     *out = (int32_t)number;
     return number == (double)*out ? 0
                                   : fail(ERR_INPUT, "%s: %s = %g is no whole number", s->path, key, number);

@@ -58,9 +58,9 @@ static int split_vera(struct peft_adapter *a)
 static int split_block(struct peft_adapter *a, int32_t block)
 {
     for (int leaf = 0; leaf < PEFT_LEAF_COUNT; leaf++) {
-        struct peft_tensor *whole = peft_at(a, block, PEFT_QKV, leaf);
+        struct peft_tensor *whole = peft_at(a, block, PEFT_QKV, (enum peft_leaf)leaf);
         for (int p = 0; p < 3 && whole->data; p++) {
-            struct peft_tensor *part = peft_at(a, block, (enum peft_place)(PEFT_Q + p), leaf);
+            struct peft_tensor *part = peft_at(a, block, (enum peft_place)(PEFT_Q + p), (enum peft_leaf)leaf);
             const enum peft_rule rule = peft_leaves[leaf].rule;
             if (rule == PEFT_ROWS || rule == PEFT_ACROSS)
                 take_third(part, whole, p);
@@ -101,7 +101,7 @@ static int alike(const struct peft_adapter *a, int32_t block, int leaf)
 {
     const struct peft_tensor *first = NULL;
     for (int p = PEFT_Q; p <= PEFT_V; p++) {
-        const struct peft_tensor *t = peft_at(a, block, (enum peft_place)p, leaf);
+        const struct peft_tensor *t = peft_at(a, block, (enum peft_place)p, (enum peft_leaf)leaf);
         if (t->data && first && !equal(first, t))
             return 0;
         first = t->data ? t : first;
@@ -128,7 +128,7 @@ struct join { /* of one block */
 
 static struct peft_tensor *part_of(const struct join *j, int p, int leaf)
 {
-    return peft_at(j->a, j->block, (enum peft_place)(PEFT_Q + p), leaf);
+    return peft_at(j->a, j->block, (enum peft_place)(PEFT_Q + p), (enum peft_leaf)leaf);
 }
 
 static const struct peft_tensor *any_part(const struct join *j, int leaf)
@@ -205,7 +205,7 @@ static int join_equal(const struct join *j, int leaf, struct peft_tensor *whole)
 static int join_block(const struct join *j)
 {
     for (int leaf = 0; leaf < PEFT_LEAF_COUNT; leaf++) {
-        struct peft_tensor *whole = peft_at(j->a, j->block, PEFT_QKV, leaf);
+        struct peft_tensor *whole = peft_at(j->a, j->block, PEFT_QKV, (enum peft_leaf)leaf);
         const enum peft_rule rule = peft_leaves[leaf].rule;
         if (!any_part(j, leaf))
             continue;
