@@ -292,11 +292,24 @@ static int train(struct training *t)
     return rc;
 }
 
+/* Seconds that its features took, shared by those that have them in common. */
+static double feature_seconds(const struct training *t, const struct features *f)
+{
+    const struct features *whose = f->lender ? f->lender : f;
+    uint32_t sharing = 0;
+    for (uint32_t i = 0; i < t->count; i++) {
+        const struct features *other = &t->members[i].features;
+        sharing += other == whose || other->lender == whose;
+    }
+    return whose->seconds / sharing;
+}
+
 static void fill_result(const struct training *t, const struct member *m)
 {
     struct train_result *r = m->result;
-    r->seconds = m->seconds + m->kept.seconds;
     r->features = m->kept;
+    r->features.seconds = feature_seconds(t, &m->features);
+    r->seconds = m->seconds + r->features.seconds;
     r->loss_scale = m->at.scaling.scale;
     r->skipped = m->at.scaling.skipped;
     r->steps = m->at.step;

@@ -18,8 +18,6 @@ expect 0 "2 refits and 2 test evaluations are there" "${run[@]}" -S packed --pac
 [[ $said == *"2 diverged, 2 failed"* ]] || complain "not 2 diverged and 2 failed: $said"
 check_store packed
 compare_stores alone packed
-grep -lq '"packed": [2-8]' packed/results/*/*/run.json || complain "no trial was packed"
-! grep -lq '"packed"' alone/results/*/*/run.json || complain "a trial was packed that was to be alone"
 
 # Stopped, and gone on with other packs.
 recipe study '"builtin:textures:48/16/64"' '"linear", "lora[r=2]"' 2 0 >study.json
@@ -37,6 +35,8 @@ wait "$pid" && complain "it was not stopped: $(cat out)"
 expect 0 "2 refits and 2 test evaluations are there" "${run[@]}" -S packed2 --packed 2
 check_store packed2
 compare_stores alone2 packed2
+grep -lq '"packed": 2' packed2/results/*/*/run.json || complain "no trial was packed"
+! grep -lq '"packed"' alone2/results/*/*/run.json || complain "a trial was packed that was to be alone"
 
 expect 2 "auto or a whole number from 1 to 16" study run study.json -S packed2 --packed many
 exit "$failed"
