@@ -3,6 +3,7 @@
 
 #include "error.h"
 #include "ledger.h"
+#include "shift_list.h"
 #include "table.h"
 
 #include <math.h>
@@ -148,6 +149,23 @@ static int show_methods(struct json *document, const struct plan *plan)
     return 0;
 }
 
+/* What --final goes on with after the finals. */
+static int show_shifts(struct json *document, const struct plan *plan)
+{
+    struct plan_counts c;
+    uint32_t count;
+    if (plan->study->shift_count == 0)
+        return 0;
+    plan_count(plan, &c);
+    struct json *shifts = json_object();
+    TRY(json_take(document, "shifts", shifts));
+    TRY(json_set_integer(shifts, "planned", c.planned[STAGE_FINAL]));
+    TRY(shift_list_count(plan->store, plan->study, SHIFT_ROBUST, &count));
+    TRY(json_set_integer(shifts, "robust", count));
+    TRY(shift_list_count(plan->store, plan->study, SHIFT_WISE, &count));
+    return plan->study->wise.wanted || count ? json_set_integer(shifts, "wise", count) : 0;
+}
+
 int study_show(struct json *document, const struct plan *plan)
 {
     struct plan_counts c;
@@ -175,6 +193,7 @@ int study_show(struct json *document, const struct plan *plan)
     for (uint32_t i = 0; i < plan->cell_count; i++)
         TRY(show_cell(json_append_object(rows), plan, &plan->cells[i]));
     TRY(show_losses(document, plan));
+    TRY(show_shifts(document, plan));
     TRY(show_ledger(document, plan));
     return show_running(document, plan);
 }
@@ -210,6 +229,14 @@ int study_print(const struct json *document)
                number_of(stage, "planned"));
     }
     printf("), %.0f s of training\n", number_of(document, "training_seconds"));
+    const struct json *shifts = json_get(document, "shifts");
+    if (shifts && number_of(shifts, "planned") > 0) {
+        printf("under shift: %.0f of %.0f judged as trained", number_of(shifts, "robust"),
+               number_of(shifts, "planned"));
+        if (json_get(shifts, "wise"))
+            printf(", %.0f on their way from the backbone", number_of(shifts, "wise"));
+        printf("\n");
+    }
     for (const struct json *row = json_first(json_get(document, "lost")); row; row = json_next(row)) {
         char text[1024];
         snprintf(text, sizeof text, "%s: %s of %s on %s (%.12s): %s", json_string(json_get(row, "state")),

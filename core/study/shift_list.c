@@ -56,6 +56,21 @@ int shift_list_write(const struct store *store, const struct study *study, enum 
     return rc;
 }
 
+int shift_list_count(const struct store *store, const struct study *study, enum shift_kind kind,
+                     uint32_t *count)
+{
+    char path[STORE_PATH];
+    struct json *j = NULL;
+    *count = 0;
+    TRY(store_path(store, STORE_STUDY, study->name, file_name, path));
+    if (!file_exists(path))
+        return 0;
+    TRY(json_read_file(&j, path));
+    *count = (uint32_t)json_count(json_get(j, shift_kinds[kind]));
+    json_destroy(j);
+    return 0;
+}
+
 static int says(const struct json *j, const char *key, const char *wanted)
 {
     const char *text = json_string(json_get(j, key));

@@ -15,6 +15,10 @@ struct shift_entry { /* names as the study has them */
 int shift_list_write(const struct store *store, const struct study *study, enum shift_kind kind,
                      const struct shift_entry *entries, uint32_t count);
 
+/* How many the study has of a kind. */
+int shift_list_count(const struct store *store, const struct study *study, enum shift_kind kind,
+                     uint32_t *count);
+
 /* All runs of both kinds on one backbone, in the arena. One that does not read as it was written is left out, and
  * `bad` gets a sentence (NULL: none). */
 int shift_list_read(struct shift_run **runs, uint32_t *count, const char **bad, struct arena *arena,

@@ -58,6 +58,8 @@ a_study_that_says_wise_has_its_curves_after_its_finals() {
     grep -q '"method":"full, wise","pack":"shapes"' vitro-store/ledger.jsonl || complain "wise is not in the ledger"
     before=$(lines vitro-store/ledger.jsonl)
     vitro study run wise.json --final || complain "once more"
+    vitro study status small || complain "status"
+    says "under shift: 3 of 3 judged as trained, 3 on their way from the backbone"
     vitro wise small --final --json || complain "wise as the recipe says"
     says '"head": "probe"'
     [ "$(lines vitro-store/ledger.jsonl)" = "$before" ] || complain "what was judged is judged again"
