@@ -6,6 +6,7 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "lanes.glsl"
+#define PARTS_ID 4
 #include "attention.glsl"
 
 layout(constant_id = 3) const uint HEADS = 1; // as `heads`: rows are then constants apart

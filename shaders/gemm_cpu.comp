@@ -10,16 +10,20 @@
 #include "lanes.glsl"
 #include "gemm.glsl"
 
-layout(constant_id = 3) const uint A_UNIT = 0; // 0: a_col is 1; 1: a_row is 1; 2: neither
+layout(constant_id = 3) const uint A_UNIT = 0; // 0: a_col is 1; 1: a_row is 1; 2: neither; 3: A transposed is
+                                               // in panels of 16 rows, a_row apart, and MR divides 16 and M
 layout(constant_id = 4) const uint MR = 16;
 layout(constant_id = 5) const uint NR = 1;
 layout(constant_id = 6) const uint KU = 16;    // steps of k in a turn of the loop
-layout(constant_id = 7) const uint A_ROW = 0;  // a_row, b_row, c_row and r_row where they are known when
-layout(constant_id = 8) const uint B_ROW = 0;  // compiling, which lets addresses be constants: all or none;
-layout(constant_id = 9) const uint C_ROW = 0;  // then A_UNIT is 0, M at least MR, C_ROW is N
+// Where they are known when compiling, which lets addresses be constants: all or none of them. Then A_UNIT is
+// not 2, M at least MR and C_ROW is N.
+layout(constant_id = 7) const uint A_ROW = 0;  // a_row; with A_UNIT 1 a_col; with A_UNIT 3 the panel's 16
+layout(constant_id = 8) const uint B_ROW = 0;  // b_row
+layout(constant_id = 9) const uint C_ROW = 0;  // c_row and r_row
+layout(constant_id = 10) const uint DEPTH = 0; // K
 
 const bool KNOWN = A_ROW != 0u;
-const uint REST = C_ROW % LANES;
+const uint REST = C_ROW % (NR * LANES); // 0: every vector is inside C
 
 #define FOR_ROWS [[unroll]] for (uint i = 0u; i < MR; i++)
 #define FOR_VECTORS [[unroll]] for (uint j = 0u; j < NR; j++)
@@ -28,13 +32,13 @@ const uint REST = C_ROW % LANES;
 // vectors. A pointer moves once a turn, by k; everything else is a constant offset where strides are known.
 #define STEPS(steps)                                                                        \
     {                                                                                       \
-        RF ka = pa[0] + k, kb[NR];                                                          \
+        RF ka = pa[0] + (KNOWN && A_UNIT != 0u ? k * A_ROW : k), kb[NR];                    \
         FOR_VECTORS kb[j] = pb[j] + k * b_step;                                             \
         [[unroll]] for (uint u = 0u; u < steps; u++) {                                      \
             float y[NR];                                                                    \
             FOR_VECTORS y[j] = lane_load(kb[j] + u * b_step);                               \
             FOR_ROWS {                                                                      \
-                float x = KNOWN          ? ka[u + i * A_ROW].v                              \
+                float x = KNOWN          ? ka[A_UNIT == 0u ? u + i * A_ROW : u * A_ROW + i].v \
                           : A_UNIT == 1u ? pa[0][(k + u) * a_col + i].v                     \
                                          : pa[i][A_UNIT == 0u ? k + u : (k + u) * a_col].v; \
                 FOR_VECTORS acc[i][j] = fma(x, y[j], acc[i][j]);                            \
@@ -70,7 +74,9 @@ void main()
     float acc[MR][NR];
     FOR_ROWS {
         pa[i] = a + z * a_batch
-                + (KNOWN ? row * A_ROW : A_UNIT == 1u ? row + i : min(row + i, M - 1u) * a_row);
+                + (A_UNIT == 3u   ? row / 16u * a_row + row % 16u
+                   : A_UNIT == 1u ? row + (KNOWN ? 0u : i)
+                                  : (KNOWN ? row * A_ROW : min(row + i, M - 1u) * a_row));
         FOR_VECTORS acc[i][j] = 0.0;
     }
     FOR_VECTORS {
@@ -80,12 +86,12 @@ void main()
 
     uint k = 0u;
     WHILE(k + KU <= K, STEPS(KU) k += KU;)
-    if (KNOWN && A_ROW % KU != 0u)
-        STEPS(A_ROW % KU)
+    if (KNOWN && DEPTH % KU != 0u)
+        STEPS(DEPTH % KU)
     if (!KNOWN)
         WHILE(k < K, STEPS(1u) k++;)
 
-    if (A_UNIT == 1u) // A was read past row M - 1: those rows become copies of it after all
+    if (!KNOWN && A_UNIT == 1u) // A was read past row M - 1: those rows become copies of it after all
         [[unroll]] for (uint i = 1u; i < MR; i++)
             FOR_VECTORS acc[i][j] = mix(acc[i - 1u][j], acc[i][j], row + i < M);
 

@@ -1,6 +1,7 @@
 // pack_cpu.comp - a matrix B [K][N] into panels of 16 columns, [ceil(N / 16)][K][16], zeros beyond N.
 //
-// The matrix is of floats, which are rounded to NUMBER, or (HALVES) kept as such halves. B[k][n] is from[k k_stride + n n_stride], so a weight stored as [N][K] is packed as its transpose.
+// The matrix is of floats, which are rounded to NUMBER, or (HALVES) kept as such halves. B[k][n] is
+// from[k k_stride + n n_stride], so a weight stored as [N][K] is packed as its transpose.
 // Grid: (ceil(N / 16), ceil(K / 64), batch); any subgroup size.
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -22,6 +23,18 @@ void main()
 {
     RF panel = panels + gl_WorkGroupID.z * panels_batch + gl_WorkGroupID.x * (16u * K);
     const uint first = gl_WorkGroupID.y * 64u, end = min(first + 64u, K);
+    if (HALVES == 0u && n_stride == 1u && 16u % LANES == 0u) { // rows to rows: vector loads, no gathers
+        const uint columns = gl_WorkGroupID.x * 16u;
+        RF rows = from + gl_WorkGroupID.z * from_batch + columns;
+        for (uint k = first; k < end; k++)
+            [[unroll]] for (uint n = 0u; n < 16u; n += LANES) {
+                float x = 0.0;
+                if (columns + n < N) // the same in all lanes
+                    x = mix(0.0, rounded(NUMBER, lane_load(rows + k * k_stride + n)), columns + n + lane < N);
+                lane_store(panel + k * 16u + n, x);
+            }
+        return;
+    }
     for (uint i = first * 16u + lane; i < end * 16u; i += LANES) {
         uint k = i / 16u, n = gl_WorkGroupID.x * 16u + i % 16u;
         uint at = gl_WorkGroupID.z * from_batch + k * k_stride + min(n, N - 1u) * n_stride;

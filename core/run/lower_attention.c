@@ -75,12 +75,16 @@ static struct choice choose(const struct program *p, enum attention_pass pass, c
     struct attention_tile t;
     if (!engine_cpu_style(p->engine) && attention_tile_choose(&t, pass, z->width, count, &limits))
         return (struct choice){shaders[pass][0], {z->width, t.step, t.group, t.rows, t.unroll}, 5, t.owned};
-    const uint32_t keys = z->tokens - z->k_from, turn = 6; /* measured: 4 is 7 % slower, 8 as fast */
+    /* Chains of additions that fill the registers, 32 or 16 of them. Measured with 512-bit vectors: 4 keys 7 %
+     * slower, 8 as fast; with 256-bit ones, where 6 x 4 chains spill: 6 x 4 a quarter slower. */
+    const int narrow = engine_lanes(p->engine) <= 8;
+    const uint32_t keys = z->tokens - z->k_from, turn = narrow ? 8 : 6;
     struct choice c = {shaders[pass][1], {z->width}, 1, engine_lanes(p->engine)};
     if (pass == ATTENTION_FORWARD) {
         c.constants[1] = keys < turn ? keys : turn;
         c.constants[2] = z->heads;
-        c.constant_count = 3;
+        c.constants[3] = narrow ? 1 : 4;
+        c.constant_count = 4;
     }
     return c;
 }

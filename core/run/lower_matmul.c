@@ -88,17 +88,46 @@ struct block { /* of C in registers, and steps of k in a turn of the loop */
     int known; /* strides are compiled in */
 };
 
-/* Measured on lavapipe, 512-bit vectors (tests/bench). Compiled-in strides are 7 to 12 % faster; below
- * some 16 MFLOP a program for each width would take longer to compile than it can save. A turn of the
- * loop costs a blend per row, so it should be long; code beyond some 20 KiB stalls. 16 rows leave registers
+/* Measured on lavapipe (tests/bench, docs/performance.md). Compiled-in strides are 7 to 12 % faster; below
+ * `worthwhile` products a program for each width would take longer to compile than it can save. A turn of the
+ * loop costs a blend per row and vector, so it should be long; code beyond some 20 KiB stalls.
+ *
+ * 512-bit vectors: 32 registers, and a product takes its uniform operand from memory. 16 rows leave registers
  * for what a blend needs: with 24 it goes through memory. */
-static struct block block_of(const struct product *r)
+static struct block block_of_wide(const struct product *r, uint32_t steps)
 {
     const uint64_t worthwhile = 1 << 23;
-    const uint32_t longest = 64, turns = (r->k + longest - 1) / longest;
     if (!r->a_t && r->m >= 16 && r->k >= 64 && (uint64_t)r->batches * r->m * r->n * r->k >= worthwhile)
-        return (struct block){.rows = 16, .vectors = 1, .steps = r->k / turns, .known = 1};
+        return (struct block){.rows = 16, .vectors = 1, .steps = steps, .known = 1};
     return (struct block){.rows = r->m <= 8 ? 8 : 16, .vectors = 1, .steps = r->k < 16 ? 8 : 16};
+}
+
+/* 256-bit vectors: 16 registers, and the uniform operand needs one, so 12 accumulators; 6 x 2 takes 8 loads for
+ * 12 products (16 x 1 spills: half as fast). */
+static struct block block_of_narrow(const struct product *r, uint32_t lanes, uint32_t steps)
+{
+    const uint64_t worthwhile = 1 << 20;
+    struct block t = {.rows = 6, .vectors = 2, .steps = steps, .known = 1};
+    if (r->n <= lanes)
+        t.rows = 12, t.vectors = 1;
+    else if (r->a_t || r->m <= 8) /* 4 divides the 16 rows of a panel */
+        t.rows = 4, t.vectors = 3;
+    if (r->m >= t.rows && r->k >= 8 && (uint64_t)r->batches * r->m * r->n * r->k >= worthwhile)
+        return t;
+    return (struct block){.rows = r->m <= 8 ? 8 : 12, .vectors = 1, .steps = r->k < 16 ? 8 : 16};
+}
+
+static struct block block_of(const struct product *r, uint32_t lanes)
+{
+    const uint32_t longest = 64, turns = (r->k + longest - 1) / longest, steps = r->k / turns;
+    return lanes <= 8 ? block_of_narrow(r, lanes, steps) : block_of_wide(r, steps);
+}
+
+/* Whether both operands of A^T B are packed first: their columns are as long as the batch has tokens, and
+ * walking down a row-major matrix misses the caches once rows are some KiB (measured: 5 instead of 24 GFLOP/s). */
+static int packs_both(const struct product *r, const struct block *t)
+{
+    return t->known && r->a_t && r->m >= PANEL && r->n >= PANEL;
 }
 
 static struct ref optional(struct program *p, value v)
@@ -109,20 +138,29 @@ static struct ref optional(struct program *p, value v)
 static void lower_gemm_cpu(struct program *p, value out, const struct fusion *f, struct product r)
 {
     const struct node *n = tape_node(p->tape, f->product);
-    int packed = wants_panels(p, &r, n->in[1]);
+    struct block t = block_of(&r, engine_lanes(p->engine));
+    int both = packs_both(&r, &t), packed = both || wants_panels(p, &r, n->in[1]);
+    int a_packed = both && PANEL % t.rows == 0 && r.m % t.rows == 0;
+    const struct product flipped = {
+        .batches = r.batches, .n = r.m, .k = r.k, .b_batched = r.a_batched, .number = r.number};
+    struct ref a = a_packed ? panels_of(p, n->in[0], &flipped) : rounded(p, n->in[0]);
     struct ref b = packed ? panels_of(p, n->in[1], &r) : rounded(p, n->in[1]);
     uint32_t tiles = (r.n + PANEL - 1) / PANEL;
     struct push_gemm push = {
         .m = r.m,
         .n = r.n,
         .k = r.k,
-        .a_row = r.a_t ? 1 : r.k,
+        .a_row = a_packed ? PANEL * r.k
+                 : r.a_t  ? 1
+                          : r.k,
         .a_col = r.a_t ? r.m : 1,
         .b_panel = packed ? PANEL * r.k : PANEL,
         .b_row = packed ? PANEL : r.n,
         .c_row = r.n,
         .r_row = r.n,
-        .a_batch = r.a_batched ? r.m * r.k : 0,
+        .a_batch = !r.a_batched ? 0
+                   : a_packed   ? (r.m + PANEL - 1) / PANEL * PANEL * r.k
+                                : r.m * r.k,
         .b_batch = !r.b_batched ? 0
                    : packed     ? tiles * PANEL * r.k
                                 : r.k * r.n,
@@ -132,23 +170,29 @@ static void lower_gemm_cpu(struct program *p, value out, const struct fusion *f,
         .batches = r.batches,
         .k_share = r.k,
     };
-    const struct ref refs[] = {rounded(p, n->in[0]),     b,
-                               program_value(p, out),    optional(p, f->bias),
-                               optional(p, f->residual), optional(p, f->keep ? f->keep : f->back)};
-    struct block t = block_of(&r);
+    const struct ref refs[] = {a,
+                               b,
+                               program_value(p, out),
+                               optional(p, f->bias),
+                               optional(p, f->residual),
+                               optional(p, f->keep ? f->keep : f->back)};
     uint32_t columns = t.vectors * engine_lanes(p->engine);
     const uint32_t groups[3] = {(r.n + columns - 1) / columns, (r.m + t.rows - 1) / t.rows, r.batches};
     struct work *w =
         program_emit(p, SHADER_GEMM_CPU, &push, sizeof push, refs, 6, 4 | (f->keep ? 32 : 0), groups);
     const uint32_t constants[] = {fusion_epilogue(f),
                                   (uint32_t)f->fn,
-                                  (uint32_t)r.a_t,
+                                  a_packed ? 3 : (uint32_t)r.a_t,
                                   t.rows,
                                   t.vectors,
                                   t.steps,
-                                  t.known ? push.a_row : 0,
+                                  !t.known   ? 0
+                                  : a_packed ? PANEL
+                                  : r.a_t    ? push.a_col
+                                             : push.a_row,
                                   t.known ? push.b_row : 0,
-                                  t.known ? push.c_row : 0};
+                                  t.known ? push.c_row : 0,
+                                  t.known ? r.k : 0};
     memcpy(w->constants, constants, sizeof constants);
     w->constant_count = sizeof constants / sizeof *constants;
     w->flops = 2.0 * r.batches * r.m * r.n * r.k;

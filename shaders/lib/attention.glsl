@@ -15,12 +15,20 @@ const float LOWEST = -3.402823466e38;
 #define FOR_D [[unroll]] for (uint i = 0u; i < D; i++)
 #define FOR_STEP [[unroll]] for (uint u = 0u; u < STEP; u++)
 
-// Dot products are summed in PARTS interleaved parts: additions of one chain would wait for each other.
+// Dot products are summed in PARTS interleaved parts (1, 2 or 4), as additions of one chain would wait for each
+// other: STEP PARTS chains should fill the registers and no more. PARTS_ID makes it a constant of the pipeline.
+#ifdef PARTS_ID
+layout(constant_id = PARTS_ID) const uint PARTS = 4;
+#else
 const uint PARTS = 4;
+#endif
 #define FOR_PARTS [[unroll]] for (uint n = 0u; n < PARTS; n++)
 float sum_parts(float x[PARTS])
 {
-    return (x[0] + x[1]) + (x[2] + x[3]);
+    [[unroll]] for (uint left = PARTS / 2u; left > 0u; left /= 2u)
+        [[unroll]] for (uint n = 0u; n < left; n++)
+            x[n] = x[2u * n] + x[2u * n + 1u];
+    return x[0];
 }
 
 // Where the gradient kernels write: the tokens of a range come first, those after it and before it follow.

@@ -33,11 +33,22 @@ static void must(int rc)
         stop();
 }
 
-static double now(void)
+static double seconds(clockid_t clock)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static double now(void)
+{
+    return seconds(CLOCK_MONOTONIC);
+}
+
+/* Of all threads: on a CPU device what the step cost, however busy the machine was. */
+static double processor_time(void)
+{
+    return seconds(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 static int by_value(const void *a, const void *b)
@@ -109,8 +120,9 @@ static void measure(const struct settings *s, struct session *session, const str
     int32_t *order = mem_alloc((size_t)s->batch, sizeof *order),
             *labels = mem_alloc((size_t)s->batch, sizeof *labels);
     unsigned char *rgb = mem_alloc((size_t)s->batch * (size_t)s->image, (size_t)s->image * 3);
-    double *times = mem_alloc((size_t)s->repeat, sizeof *times);
-    if (!order || !labels || !rgb || !times)
+    double *times = mem_alloc((size_t)s->repeat, sizeof *times),
+           *costs = mem_alloc((size_t)s->repeat, sizeof *costs);
+    if (!order || !labels || !rgb || !times || !costs)
         stop();
     struct rng g = {.seed = 1};
     for (size_t i = 0; i < (size_t)s->batch * (size_t)s->image * (size_t)s->image * 3; i++)
@@ -136,33 +148,34 @@ static void measure(const struct settings *s, struct session *session, const str
     for (int i = -1; i < s->repeat; i++) { /* the first one compiles */
         must(run_begin(run,
                        &(struct run_series){.steps = 1, .order = order, .rates = inference ? NULL : &rate}));
-        double start = now();
+        double start = now(), spent = processor_time();
         must(run_go(run, 1));
         must(run_wait(run, 0));
         if (i >= 0)
-            times[i] = now() - start;
+            times[i] = now() - start, costs[i] = processor_time() - spent;
         else
             compile = now() - compile;
         if (i >= 0 && s->kernels)
             keep_fastest(run);
     }
     qsort(times, (size_t)s->repeat, sizeof *times, by_value);
+    qsort(costs, (size_t)s->repeat, sizeof *costs, by_value);
     uint64_t peak;
     device_memory(engine_device(session->spec.engine), &peak);
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     const struct run_counts counts = run_counts(run);
-    printf(
-        "{\"device\": \"%s\", \"method\": \"%s\", \"batch\": %d, \"precision\": \"%s\", \"image\": %d, "
-        "\"dim\": %d, \"depth\": %d, "
-        "\"images_per_second_median\": %.2f, \"images_per_second_best\": %.2f, \"first_step_seconds\": %.2f, "
-        "\"device_mib\": %.1f, \"activation_mib\": %.1f, \"peak_rss_mib\": %.1f, \"dispatches\": %u, "
-        "\"barriers\": %u, "
-        "\"submits\": %u, \"runs\": %d}\n",
-        device, s->method, s->batch, number_names[s->number], s->image, s->dim, s->depth,
-        s->batch / times[s->repeat / 2], s->batch / times[0], compile, (double)peak / 1048576,
-        (double)run_memory(run).activations / 1048576, (double)usage.ru_maxrss / 1024, counts.dispatches,
-        counts.barriers, counts.submits, s->repeat);
+    printf("{\"device\": \"%s\", \"method\": \"%s\", \"batch\": %d, \"precision\": \"%s\", \"image\": %d, "
+           "\"dim\": %d, \"depth\": %d, "
+           "\"images_per_second_median\": %.2f, \"images_per_second_best\": %.2f, "
+           "\"images_per_cpu_second\": %.2f, \"first_step_seconds\": %.2f, "
+           "\"device_mib\": %.1f, \"activation_mib\": %.1f, \"peak_rss_mib\": %.1f, \"dispatches\": %u, "
+           "\"barriers\": %u, "
+           "\"submits\": %u, \"runs\": %d}\n",
+           device, s->method, s->batch, number_names[s->number], s->image, s->dim, s->depth,
+           s->batch / times[s->repeat / 2], s->batch / times[0], s->batch / costs[s->repeat / 2], compile,
+           (double)peak / 1048576, (double)run_memory(run).activations / 1048576,
+           (double)usage.ru_maxrss / 1024, counts.dispatches, counts.barriers, counts.submits, s->repeat);
     if (s->kernels)
         print_kernels(run);
     run_destroy(run);
@@ -171,6 +184,7 @@ static void measure(const struct settings *s, struct session *session, const str
     mem_free(labels);
     mem_free(rgb);
     mem_free(times);
+    mem_free(costs);
 }
 
 static int read_number(enum number *out, const char *name)
