@@ -4,7 +4,7 @@
 // of B along the lanes. Where strides are KNOWN when compiling, every address in the loop is a pointer plus
 // a constant, and the last tile is moved up to end at row M (its rows are computed twice, to the same
 // values, so C must not be `residual`). Else rows beyond M repeat row M - 1. Columns beyond N are not stored.
-// Grid: (ceil(N / (NR LANES)), ceil(M / MR), batch).
+// Grid: (ceil(N / (NR LANES)), ceil(M / MR), batch), the first two exchanged where the tiles go DOWN.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "lanes.glsl"
@@ -21,6 +21,7 @@ layout(constant_id = 7) const uint A_ROW = 0;  // a_row; with A_UNIT 1 a_col; wi
 layout(constant_id = 8) const uint B_ROW = 0;  // b_row
 layout(constant_id = 9) const uint C_ROW = 0;  // c_row and r_row
 layout(constant_id = 10) const uint DEPTH = 0; // K
+layout(constant_id = 11) const uint DOWN = 0;  // 1: the grid's first dimension goes down the rows
 
 const bool KNOWN = A_ROW != 0u;
 const uint REST = C_ROW % (NR * LANES); // 0: every vector is inside C
@@ -67,8 +68,9 @@ float epilogue(float x, float shift, place p)
 
 void main()
 {
-    const uint z = gl_WorkGroupID.z, col = gl_WorkGroupID.x * (NR * LANES);
-    const uint row = KNOWN ? min(gl_WorkGroupID.y * MR, M - MR) : gl_WorkGroupID.y * MR;
+    const uvec2 tile = DOWN != 0u ? gl_WorkGroupID.yx : gl_WorkGroupID.xy;
+    const uint z = gl_WorkGroupID.z, col = tile.x * (NR * LANES);
+    const uint row = KNOWN ? min(tile.y * MR, M - MR) : tile.y * MR;
     const uint b_step = KNOWN ? B_ROW : b_row;
     RF pa[MR], pb[NR];
     float acc[MR][NR];

@@ -86,28 +86,34 @@ static int wants_panels(const struct program *p, const struct product *r, value 
 struct block { /* of C in registers, and steps of k in a turn of the loop */
     uint32_t rows, vectors, steps;
     int known; /* strides are compiled in */
+    int down;  /* tiles follow each other down the rows: a panel of B stays in the second cache */
 };
 
 /* Measured on lavapipe (tests/bench, docs/performance.md). Compiled-in strides are 7 to 12 % faster; below
- * `worthwhile` products a program for each width would take longer to compile than it can save. A turn of the
- * loop costs a blend per row and vector, so it should be long; code beyond some 20 KiB stalls.
- *
- * 512-bit vectors: 32 registers, and a product takes its uniform operand from memory. 16 rows leave registers
+ * `worthwhile` products a program for each width would take longer to compile than it can save. Each turn of the
+ * loop costs some 90 cycles, for a blend per vector of C and for reading k back from a vector, so it should be
+ * long; code beyond some 20 KiB stalls. */
+static uint32_t steps_of(uint32_t k, uint32_t longest)
+{
+    return k / ((k + longest - 1) / longest);
+}
+
+/* 512-bit vectors: 32 registers, and a product takes its uniform operand from memory. 16 rows leave registers
  * for what a blend needs: with 24 it goes through memory. */
-static struct block block_of_wide(const struct product *r, uint32_t steps)
+static struct block block_of_wide(const struct product *r)
 {
     const uint64_t worthwhile = 1 << 23;
     if (!r->a_t && r->m >= 16 && r->k >= 64 && (uint64_t)r->batches * r->m * r->n * r->k >= worthwhile)
-        return (struct block){.rows = 16, .vectors = 1, .steps = steps, .known = 1};
+        return (struct block){.rows = 16, .vectors = 1, .steps = steps_of(r->k, 64), .known = 1};
     return (struct block){.rows = r->m <= 8 ? 8 : 16, .vectors = 1, .steps = r->k < 16 ? 8 : 16};
 }
 
 /* 256-bit vectors: 16 registers, and the uniform operand needs one, so 12 accumulators; 6 x 2 takes 8 loads for
  * 12 products (16 x 1 spills: half as fast). */
-static struct block block_of_narrow(const struct product *r, uint32_t lanes, uint32_t steps)
+static struct block block_of_narrow(const struct product *r, uint32_t lanes)
 {
     const uint64_t worthwhile = 1 << 20;
-    struct block t = {.rows = 6, .vectors = 2, .steps = steps, .known = 1};
+    struct block t = {.rows = 6, .vectors = 2, .steps = steps_of(r->k, 96), .known = 1, .down = 1};
     if (r->n <= lanes)
         t.rows = 12, t.vectors = 1;
     else if (r->a_t || r->m <= 8) /* 4 divides the 16 rows of a panel */
@@ -119,12 +125,17 @@ static struct block block_of_narrow(const struct product *r, uint32_t lanes, uin
 
 static struct block block_of(const struct product *r, uint32_t lanes)
 {
-    const uint32_t longest = 64, turns = (r->k + longest - 1) / longest, steps = r->k / turns;
-    return lanes <= 8 ? block_of_narrow(r, lanes, steps) : block_of_wide(r, steps);
+    return lanes <= 8 ? block_of_narrow(r, lanes) : block_of_wide(r);
 }
 
-/* Whether both operands of A^T B are packed first: their columns are as long as the batch has tokens, and
- * walking down a row-major matrix misses the caches once rows are some KiB (measured: 5 instead of 24 GFLOP/s). */
+/* Whether a row-major B is packed first, although it changes every step: so many rows of A make up for it. */
+static int packs_b(const struct product *r, const struct block *t)
+{
+    return t->down && r->m >= 128;
+}
+
+/* Whether A is, too, of A^T B: its columns are as long as the batch has tokens, and walking down a row-major
+ * matrix misses the caches once rows are some KiB (measured: 5 instead of 24 GFLOP/s). */
 static int packs_both(const struct product *r, const struct block *t)
 {
     return t->known && r->a_t && r->m >= PANEL && r->n >= PANEL;
@@ -139,7 +150,7 @@ static void lower_gemm_cpu(struct program *p, value out, const struct fusion *f,
 {
     const struct node *n = tape_node(p->tape, f->product);
     struct block t = block_of(&r, engine_lanes(p->engine));
-    int both = packs_both(&r, &t), packed = both || wants_panels(p, &r, n->in[1]);
+    int both = packs_both(&r, &t), packed = both || packs_b(&r, &t) || wants_panels(p, &r, n->in[1]);
     int a_packed = both && PANEL % t.rows == 0 && r.m % t.rows == 0;
     const struct product flipped = {
         .batches = r.batches, .n = r.m, .k = r.k, .b_batched = r.a_batched, .number = r.number};
@@ -177,7 +188,8 @@ static void lower_gemm_cpu(struct program *p, value out, const struct fusion *f,
                                optional(p, f->residual),
                                optional(p, f->keep ? f->keep : f->back)};
     uint32_t columns = t.vectors * engine_lanes(p->engine);
-    const uint32_t groups[3] = {(r.n + columns - 1) / columns, (r.m + t.rows - 1) / t.rows, r.batches};
+    const uint32_t across = (r.n + columns - 1) / columns, down = (r.m + t.rows - 1) / t.rows;
+    const uint32_t groups[3] = {t.down ? down : across, t.down ? across : down, r.batches};
     struct work *w =
         program_emit(p, SHADER_GEMM_CPU, &push, sizeof push, refs, 6, 4 | (f->keep ? 32 : 0), groups);
     const uint32_t constants[] = {fusion_epilogue(f),
@@ -192,7 +204,8 @@ static void lower_gemm_cpu(struct program *p, value out, const struct fusion *f,
                                              : push.a_row,
                                   t.known ? push.b_row : 0,
                                   t.known ? push.c_row : 0,
-                                  t.known ? r.k : 0};
+                                  t.known ? r.k : 0,
+                                  (uint32_t)t.down};
     memcpy(w->constants, constants, sizeof constants);
     w->constant_count = sizeof constants / sizeof *constants;
     w->flops = 2.0 * r.batches * r.m * r.n * r.k;
