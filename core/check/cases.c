@@ -263,6 +263,15 @@ CASE(attention_two_parts)
                     tape_attention_part(n->tape, qkv, back), 1));
     OUT(tape_concat(n->tape, left, right, 2));
 }
+/* Scores of some rows rise by more than 2^32 after the first keys: sums that were begun must be begun anew. */
+CASE(attention_steep)
+{
+    const struct attention whole = {3, 0, 197, 0};
+    value qkv = tape_affine(n->tape, IN(1, 197, 576), 4, 0);
+    value out = tape_attention_part(n->tape, qkv, whole), lse = tape_attention_lse(n->tape, qkv, whole);
+    OUT(out);
+    OUT(tape_attention_back(n->tape, qkv, out, lse, IN(1, 197, 192), whole));
+}
 CASE(attention_lse_alone) { OUT(tape_attention_lse(n->tape, IN(2, 19, 48), (struct attention){2, 0, 19, 0})); }
 
 CASE(cross_entropy) { OUT(tape_cross_entropy(n->tape, IN(64, 10), check_ranged(n, SHAPE(64), 0, 10))); }
@@ -394,6 +403,7 @@ const struct check_case check_cases[] = {
     {"attention 2x21, 2x12, 3 to 20 ask the last", ATTENTION, attention_one_key},
     {"attention 2x90, 2x24, to 40 ask from 45", ATTENTION, attention_apart},
     {"attention of two parts of one tensor", ATTENTION, attention_two_parts},
+    {"attention 1x197, 3x64, steep", ATTENTION, attention_steep},
     {"attention lse alone", ATTENTION, attention_lse_alone},
     {"cross-entropy 64x10", ROWS, cross_entropy},
     {"cross-entropy 5x1000", ROWS, cross_entropy_wide},

@@ -18,10 +18,13 @@
 #include "advance_spv.h"
 #include "attention_back_kv_cpu_spv.h"
 #include "attention_back_kv_spv.h"
+#include "attention_back_kv_tile_cpu_spv.h"
 #include "attention_back_q_cpu_spv.h"
 #include "attention_back_q_spv.h"
+#include "attention_back_q_tile_cpu_spv.h"
 #include "attention_cpu_spv.h"
 #include "attention_spv.h"
+#include "attention_tile_cpu_spv.h"
 #include "column_sum_cpu_spv.h"
 #include "column_sum_spv.h"
 #include "cross_entropy_spv.h"
@@ -177,6 +180,11 @@ struct device *engine_device(const struct engine *e)
 uint32_t engine_lanes(const struct engine *e)
 {
     return e->lanes;
+}
+
+int engine_is_plain(const struct engine *e)
+{
+    return e->plain;
 }
 
 int engine_cpu_style(const struct engine *e)

@@ -29,6 +29,8 @@ int engine_recover(struct engine *e);
 uint32_t engine_lanes(const struct engine *e);
 /* Whether kernels of the CPU-device style are chosen. */
 int engine_cpu_style(const struct engine *e);
+/* Whether a workgroup of that many lanes may be more than one subgroup. */
+int engine_is_plain(const struct engine *e);
 
 /* What it knows of matrix products (ladder.h). */
 struct ladder;

@@ -1,5 +1,5 @@
 /* lower_attention.c - attention and its derivative, from fused queries, keys and values. */
-#include "program.h"
+#include "lower_attention.h"
 
 #include "attention_tile.h"
 #include "error.h"
@@ -9,22 +9,16 @@
 
 enum { WIDTH_MAX = 256 };
 
-struct sizes {
-    uint32_t batch, tokens, heads, width;
-    uint32_t q_from, queries, k_from;
-    float scale;
-};
-
-static struct sizes sizes_of(struct program *p, const struct node *n)
+static struct attention_sizes sizes_of(struct program *p, const struct node *n)
 {
     struct shape s = tape_shape(p->tape, n->in[0]);
     struct attention a = n->attr.attention;
-    struct sizes z = {.batch = (uint32_t)s.dim[0],
-                      .tokens = (uint32_t)s.dim[1],
-                      .heads = (uint32_t)a.heads,
-                      .q_from = (uint32_t)a.q_from,
-                      .queries = (uint32_t)(a.q_to - a.q_from),
-                      .k_from = (uint32_t)a.k_from};
+    struct attention_sizes z = {.batch = (uint32_t)s.dim[0],
+                                .tokens = (uint32_t)s.dim[1],
+                                .heads = (uint32_t)a.heads,
+                                .q_from = (uint32_t)a.q_from,
+                                .queries = (uint32_t)(a.q_to - a.q_from),
+                                .k_from = (uint32_t)a.k_from};
     z.width = (uint32_t)s.dim[2] / 3 / z.heads;
     z.scale = 1 / sqrtf((float)z.width);
     if (z.width % 2 || z.width > WIDTH_MAX)
@@ -40,15 +34,12 @@ static uint32_t tiles(uint32_t count, uint32_t each)
     return (count + each - 1) / each;
 }
 
-/* Multiplications and additions of `products` passes over all pairs of a query and a key. */
-static double flops_of(const struct sizes *z, int products)
+double attention_flops(const struct attention_sizes *z, int products)
 {
     return 2.0 * products * z->batch * z->heads * z->queries * (z->tokens - z->k_from) * z->width;
 }
 
-/* What must be read and written once: queries, keys and values, `outs` tensors like the result, and `parts`
- * thirds of the fused tensor's gradient. */
-static double bytes_of(const struct sizes *z, int outs, int parts)
+double attention_bytes(const struct attention_sizes *z, int outs, int parts)
 {
     const double width = (double)z->heads * z->width, keys = z->tokens - z->k_from;
     return 4 * z->batch * width * ((1 + outs) * (double)z->queries + 2 * keys + parts * (double)z->tokens);
@@ -61,8 +52,8 @@ struct choice { /* of a kernel for a pass */
 };
 
 /* `count` rows are computed. The CPU style, which needs no shared memory, owns a row a lane. */
-static struct choice choose(const struct program *p, enum attention_pass pass, const struct sizes *z,
-                            uint32_t count)
+static struct choice choose(const struct program *p, enum attention_pass pass,
+                            const struct attention_sizes *z, uint32_t count)
 {
     static const enum shader shaders[][2] = {
         [ATTENTION_FORWARD] = {SHADER_ATTENTION, SHADER_ATTENTION_CPU},
@@ -95,14 +86,18 @@ static void apply(struct work *w, const struct choice *c)
     w->constant_count = c->constant_count;
 }
 
-static struct ref scratch(struct program *p, const char *name, uint64_t floats)
+struct ref attention_scratch(struct program *p, const char *name, uint64_t floats)
 {
     return (struct ref){program_slot(p, name, floats * 4), 0};
 }
 
 static void emit_forward(struct program *p, const struct node *n, struct ref out, struct ref lse)
 {
-    struct sizes z = sizes_of(p, n);
+    struct attention_sizes z = sizes_of(p, n);
+    if (attention_in_tiles(p)) {
+        attention_tiles_forward(p, n, &z, out, lse);
+        return;
+    }
     struct push_attention push = {.tokens = z.tokens,
                                   .heads = z.heads,
                                   .scale = z.scale,
@@ -114,8 +109,8 @@ static void emit_forward(struct program *p, const struct node *n, struct ref out
     const uint32_t groups[3] = {tiles(z.queries, c.owned), z.heads, z.batch};
     struct work *w = program_emit(p, c.shader, &push, sizeof push, refs, 3, 2 | 4, groups);
     apply(w, &c);
-    w->flops = flops_of(&z, 2);
-    w->bytes = bytes_of(&z, 1, 0);
+    w->flops = attention_flops(&z, 2);
+    w->bytes = attention_bytes(&z, 1, 0);
 }
 
 /* The live log-sum-exp of the same operand and ranges as the attention n, or 0. */
@@ -133,10 +128,10 @@ static value find_lse(const struct program *p, const struct node *n)
 
 void lower_attention(struct program *p, value v, const struct node *n)
 {
-    struct sizes z = sizes_of(p, n);
+    struct attention_sizes z = sizes_of(p, n);
     value lse = find_lse(p, n);
-    struct ref sums =
-        lse ? program_value(p, lse) : scratch(p, "log sum exp", (uint64_t)z.batch * z.heads * z.queries);
+    struct ref sums = lse ? program_value(p, lse)
+                          : attention_scratch(p, "log sum exp", (uint64_t)z.batch * z.heads * z.queries);
     emit_forward(p, n, program_value(p, v), sums);
 }
 
@@ -145,8 +140,8 @@ void lower_attention_lse(struct program *p, value v, const struct node *n)
 {
     if (p->slot_of[v])
         return;
-    struct sizes z = sizes_of(p, n);
-    emit_forward(p, n, scratch(p, "attention", (uint64_t)z.batch * z.queries * z.heads * z.width),
+    struct attention_sizes z = sizes_of(p, n);
+    emit_forward(p, n, attention_scratch(p, "attention", (uint64_t)z.batch * z.queries * z.heads * z.width),
                  program_value(p, v));
 }
 
@@ -154,7 +149,11 @@ void lower_attention_lse(struct program *p, value v, const struct node *n)
  * cover all tokens, with zeros for those out of the ranges. */
 void lower_attention_back(struct program *p, value v, const struct node *n)
 {
-    struct sizes z = sizes_of(p, n);
+    struct attention_sizes z = sizes_of(p, n);
+    if (attention_in_tiles(p)) {
+        attention_tiles_back(p, v, n, &z);
+        return;
+    }
     struct push_attention_back push = {.tokens = z.tokens,
                                        .heads = z.heads,
                                        .scale = z.scale,
@@ -166,7 +165,7 @@ void lower_attention_back(struct program *p, value v, const struct node *n)
         program_value(p, n->in[1]),
         program_value(p, n->in[2]),
         program_value(p, n->in[3]),
-        scratch(p, "attention delta", (uint64_t)z.batch * z.heads * z.queries),
+        attention_scratch(p, "attention delta", (uint64_t)z.batch * z.heads * z.queries),
         program_value(p, v),
     };
     static const struct half {
@@ -180,7 +179,7 @@ void lower_attention_back(struct program *p, value v, const struct node *n)
         const uint32_t groups[3] = {tiles(z.tokens, c.owned), z.heads, z.batch};
         struct work *w = program_emit(p, c.shader, &push, sizeof push, refs, 6, h->writes, groups);
         apply(w, &c);
-        w->flops = flops_of(&z, h->products);
-        w->bytes = bytes_of(&z, (i == 0 ? 2 : 1), h->parts);
+        w->flops = attention_flops(&z, h->products);
+        w->bytes = attention_bytes(&z, (i == 0 ? 2 : 1), h->parts);
     }
 }

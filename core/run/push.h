@@ -66,6 +66,18 @@ struct push_attention_back { /* attention_back_q.comp, attention_back_kv.comp, a
     float scale;
     uint32_t q_from, queries, k_from;
 };
+struct push_attention_tile { /* attention_tile_cpu.comp */
+    uint64_t qkv, out, lse, scratch;
+    uint32_t tokens;
+    float scale;
+    uint32_t q_from, k_from;
+};
+struct push_attention_back_tile { /* attention_back_q_tile_cpu.comp, attention_back_kv_tile_cpu.comp */
+    uint64_t qkv, out, lse, d_out, weights, d_qkv, panels;
+    uint32_t tokens;
+    float scale;
+    uint32_t q_from, k_from;
+};
 struct push_patches { /* patches.comp */
     uint64_t out, images, index;
     uint32_t height, width, patch;

@@ -2,8 +2,8 @@
 #ifndef VITRO_RUN_SHADERS_H
 #define VITRO_RUN_SHADERS_H
 
-/* NAME, file shaders/<name>.comp, struct of its push constants. Where a second row ends in _CPU, it is
- * the CPU-device style of the same kernel, with the same arguments; in _BF16, the same file's kernel for bf16
+/* NAME, file shaders/<name>.comp, struct of its push constants. Where a row ends in _CPU, it is the
+ * CPU-device style of its namesake, with the same arguments unless it ends in _TILE_CPU; in _BF16, the same file's kernel for bf16
  * (bfloat_module.h). */
 #define SHADERS(X)                                                                  \
     X(MAP, map, struct push_map)                                                    \
@@ -28,10 +28,13 @@
     X(PACK, pack_cpu, struct push_pack)                                             \
     X(ATTENTION, attention, struct push_attention)                                  \
     X(ATTENTION_CPU, attention_cpu, struct push_attention)                          \
+    X(ATTENTION_TILE_CPU, attention_tile_cpu, struct push_attention_tile)           \
     X(ATTENTION_BACK_Q, attention_back_q, struct push_attention_back)               \
     X(ATTENTION_BACK_Q_CPU, attention_back_q_cpu, struct push_attention_back)       \
+    X(ATTENTION_BACK_Q_TILE_CPU, attention_back_q_tile_cpu, struct push_attention_back_tile) \
     X(ATTENTION_BACK_KV, attention_back_kv, struct push_attention_back)             \
     X(ATTENTION_BACK_KV_CPU, attention_back_kv_cpu, struct push_attention_back)     \
+    X(ATTENTION_BACK_KV_TILE_CPU, attention_back_kv_tile_cpu, struct push_attention_back_tile) \
     X(PATCHES, patches, struct push_patches)                                        \
     X(GATHER, gather, struct push_gather)                                           \
     X(UNFOLD, unfold, struct push_unfold)                                           \

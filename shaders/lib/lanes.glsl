@@ -63,12 +63,19 @@ LANES_REDUCE(lanes_add, uint, uint, uint, y + z)
             break;                           \
     }
 
+// Asked here, before everything else. Asked in a loop that the compiler knows to be entered, the answer would be
+// taken from there for what follows the loop, too; lavapipe carries what leaves a loop as a variable, and the
+// selects below no longer fold.
+bool lane_is[16] = bool[](lane == 0u, lane == 1u, lane == 2u, lane == 3u, lane == 4u, lane == 5u, lane == 6u,
+                          lane == 7u, lane == 8u, lane == 9u, lane == 10u, lane == 11u, lane == 12u,
+                          lane == 13u, lane == 14u, lane == 15u);
+
 float lane_pick4(float x, vec4 y, uint first)
 {
-    x = mix(x, y.x, lane == first);
-    x = mix(x, y.y, lane == first + 1u);
-    x = mix(x, y.z, lane == first + 2u);
-    return mix(x, y.w, lane == first + 3u);
+    x = mix(x, y.x, lane_is[first]);
+    x = mix(x, y.y, lane_is[first + 1u]);
+    x = mix(x, y.z, lane_is[first + 2u]);
+    return mix(x, y.w, lane_is[first + 3u]);
 }
 
 // p[lane], for a p that is the same in all lanes

@@ -1,0 +1,26 @@
+/* lower_attention.h - what the two ways of lowering attention share. */
+#ifndef VITRO_RUN_LOWER_ATTENTION_H
+#define VITRO_RUN_LOWER_ATTENTION_H
+
+#include "program.h"
+
+struct attention_sizes {
+    uint32_t batch, tokens, heads, width;
+    uint32_t q_from, queries, k_from;
+    float scale;
+};
+
+/* Multiplications and additions of `products` passes over all pairs of a query and a key. */
+double attention_flops(const struct attention_sizes *z, int products);
+/* What must be read and written once: queries, keys and values, `outs` tensors like the result, and `parts`
+ * thirds of the fused tensor's gradient. */
+double attention_bytes(const struct attention_sizes *z, int outs, int parts);
+struct ref attention_scratch(struct program *p, const char *name, uint64_t floats);
+
+/* Whether this device takes the kernels of lower_attention_tiles.c; both then are. */
+int attention_in_tiles(const struct program *p);
+void attention_tiles_forward(struct program *p, const struct node *n, const struct attention_sizes *z,
+                             struct ref out, struct ref lse);
+void attention_tiles_back(struct program *p, value v, const struct node *n, const struct attention_sizes *z);
+
+#endif
