@@ -57,12 +57,10 @@ static void matrix_units_of_subgroups_agree(void **state)
 {
     (void)state;
     int seen = check(ENGINE_GPU, "subgroup 32x32: nt fp16 70x76x72") +
-               check(ENGINE_GPU, "subgroup 32x32: nn fp16 35x61x30") +
                check(ENGINE_GPU, "subgroup 32x32: tn fp16") +
                check(ENGINE_GPU, "subgroup 32x32: nt fp16 48x56x64 twice") +
-               check(ENGINE_GPU, "subgroup 32x32 / 2: tn fp16") +
-               check(ENGINE_GPU, "subgroup 64x64 twice: tt fp16 40");
-    assert_true(!device_info(device)->has_coopmat || seen > 5);
+               check(ENGINE_GPU, "subgroup 32x32 / 2: tn fp16");
+    assert_true(!device_info(device)->has_coopmat || seen > 3);
 }
 
 static void matrix_units_of_workgroups_agree(void **state)

@@ -55,8 +55,14 @@ static const struct training {
 static float usual[SMALL_TRAININGS][STEPS];
 
 /* Kernels that only some shapes, precisions and devices ask for. */
-static const char *const optional[] = {"gemm_packed", "gemm_subgroup", "gemm_workgroup", "gemm_reduce",
-                                       "narrow"};
+static const char *const optional[] = {"gemm_packed",
+                                       "gemm_subgroup",
+                                       "gemm_workgroup",
+                                       "gemm_reduce",
+                                       "narrow",
+                                       "attention_tile_cpu",
+                                       "attention_back_q_tile_cpu",
+                                       "attention_back_kv_tile_cpu"};
 static const char *const kernel_names[SHADER_COUNT] = {
 #define X(NAME, name, push) #name,
     SHADERS(X)
