@@ -51,6 +51,9 @@ def main():
     parser.add_argument("--no-launcher", action="store_true", help="use the machine's own Vulkan driver")
     parser.add_argument("--items", default=",".join(ITEMS))
     args = parser.parse_args()
+    unknown = [item for item in args.items.split(",") if item not in ITEMS]
+    if unknown:
+        parser.error(f"--items: there is no {unknown[0]}; there are {', '.join(ITEMS)}")
     rows = {}
     load = [os.getloadavg()[0]]
 
