@@ -93,10 +93,12 @@ PYTHON
     says "note: vpt cannot be interpolated" && says "weights" && says "answers"
 }
 an_edited_answer_is_left_out_and_said() {
-    local file
-    file=$(find vitro-store/shifts -name answers.safetensors | head -1)
+    local file at other='\001'
+    file=$(find vitro-store/shifts -name answers.safetensors | sort | head -1)
     cp "$file" kept
-    printf '\001' | dd of="$file" bs=1 seek=$(($(stat -c %s "$file") - 3)) conv=notrunc status=none
+    at=$(($(stat -c %s "$file") - 3))
+    [ "$(od -An -tu1 -j $at -N 1 "$file")" -ne 1 ] || other='\002' # another answer than was given
+    printf '%b' "$other" | dd of="$file" bs=1 seek=$at conv=notrunc status=none
     vitro compare small || complain "compare"
     says "an answer under shift is left out"
     mv kept "$file"
