@@ -93,15 +93,17 @@ PYTHON
     says "note: vpt cannot be interpolated" && says "weights" && says "answers"
 }
 an_edited_answer_is_left_out_and_said() {
-    local file at other='\001'
-    file=$(find vitro-store/shifts -name answers.safetensors | sort | head -1)
-    cp "$file" kept
-    at=$(($(stat -c %s "$file") - 3))
-    [ "$(od -An -tu1 -j $at -N 1 "$file")" -ne 1 ] || other='\002' # another answer than was given
-    printf '%b' "$other" | dd of="$file" bs=1 seek=$at conv=notrunc status=none
+    local file at other
+    cp -a vitro-store/shifts kept
+    find vitro-store/shifts -name answers.safetensors >answers # of val and of test: compare reads those of test
+    while read -r file; do
+        at=$(($(stat -c %s "$file") - 3)) other='\001'
+        [ "$(od -An -tu1 -j $at -N 1 "$file")" -ne 1 ] || other='\002' # another answer than was given
+        printf '%b' "$other" | dd of="$file" bs=1 seek=$at conv=notrunc status=none
+    done <answers
     vitro compare small || complain "compare"
     says "an answer under shift is left out"
-    mv kept "$file"
+    rm -r vitro-store/shifts && mv kept vitro-store/shifts
 }
 the_report_shows_them() {
     vitro report small || complain "report"
