@@ -159,10 +159,10 @@ static void product(struct check_net *n, struct shape a, struct shape b, int a_t
 CASE(matmul_nn) { product(n, SHAPE(197, 192), SHAPE(192, 576), 0, 0); }
 CASE(matmul_nt) { product(n, SHAPE(197, 192), SHAPE(576, 192), 0, 1); }
 CASE(matmul_tn) { product(n, SHAPE(1576, 192), SHAPE(1576, 576), 1, 0); }
-CASE(matmul_nn_edge) { product(n, SHAPE(200, 136), SHAPE(136, 40), 0, 0); } /* ends inside a tile, and on a vector */
-CASE(matmul_tn_edge) { product(n, SHAPE(300, 104), SHAPE(300, 40), 1, 0); }
-CASE(matmul_tn_odd) { product(n, SHAPE(300, 90), SHAPE(300, 51), 1, 0); }
-CASE(matmul_tt_edge) { product(n, SHAPE(300, 104), SHAPE(56, 300), 1, 1); }
+CASE(matmul_nn_edge) { product(n, SHAPE(1000, 136), SHAPE(136, 72), 0, 0); } /* ends inside a tile, and on a vector */
+CASE(matmul_tn_edge) { product(n, SHAPE(1200, 104), SHAPE(1200, 72), 1, 0); }
+CASE(matmul_tn_odd) { product(n, SHAPE(2000, 90), SHAPE(2000, 51), 1, 0); }
+CASE(matmul_tt_edge) { product(n, SHAPE(1500, 104), SHAPE(56, 1500), 1, 1); }
 CASE(matmul_tt) { product(n, SHAPE(40, 24), SHAPE(56, 40), 1, 1); }
 CASE(matmul_odd_nn) { product(n, SHAPE(13, 19), SHAPE(19, 37), 0, 0); }
 CASE(matmul_odd_nt) { product(n, SHAPE(13, 19), SHAPE(37, 19), 0, 1); }
@@ -358,10 +358,10 @@ const struct check_case check_cases[] = {
     {"matmul nn 197x576x192", PRODUCT, matmul_nn},
     {"matmul nt 197x576x192", PRODUCT, matmul_nt},
     {"matmul tn 192x576x1576", PRODUCT, matmul_tn},
-    {"matmul nn 200x40x136", PRODUCT, matmul_nn_edge},
-    {"matmul tn 104x40x300", PRODUCT, matmul_tn_edge},
-    {"matmul tn 90x51x300", PRODUCT, matmul_tn_odd},
-    {"matmul tt 104x56x300", PRODUCT, matmul_tt_edge},
+    {"matmul nn 1000x72x136", PRODUCT, matmul_nn_edge},
+    {"matmul tn 104x72x1200", PRODUCT, matmul_tn_edge},
+    {"matmul tn 90x51x2000", PRODUCT, matmul_tn_odd},
+    {"matmul tt 104x56x1500", PRODUCT, matmul_tt_edge},
     {"matmul tt 24x56x40", PRODUCT, matmul_tt},
     {"matmul nn 13x37x19", PRODUCT, matmul_odd_nn},
     {"matmul nt 13x37x19", PRODUCT, matmul_odd_nt},

@@ -93,6 +93,8 @@ struct block { /* of C in registers, and steps of k in a turn of the loop */
  * `worthwhile` products a program for each width would take longer to compile than it can save. Each turn of the
  * loop costs some 90 cycles, for a blend per vector of C and for reading k back from a vector, so it should be
  * long; code beyond some 20 KiB stalls. */
+static const uint64_t worthwhile = 1 << 23;
+
 static uint32_t steps_of(uint32_t k, uint32_t longest)
 {
     return k / ((k + longest - 1) / longest);
@@ -102,7 +104,6 @@ static uint32_t steps_of(uint32_t k, uint32_t longest)
  * for what a blend needs: with 24 it goes through memory. */
 static struct block block_of_wide(const struct product *r)
 {
-    const uint64_t worthwhile = 1 << 23;
     if (!r->a_t && r->m >= 16 && r->k >= 64 && (uint64_t)r->batches * r->m * r->n * r->k >= worthwhile)
         return (struct block){.rows = 16, .vectors = 1, .steps = steps_of(r->k, 64), .known = 1};
     return (struct block){.rows = r->m <= 8 ? 8 : 16, .vectors = 1, .steps = r->k < 16 ? 8 : 16};
@@ -112,7 +113,6 @@ static struct block block_of_wide(const struct product *r)
  * 12 products (16 x 1 spills: half as fast). */
 static struct block block_of_narrow(const struct product *r, uint32_t lanes)
 {
-    const uint64_t worthwhile = 1 << 20;
     struct block t = {.rows = 6, .vectors = 2, .steps = steps_of(r->k, 96), .known = 1, .down = 1};
     if (r->n <= lanes)
         t.rows = 12, t.vectors = 1;
