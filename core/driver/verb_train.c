@@ -216,8 +216,10 @@ static int read_entries(struct entries *e, const struct settings *s)
 {
     e->count = 1;
     e->all->with = *s;
-    for (int i = 0; i < s->beside.count; i++, e->count++)
-        TRY(beside_read(&e->all[e->count].with, s, s->beside.items[i], &e->all[e->count].words));
+    for (int i = 0; i < s->beside.count; i++) {
+        struct entry *one = &e->all[e->count++]; /* counted first: what it holds is freed whatever comes */
+        TRY(beside_read(&one->with, s, s->beside.items[i], &one->words));
+    }
     for (uint32_t i = 0; i < e->count; i++)
         TRY(trial_method(&e->all[i].trial, &e->machine, &e->all[i].with, e->all[i].with.method));
     TRY(trial_pack(&e->pack, s));
