@@ -188,6 +188,17 @@ int json_set_string(struct json *object, const char *key, const char *value)
 {
     return json_take(object, key, wrap(value ? cJSON_CreateString(value) : cJSON_CreateNull()));
 }
+double float_brief(float number)
+{
+    char text[32];
+    for (int digits = 1; digits <= 9; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, (double)number);
+        if (strtof(text, NULL) == number)
+            break;
+    }
+    return strtod(text, NULL);
+}
+
 int json_set_number(struct json *object, const char *key, double value)
 {
     return json_take(object, key, number(value));

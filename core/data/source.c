@@ -4,6 +4,7 @@
 
 #include "error.h"
 #include "file.h"
+#include "layout.h"
 #include "memory.h"
 
 #include <archive.h>
@@ -196,19 +197,13 @@ static int is_single(const struct file_map *map)
     return 0;
 }
 
-static const char *base_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 static int take_single(struct source *s)
 {
     s->entries = mem_alloc(1, sizeof *s->entries);
     s->prefix = arena_string(&s->arena, "");
     if (!s->entries || !s->prefix)
         return ERR_MEMORY;
-    s->entries[0] = (struct entry){base_of(s->path), s->map.bytes, s->map.size};
+    s->entries[0] = (struct entry){name_base(s->path), s->map.bytes, s->map.size};
     s->count = s->room = 1;
     return 0;
 }

@@ -150,6 +150,8 @@ static int open_way(struct bench *b)
                             .head = head_of(b->j, b->subject)};
     if (spec.head == WAY_PROBE)
         TRY(read_probe(b));
+    if (spec.head == WAY_PROBE && b->j->anchors)
+        TRY(anchors_begin(b->j->anchors, b->subject->probe, b->j->sets->count));
     spec.weight = b->weight;
     spec.bias = b->bias;
     for (int i = 0; i < 3; i++) {
@@ -256,8 +258,6 @@ static int anchor(struct bench *b, uint32_t k, const struct images *images, uint
 {
     struct anchors *a = head_of(b->j, b->subject) == WAY_PROBE ? b->j->anchors : NULL;
     const size_t count = (size_t)images->count * (size_t)b->classes;
-    if (a)
-        TRY(anchors_begin(a, b->subject->probe, b->j->sets->count));
     if (a && a->logits[k]) {
         memcpy(b->ends[0], a->logits[k], count * sizeof(float));
         return 0;

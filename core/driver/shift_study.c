@@ -209,8 +209,11 @@ int shift_study(const struct study *study, struct store *store, const struct set
         rc = plan_create(&r.plan, study, store, s->final);
     const uint32_t parts = rc == 0 ? count_parts(&r) : 0;
     if (rc == 0 && parts == 0)
-        rc = fail(ERR_INPUT, "%s has nothing to judge: `vitro study run%s` comes first", study->name,
-                  s->final ? " --final" : "");
+        rc = fail(ERR_INPUT,
+                  "%s has nothing to judge: no method is trained%s; `vitro study run%s` does that, and "
+                  "`vitro study "
+                  "status` says what became of it",
+                  study->name, s->final ? " and judged on test" : "", s->final ? " --final" : "");
     if (rc == 0 && !(r.entries = arena_alloc(&r.arena, parts, sizeof *r.entries)))
         rc = ERR_MEMORY;
     progress_begin(&r.bar, shift_kinds[kind], NULL,
@@ -262,6 +265,11 @@ int shift_follow(const struct study *study, struct store *store, const struct se
 {
     if (study->shift_count == 0)
         return 0;
-    TRY(shift_study(study, store, s, SHIFT_ROBUST));
-    return study->wise.wanted ? shift_study(study, store, s, SHIFT_WISE) : 0;
+    const int rc = shift_study(study, store, s, SHIFT_ROBUST);
+    if (!study->wise.wanted || (rc < 0 && rc != ERR_CHECK))
+        return rc;
+    char lost[256]; /* a method that could not be judged hinders no other, here neither */
+    snprintf(lost, sizeof lost, "%s", rc < 0 ? error_text() : "");
+    TRY(shift_study(study, store, s, SHIFT_WISE));
+    return rc < 0 ? fail(rc, "%s", lost) : 0;
 }

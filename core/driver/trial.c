@@ -94,9 +94,9 @@ int trial_join(struct trial *t, const struct settings *s, const struct trial *ho
     return trial_session(t, s, info->mean, info->deviation);
 }
 
-static struct images images_of(const struct trial *t, enum pack_split split)
+struct images trial_images(const struct pack *pack, enum pack_split split)
 {
-    const struct pack_images p = pack_images(t->pack, split);
+    const struct pack_images p = pack_images(pack, split);
     return (struct images){.rgb = p.rgb, .labels = p.labels, .count = p.count};
 }
 
@@ -154,7 +154,7 @@ int trial_training(const struct trial *t, const struct settings *s, enum pack_sp
 {
     TRY(write_identity(t, notes, identity));
     *spec = (struct train_spec){.recipe = s->recipe,
-                                .images = images_of(t, split),
+                                .images = trial_images(t->pack, split),
                                 .report = show_training,
                                 .context = bar,
                                 .checkpoint = s->checkpoint,
@@ -181,7 +181,7 @@ int trial_train(struct trial *t, const struct settings *s, enum pack_split split
 
 int trial_accuracy(struct trial *t, const struct settings *s, enum pack_split split, struct accuracy *out)
 {
-    const struct images images = images_of(t, split);
+    const struct images images = trial_images(t->pack, split);
     const uint32_t classes = (uint32_t)t->vit->shape.classes;
     TRY(pack_check(t->pack, split));
     float *logits = mem_alloc((size_t)images.count * classes, sizeof *logits);

@@ -62,6 +62,7 @@ struct accuracy {
 };
 int trial_accuracy(struct trial *t, const struct settings *s, enum pack_split split, struct accuracy *out);
 /* The same with a word on the terminal meanwhile. */
+struct images trial_images(const struct pack *pack, enum pack_split split); /* lent by the pack */
 int trial_evaluate(struct trial *t, const struct settings *s, enum pack_split split, struct accuracy *out);
 
 /* What the method was trained by and on: method_file.h's notes. */

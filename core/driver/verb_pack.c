@@ -43,7 +43,7 @@ static int describe(struct json *document, const struct pack_info *info, const c
 static void default_output(const struct settings *s, char *out, size_t room)
 {
     const char *source = s->data;
-    char name[256], shots[48] = "";
+    char name[256], drawn[48] = "";
     size_t length = strlen(source);
     while (length > 1 && source[length - 1] == '/')
         length--;
@@ -56,9 +56,11 @@ static void default_output(const struct settings *s, char *out, size_t room)
     snprintf(name, sizeof name, "%.*s", (int)(source + length - last), last);
     if (name[0] && name[0] != '.')
         name[strcspn(name, ".:")] = 0;
+    if (s->most[0] || s->most[1] || s->most[2])
+        snprintf(drawn, sizeof drawn, "-part-%llu", (unsigned long long)s->recipe.seed);
     if (s->shots)
-        snprintf(shots, sizeof shots, "-%dshot-%llu", s->shots, (unsigned long long)s->recipe.seed);
-    snprintf(out, room, "%.180s-%d%s.pack", name, s->size, shots);
+        snprintf(drawn, sizeof drawn, "-%dshot-%llu", s->shots, (unsigned long long)s->recipe.seed);
+    snprintf(out, room, "%.180s-%d%s.pack", name, s->size, drawn);
 }
 
 static int prepare_images(const struct settings *s, const struct folders_spec *folders, const char *path)

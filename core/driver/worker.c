@@ -230,19 +230,13 @@ static int show(void *context, const struct train_progress *p)
     return stop_wanted();
 }
 
-static struct images images_of(const struct pack *pack, enum pack_split split)
-{
-    const struct pack_images p = pack_images(pack, split);
-    return (struct images){.rgb = p.rgb, .labels = p.labels, .count = p.count};
-}
-
 int worker_training(struct worker *w, struct train_spec *spec)
 {
     const enum pack_split split =
         strcmp(worker_text(w->spec, "split"), "train") == 0 ? PACK_TRAIN : PACK_TRAINVAL;
     TRY(pack_check(w->at->pack, split));
     *spec = (struct train_spec){.recipe = w->with.recipe,
-                                .images = images_of(w->at->pack, split),
+                                .images = trial_images(w->at->pack, split),
                                 .report = show,
                                 .context = w,
                                 .checkpoint = w->with.checkpoint,

@@ -15,12 +15,6 @@
 
 enum { IMAGES_AT_ONCE = 512 }; /* judged between two signs of life */
 
-static struct images images_of(const struct pack *pack, enum pack_split split)
-{
-    const struct pack_images p = pack_images(pack, split);
-    return (struct images){.rgb = p.rgb, .labels = p.labels, .count = p.count};
-}
-
 static int path_of(const struct worker *w, const char *file, char path[STORE_PATH])
 {
     if (snprintf(path, STORE_PATH, "%s/%s", w->out, file) >= STORE_PATH)
@@ -80,7 +74,7 @@ static int answer(struct worker *w, const struct images *images, float *logits)
 /* Logits of val after tune, of test after final; accuracy and loss from them. */
 int worker_judge(struct worker *w, enum pack_split split, const char *file)
 {
-    const struct images images = images_of(w->at->pack, split);
+    const struct images images = trial_images(w->at->pack, split);
     const int32_t classes = w->trial.vit->shape.classes;
     struct calibration c;
     TRY(pack_check(w->at->pack, split));

@@ -2,6 +2,7 @@
 #ifndef VITRO_PEFT_ADAPTER_H
 #define VITRO_PEFT_ADAPTER_H
 
+#include "hash.h"
 #include "json.h"
 #include "memory.h"
 #include "model.h"
@@ -110,7 +111,7 @@ struct peft_adapter { /* a zeroed one is empty */
     int exact, shared; /* OFT: Cayley's rotation itself; one block for all */
     int32_t block, factors;
     /* of what was read */
-    char hash[65], left[256];
+    char hash[HASH_TEXT], left[256];
     char *method;
 };
 

@@ -1,6 +1,6 @@
 /* config.c - adapter_config.json: what it says read, and refused where the network would be another one; and written.
  *
- * Every key has one of four parts to play. What is not in the table is let pass only where it says nothing: null,
+ * Every key has one of three parts to play. What is not in the table is let pass only where it says nothing: null,
  * false, 0, "none" or empty. */
 #include "adapter.h"
 
@@ -32,10 +32,10 @@ static const struct rule {
     {"decompose_factor", PART_READ},
     {"use_cayley_neumann", PART_READ},
     {"num_cayley_neumann_terms", PART_READ},
+    {"peft_version", PART_READ},
     {"block_share", PART_READ},
     {"rank_pattern", PART_READ},
     {"target_modules", PART_READ},
-    {"save_projection", PART_READ},
     /* tensors are the better witnesses: what is there was adapted or saved, of the size that it has */
     {"exclude_modules", PART_MADE},
     {"modules_to_save", PART_MADE},
@@ -50,7 +50,6 @@ static const struct rule {
     {"revision", PART_MADE},
     {"task_type", PART_MADE},
     {"inference_mode", PART_MADE},
-    {"peft_version", PART_MADE},
     {"init_weights", PART_MADE},
     {"init_ia3_weights", PART_MADE},
     {"projection_prng_key", PART_MADE},
@@ -62,14 +61,15 @@ static const struct rule {
     {"rank_dropout_scale", PART_MADE},   /* of rank_dropout */
     {"use_effective_conv2d", PART_MADE}, /* of convolutions */
     {"eva_config", PART_MADE},
-    {"target_r", PART_TRAINING},
-    {"tinit", PART_TRAINING},
-    {"tfinal", PART_TRAINING},
-    {"deltaT", PART_TRAINING},
-    {"beta1", PART_TRAINING},
-    {"beta2", PART_TRAINING},
-    {"orth_reg_weight", PART_TRAINING},
-    {"total_step", PART_TRAINING},
+    {"save_projection", PART_MADE},
+    {"target_r", PART_MADE}, /* AdaLoRA's, and no other's: how its ranks came about */
+    {"tinit", PART_MADE},
+    {"tfinal", PART_MADE},
+    {"deltaT", PART_MADE},
+    {"beta1", PART_MADE},
+    {"beta2", PART_MADE},
+    {"orth_reg_weight", PART_MADE},
+    {"total_step", PART_MADE},
     {"rank_dropout", PART_TRAINING},
     {"module_dropout", PART_TRAINING},
     {"boft_dropout", PART_TRAINING},
@@ -124,7 +124,7 @@ static int check_keys(struct peft_adapter *a, const struct json *config, const c
                 "%s: %s = %s is an option of peft that has no counterpart here; only adapters without it are "
                 "read",
                 path, json_key(j), short_text(j, text));
-        if (rule && rule->part == PART_TRAINING && a->type != PEFT_TYPE_ADALORA && !says_nothing(j))
+        if (rule && rule->part == PART_TRAINING && !says_nothing(j))
             leave(a, rule->key, j);
     }
     return 0;
@@ -253,6 +253,13 @@ static int read_vera(struct peft_adapter *a, const struct source *s)
     return read_whole(s, "r", &a->r);
 }
 
+/* Versions before 0.18 did not write theirs. */
+static int is_older_than_018(const char *version)
+{
+    int major, minor;
+    return !version || sscanf(version, "%d.%d", &major, &minor) != 2 || (major == 0 && minor < 18);
+}
+
 static int read_oft(struct peft_adapter *a, const struct source *s)
 {
     int neumann;
@@ -261,9 +268,15 @@ static int read_oft(struct peft_adapter *a, const struct source *s)
         return fail(
             ERR_INPUT,
             "%s does not say use_cayley_neumann: peft below 0.17 wrote it, and later ones read it as another "
-            "rotation; save it anew with peft 0.17 or later",
+            "rotation; train it anew with peft 0.18 or later",
             s->path);
     TRY(read_flag(s, "use_cayley_neumann", 1, &neumann));
+    if (neumann && is_older_than_018(json_string(json_get(s->config, "peft_version"))))
+        return fail(
+            ERR_INPUT,
+            "%s: use_cayley_neumann was another rotation before peft 0.18, and peft_version does not say "
+            "0.18 or later; train it anew with one of these",
+            s->path);
     TRY(read_flag(s, "block_share", 0, &a->shared));
     if (neumann && json_get(s->config, "num_cayley_neumann_terms"))
         TRY(read_number(s, "num_cayley_neumann_terms", 0, 1000, &terms));
@@ -408,6 +421,8 @@ static int write_oft(const struct peft_adapter *a, struct json *j)
     TRY(json_set_integer(j, "oft_block_size", a->block));
     TRY(json_set_bool(j, "use_cayley_neumann", !a->exact));
     TRY(json_set_integer(j, "num_cayley_neumann_terms", 5));
+    TRY(json_set_string(j, "peft_version",
+                        "0.18.0")); /* the first with this rotation; peft warns of older ones */
     return json_set_string(j, "bias", "none");
 }
 

@@ -63,12 +63,11 @@ static double option_number(const struct export *e, const char *key)
 
 /* --- into the adapter */
 
-static int put(const struct export *e, int32_t block, enum peft_place place, enum peft_leaf leaf,
-               struct peft_tensor t)
+static void put(const struct export *e, int32_t block, enum peft_place place, enum peft_leaf leaf,
+                struct peft_tensor t)
 {
     *peft_at(e->a, block, place, leaf) = t;
     e->a->places |= 1u << place;
-    return 0;
 }
 
 /* The same numbers with another shape. */
@@ -142,7 +141,8 @@ static int put_pissa_layer(struct export *e, int32_t block, enum peft_place plac
         }
     e->scales[place] = strength(e, r, 0);
     put(e, block, place, PEFT_LORA_A, both_a);
-    return put(e, block, place, PEFT_LORA_B, both_b);
+    put(e, block, place, PEFT_LORA_B, both_b);
+    return 0;
 }
 
 static int put_pissa(struct export *e)
@@ -204,7 +204,8 @@ struct factor {
     enum peft_leaf leaf;
 };
 
-static int put_factors(struct export *e, const struct factor *factors, enum peft_place *first)
+/* Returns the first layer that has them. */
+static enum peft_place put_factors(struct export *e, const struct factor *factors)
 {
     static const struct {
         enum peft_place place;
@@ -212,7 +213,6 @@ static int put_factors(struct export *e, const struct factor *factors, enum peft
     } layers[] = {{PEFT_Q, ""}, {PEFT_K, "k."}, {PEFT_V, "v."}};
     const int whole = !strncmp(option(e, "target"), "qkv", 3);
     char name[32];
-    *first = whole ? PEFT_QKV : PEFT_Q;
     for (int32_t b = 0; b < e->a->vit->shape.depth; b++)
         for (int i = 0; i < (whole ? 1 : 3); i++)
             for (const struct factor *f = factors; f->name; f++) {
@@ -221,7 +221,7 @@ static int put_factors(struct export *e, const struct factor *factors, enum peft
                 if (t.data)
                     put(e, b, whole ? PEFT_QKV : layers[i].place, f->leaf, t);
             }
-    return 0;
+    return whole ? PEFT_QKV : PEFT_Q;
 }
 
 static int put_loha(struct export *e)
@@ -231,9 +231,8 @@ static int put_loha(struct export *e)
                                             {"a2", PEFT_HADA_W2_A},
                                             {"b2", PEFT_HADA_W2_B},
                                             {NULL, 0}};
-    enum peft_place first;
+    const enum peft_place first = put_factors(e, factors);
     e->a->type = PEFT_TYPE_LOHA;
-    put_factors(e, factors, &first);
     e->scales[first] = strength(e, dim(peft_at(e->a, 0, first, PEFT_HADA_W1_B), 0), 0);
     for (int p = PEFT_Q; p <= PEFT_V; p++)
         e->scales[p] = e->scales[first];
@@ -245,9 +244,8 @@ static int put_lokr(struct export *e)
 {
     static const struct factor factors[] = {
         {"w1", PEFT_LOKR_W1}, {"w2a", PEFT_LOKR_W2_A}, {"w2b", PEFT_LOKR_W2_B}, {NULL, 0}};
-    enum peft_place first;
     e->a->type = PEFT_TYPE_LOKR;
-    put_factors(e, factors, &first);
+    put_factors(e, factors);
     e->a->r = (int32_t)option_number(e, "r");
     e->a->scale = strength(e, e->a->r, 0);
     for (int32_t b = 0; b < e->a->vit->shape.depth; b++)
@@ -322,6 +320,10 @@ static int put_stack(struct export *e)
                         e->part.name);
         TRY(k->put(e));
     }
+    if (e->a->places & PEFT_BIT(QKV) && e->a->places & PEFT_PARTS)
+        return fail(
+            ERR_INPUT,
+            "two parts of the stack update QKV, whole and in part; a peft adapter has one update a layer");
     return 0;
 }
 

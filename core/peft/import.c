@@ -137,9 +137,8 @@ static int choose_lycoris(struct peft_adapter *a)
     if (a->places != PEFT_BIT(QKV) && a->places != PEFT_PARTS && a->places != (PEFT_BIT(Q) | PEFT_BIT(V)))
         return fail(ERR_INPUT, "%s: LoKr here is for qkv, for query and value, or for query, key and value",
                     a->folder);
-    const int32_t r = a->type == PEFT_TYPE_LOKR    ? a->r
-                      : a->places == PEFT_BIT(QKV) ? rank_at(a, PEFT_QKV, PEFT_HADA_W1_B)
-                                                   : a->r;
+    const int joined = a->type == PEFT_TYPE_LOHA && a->places == PEFT_BIT(QKV); /* whose ranks add up */
+    const int32_t r = joined ? rank_at(a, PEFT_QKV, PEFT_HADA_W1_B) : a->r;
     return say(a, "%s[r=%d,alpha=%.9g,target=%s]", a->type == PEFT_TYPE_LOKR ? "lokr" : "loha", r,
                a->scale * (double)r, target);
 }

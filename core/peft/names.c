@@ -95,13 +95,13 @@ static void put(struct text *t, const char *piece, size_t length)
 char *peft_pattern(const struct peft_adapter *a, uint32_t places, char *out, size_t size)
 {
     struct text t = {out, size, 0};
-    const char *between = NULL;
+    int first = 1;
     put(&t, a->prefix, strlen(a->prefix));
     for (int p = 0; p < PEFT_PLACE_COUNT; p++) {
         if (!(places >> p & 1))
             continue;
         const char *name = styles[a->names].place[p], *hash = strchr(name, '#');
-        if (!between) {
+        if (first) {
             put(&t, name, (size_t)(hash - name));
             put(&t, "[0-9]+", 6);
             put(&t, ".", 1);
@@ -110,7 +110,7 @@ char *peft_pattern(const struct peft_adapter *a, uint32_t places, char *out, siz
             put(&t, "|", 1);
         }
         put(&t, hash + 2, strlen(hash + 2));
-        between = "|";
+        first = 0;
     }
     put(&t, ")", 1);
     return out;

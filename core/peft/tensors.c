@@ -33,14 +33,18 @@ static int is_there(const struct reading *r, int32_t block, enum peft_place plac
     return look(r, peft_tensor_name(r->a, block, place, leaf, name)) != NULL;
 }
 
-static size_t count_names(const struct reading *r)
+static size_t count_names(const struct reading *r, uint32_t *places)
 {
     const struct peft_type_info *type = &peft_types[r->a->type];
     size_t found = 0;
+    *places = 0;
     for (int32_t b = 0; b < r->a->vit->shape.depth; b++)
         for (int p = 0; p < PEFT_PLACE_COUNT; p++)
             for (int k = 0; peft_has_place(r->a->names, (enum peft_place)p) && k < type->count; k++)
-                found += (size_t)is_there(r, b, (enum peft_place)p, leaf_of(type, k));
+                if (is_there(r, b, (enum peft_place)p, leaf_of(type, k))) {
+                    *places |= 1u << p;
+                    found++;
+                }
     return found;
 }
 
@@ -54,9 +58,11 @@ static int recognise(struct reading *r)
         for (const char *const *p = peft_prefixes((enum peft_names)n); *p; p++) {
             a->names = (enum peft_names)n;
             a->prefix = *p;
-            const size_t found = count_names(r);
+            uint32_t places;
+            const size_t found = count_names(r, &places);
             if (found > most) {
                 most = found;
+                a->places = places;
                 names = a->names;
                 prefix = *p;
             }
@@ -75,10 +81,9 @@ static int recognise(struct reading *r)
 
 /* --- one tensor */
 
-static int mark(struct reading *r, const struct tensor_entry *e)
+static void mark(struct reading *r, const struct tensor_entry *e)
 {
     r->used[e - tensor_file_at(r->file, 0)] = 1;
-    return 0;
 }
 
 static int misshapen(const struct reading *r, const struct tensor_entry *e, struct shape wanted)
@@ -109,7 +114,8 @@ static int read_tensor(struct reading *r, const char *name, struct shape shape, 
     for (int64_t i = 0; i < shape_count(shape); i++)
         if (!isfinite(out->data[i]))
             return fail(ERR_INPUT, "%s: a number of %s is infinite or not a number", r->path, name);
-    return mark(r, e);
+    mark(r, e);
+    return 0;
 }
 
 /* --- shapes */
@@ -158,20 +164,23 @@ static struct shape wanted_shape(const struct peft_adapter *a, enum peft_place p
     }
 }
 
+enum { OFT_BLOCK_MAX = 64 }; /* as the plugin has it; larger ones end as misshapen */
+
 /* OFT and BOFT say by their tensors how large the blocks are: peft adjusts what the configuration asks for. */
 static int find_block(struct reading *r, const struct tensor_entry *e, int32_t in)
 {
     struct peft_adapter *a = r->a;
     if (a->type == PEFT_TYPE_OFT && !a->block) {
         int32_t n = 2;
-        while (e->rank == 2 && n < in && n * (n - 1) / 2 < e->dim[1])
+        while (e->rank == 2 && n < OFT_BLOCK_MAX && n * (n - 1) / 2 < e->dim[1])
             n++;
         a->block = n;
-    } else if (a->type == PEFT_TYPE_BOFT && !a->block && e->rank == 4) {
-        a->block = e->dim[2] >= 1 && e->dim[2] <= in ? (int32_t)e->dim[2] : 1;
-        a->factors = e->dim[0] >= 1 && e->dim[0] <= in ? (int32_t)e->dim[0] : 1;
+    } else if (a->type == PEFT_TYPE_BOFT && !a->block) { /* 1: misshapen, which is said */
+        const int whole = e->rank == 4;
+        a->block = whole && e->dim[2] >= 1 && e->dim[2] <= in ? (int32_t)e->dim[2] : 1;
+        a->factors = whole && e->dim[0] >= 1 && e->dim[0] <= in ? (int32_t)e->dim[0] : 1;
     }
-    if ((a->type == PEFT_TYPE_OFT || a->type == PEFT_TYPE_BOFT) && (!a->block || in % a->block))
+    if ((a->type == PEFT_TYPE_OFT || a->type == PEFT_TYPE_BOFT) && in % a->block)
         return fail(ERR_INPUT, "%s: %s stands for blocks of %d channels, which do not divide the layer's %d",
                     r->path, e->name, a->block, in);
     return 0;
@@ -189,21 +198,20 @@ static int repeat_block(struct peft_adapter *a, struct peft_tensor *t, int32_t b
 }
 
 /* AdaLoRA saves the directions that are left of r; the others are put back as zeros. */
-static int read_svd(struct reading *r, const char *name, enum peft_place place, enum peft_leaf leaf,
-                    struct peft_tensor *out)
+static int read_svd(struct reading *r, const struct tensor_entry *e, enum peft_place place,
+                    enum peft_leaf leaf, struct peft_tensor *out)
 {
     struct peft_adapter *a = r->a;
-    const struct tensor_entry *e = look(r, name);
     const int32_t in = peft_inputs(&a->vit->shape, place), rows = peft_outputs(&a->vit->shape, place);
     const int across = leaf == PEFT_SVD_B;
-    const int64_t k = e && e->rank == 2 ? e->dim[across] : -1;
+    const int64_t k = e->rank == 2 ? e->dim[across] : -1;
     const int32_t left = k >= 0 && k <= a->r ? (int32_t)k : a->r;
     const struct shape shape = across ? SHAPE(rows, left) : SHAPE(left, leaf == PEFT_SVD_E ? 1 : in);
     struct peft_tensor kept = {0};
-    if (e && left == 0 && has_shape(e, shape))
+    if (left == 0 && has_shape(e, shape))
         mark(r, e);
     else
-        TRY(read_tensor(r, name, shape, &kept));
+        TRY(read_tensor(r, e->name, shape, &kept));
     TRY(peft_make(a, out, across ? SHAPE(rows, a->r) : SHAPE(a->r, shape.dim[1])));
     if (kept.data && !across)
         memcpy(out->data, kept.data, (size_t)shape_count(shape) * sizeof(float));
@@ -220,12 +228,11 @@ static int read_leaf(struct reading *r, int32_t block, enum peft_place place, en
     struct peft_tensor *t = peft_at(a, block, place, leaf);
     char name[PEFT_NAME];
     const struct tensor_entry *e = look(r, peft_tensor_name(a, block, place, leaf, name));
-    if (e)
-        TRY(find_block(r, e, peft_inputs(&a->vit->shape, place)));
-    if (a->type == PEFT_TYPE_ADALORA)
-        return read_svd(r, name, place, leaf, t);
-    if (!e && (a->type == PEFT_TYPE_OFT || a->type == PEFT_TYPE_BOFT))
+    if (!e)
         return fail(ERR_INPUT, "%s: %s is missing", r->path, name);
+    TRY(find_block(r, e, peft_inputs(&a->vit->shape, place)));
+    if (a->type == PEFT_TYPE_ADALORA)
+        return read_svd(r, e, place, leaf, t);
     TRY(read_tensor(r, name, wanted_shape(a, place, leaf), t));
     for (int32_t i = 0; leaf == PEFT_MAGNITUDE && i < t->shape.dim[0]; i++)
         t->data[i] = (float)((double)t->data[i] - peft_row_norm(a->vit, block, place, i));
@@ -249,23 +256,10 @@ static int is_needed(const struct reading *r, int32_t block, enum peft_place pla
     }
 }
 
-static uint32_t find_places(const struct reading *r)
-{
-    const struct peft_type_info *type = &peft_types[r->a->type];
-    uint32_t places = 0;
-    for (int32_t b = 0; b < r->a->vit->shape.depth; b++)
-        for (int p = 0; p < PEFT_PLACE_COUNT; p++)
-            for (int k = 0; peft_has_place(r->a->names, (enum peft_place)p) && k < type->count; k++)
-                if (is_there(r, b, (enum peft_place)p, leaf_of(type, k)))
-                    places |= 1u << p;
-    return places;
-}
-
 static int read_blocks(struct reading *r)
 {
     struct peft_adapter *a = r->a;
     const struct peft_type_info *type = &peft_types[a->type];
-    a->places = find_places(r);
     for (int32_t b = 0; b < a->vit->shape.depth; b++)
         for (int p = 0; p < PEFT_PLACE_COUNT; p++)
             for (int k = 0; a->places >> p & 1 && k < type->count; k++) {

@@ -29,8 +29,8 @@ int engine_recover(struct engine *e);
 uint32_t engine_lanes(const struct engine *e);
 /* Whether kernels of the CPU-device style are chosen. */
 int engine_cpu_style(const struct engine *e);
-/* Whether a workgroup of that many lanes may be more than one subgroup. */
-int engine_is_plain(const struct engine *e);
+/* Of those, whether attention takes the ones in tiles (lower_attention_tiles.c) and not those with a row a lane. */
+int engine_attention_in_tiles(const struct engine *e);
 
 /* What it knows of matrix products (ladder.h). */
 struct ladder;
@@ -40,11 +40,14 @@ struct products;
 struct products *engine_products(const struct engine *e);
 /* A fingerprint of all shaders. */
 int engine_shaders_digest(char text[HASH_TEXT]);
+/* For tests: the other kernels of the two that attention can take on lavapipe. */
+void engine_turn_attention(struct engine *e);
 /* For tests: another module in a shader's stead, lent for the engine's life. */
 void engine_replace(struct engine *e, enum shader shader, const uint32_t *spirv, size_t bytes);
 
 /* Every kernel that was asked for so far, with its constants from 1 on. */
-typedef void engine_see(void *context, const struct kernel *kernel, const uint32_t *constants, uint32_t count);
+typedef void engine_see(void *context, const struct kernel *kernel, const uint32_t *constants,
+                        uint32_t count);
 void engine_kernels(const struct engine *e, engine_see *see, void *context);
 
 /* Whether the shader is in this program: those that need a newer compiler may not be. */

@@ -89,7 +89,7 @@ static int is_gain(const struct program *p, const struct use *uses, value v, val
         return 0;
     const value norm = other_operand(p, product, d_y);
     return norm && tape_node(p->tape, norm)->op == OP_NORMALIZE && uses[norm].count == 1 &&
-           !p->absorbed[norm] && program_root(p, tape_node(p->tape, norm)->in[0]) == x;
+           !p->absorbed[norm] && !p->norm_add[norm] && program_root(p, tape_node(p->tape, norm)->in[0]) == x;
 }
 
 /* `v` is a normalisation's gradient, which runs where `at` is lowered. */

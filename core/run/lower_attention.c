@@ -29,11 +29,6 @@ static struct attention_sizes sizes_of(struct program *p, const struct node *n)
     return z;
 }
 
-static uint32_t tiles(uint32_t count, uint32_t each)
-{
-    return (count + each - 1) / each;
-}
-
 double attention_flops(const struct attention_sizes *z, int products)
 {
     return 2.0 * products * z->batch * z->heads * z->queries * (z->tokens - z->k_from) * z->width;
@@ -94,7 +89,7 @@ struct ref attention_scratch(struct program *p, const char *name, uint64_t float
 static void emit_forward(struct program *p, const struct node *n, struct ref out, struct ref lse)
 {
     struct attention_sizes z = sizes_of(p, n);
-    if (attention_in_tiles(p)) {
+    if (engine_attention_in_tiles(p->engine)) {
         attention_tiles_forward(p, n, &z, out, lse);
         return;
     }
@@ -150,7 +145,7 @@ void lower_attention_lse(struct program *p, value v, const struct node *n)
 void lower_attention_back(struct program *p, value v, const struct node *n)
 {
     struct attention_sizes z = sizes_of(p, n);
-    if (attention_in_tiles(p)) {
+    if (engine_attention_in_tiles(p->engine)) {
         attention_tiles_back(p, v, n, &z);
         return;
     }

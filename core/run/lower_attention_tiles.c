@@ -3,24 +3,6 @@
 
 #include <string.h>
 
-static uint32_t ceil_div(uint32_t count, uint32_t each)
-{
-    return (count + each - 1) / each;
-}
-
-/* Mesa's version as its driverVersion has it. */
-static const uint32_t mesa_26_2 = 26u << 22 | 2u << 12;
-
-/* Where the kernels were measured to be faster: 2.3 times forward and backward on Mesa 26.2. Mesa 26.1 reads their
- * addresses back from vectors, is slower than with a row a lane, and takes ten times as long to compile. */
-int attention_in_tiles(const struct program *p)
-{
-    const struct device_info *info = device_info(engine_device(p->engine));
-    const uint32_t lanes = engine_lanes(p->engine);
-    return info->is_llvmpipe && info->driver_version >= mesa_26_2 && engine_cpu_style(p->engine) &&
-           !engine_is_plain(p->engine) && (lanes == 8 || lanes == 16);
-}
-
 static struct attention_sizes part_of(const struct attention_sizes *z, uint32_t first, uint32_t images)
 {
     struct attention_sizes part = *z;
@@ -44,8 +26,8 @@ static struct partition partition_of(const struct program *p, const struct atten
 {
     enum { SCRATCH_MAX = 32 << 20, TURN = 48, D_TURN = 32 };
     const uint32_t lanes = engine_lanes(p->engine), keys = z->tokens - z->k_from;
-    const uint32_t vectors = lanes <= 8 ? 2 : 1, rows = lanes == 16 ? 16 : 6, tile = vectors * lanes;
-    struct partition t = {.tiles = ceil_div(z->queries, tile), .rows = rows < z->width ? rows : z->width};
+    const uint32_t vectors = lanes == 16 ? 1 : 2, rows = lanes == 16 ? 16 : 6, tile = vectors * lanes;
+    struct partition t = {.tiles = tiles(z->queries, tile), .rows = rows < z->width ? rows : z->width};
     const uint32_t constants[] = {z->width,
                                   0, /* STEP, which these do not use */
                                   z->heads,
@@ -53,9 +35,9 @@ static struct partition partition_of(const struct program *p, const struct atten
                                   z->queries,
                                   t.rows,
                                   vectors,
-                                  keys / ceil_div(keys, TURN),
-                                  z->queries / ceil_div(z->queries, TURN),
-                                  z->width / ceil_div(z->width, D_TURN)};
+                                  keys / tiles(keys, TURN),
+                                  z->queries / tiles(z->queries, TURN),
+                                  z->width / tiles(z->width, D_TURN)};
     memcpy(t.constants, constants, sizeof constants);
     if (keys < t.rows)
         t.rows = keys;
@@ -119,7 +101,7 @@ void attention_tiles_back(struct program *p, value v, const struct node *n, cons
                                    ref_at(d_qkv, fused),
                                    panels};
         const uint32_t by_query[3] = {t.tiles, z->heads, part.batch};
-        const uint32_t by_key[3] = {ceil_div(z->tokens - z->k_from, t.rows), z->heads, part.batch};
+        const uint32_t by_key[3] = {tiles(z->tokens - z->k_from, t.rows), z->heads, part.batch};
         struct work *w = program_emit(p, SHADER_ATTENTION_BACK_Q_TILE_CPU, &push, sizeof push, refs, 7,
                                       64 | 32 | 16, by_query);
         apply(w, &t);

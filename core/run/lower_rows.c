@@ -62,11 +62,11 @@ struct sum_of { /* out[outer][inner] = sum over rows of x[outer][rows][inner], t
 };
 
 /* One stage: chunks of per_chunk rows each. */
-static struct work *emit_chunks(struct program *p, struct ref out, const struct sum_of *s, uint32_t chunks,
-                                uint32_t per_chunk)
+static void emit_chunks(struct program *p, struct ref out, const struct sum_of *s, uint32_t chunks,
+                        uint32_t per_chunk)
 {
     const int cpu = engine_cpu_style(p->engine);
-    const uint32_t row = s->row ? s->row : s->inner, outer = s->outer ? s->outer : 1;
+    const uint32_t row = s->row ? s->row : s->inner;
     struct push_column_sum push = {.rows = s->rows,
                                    .n = s->inner,
                                    .rows_per_chunk = per_chunk,
@@ -74,22 +74,20 @@ static struct work *emit_chunks(struct program *p, struct ref out, const struct 
                                    .x_batch = s->rows * row,
                                    .out_batch = chunks * s->inner};
     const struct ref refs[] = {s->x, s->y, out};
-    const uint32_t groups[3] = {groups_of(s->inner, SUM_VECTORS * engine_lanes(p->engine)), chunks, outer};
+    const uint32_t groups[3] = {groups_of(s->inner, SUM_VECTORS * engine_lanes(p->engine)), chunks, s->outer};
     struct work *w = program_emit(p, cpu ? SHADER_COLUMN_SUM_CPU : SHADER_COLUMN_SUM, &push, sizeof push,
                                   refs, 3, 4, groups);
     /* vectors where every row begins at one */
     const uint32_t constants[] = {s->y.slot != 0, SUM_GROUP, s->inner % 4 == 0 && row % 4 == 0};
     memcpy(w->constants, constants, sizeof constants);
     w->constant_count = cpu ? 1 : 3;
-    w->bytes = 4.0 * outer * s->inner * ((double)s->rows * (s->y.slot ? 2 : 1) + chunks);
-    return w;
+    w->bytes = 4.0 * s->outer * s->inner * ((double)s->rows * (s->y.slot ? 2 : 1) + chunks);
 }
 
 /* How many pieces a sum is cut into, so that all cores have work. */
 static uint32_t chunks_of(const struct program *p, const struct sum_of *s)
 {
-    const uint32_t outer = s->outer ? s->outer : 1;
-    const uint32_t across = outer * groups_of(s->inner, SUM_VECTORS * engine_lanes(p->engine));
+    const uint32_t across = s->outer * groups_of(s->inner, SUM_VECTORS * engine_lanes(p->engine));
     if (engine_cpu_style(p->engine))
         return s->rows >= 4 * SUM_CHUNKS && across < SUM_CHUNKS ? SUM_CHUNKS : 1;
     /* each subgroup takes some rows at least, and the second stage has no more to add than the first */
@@ -109,12 +107,11 @@ static void emit_column_sum(struct program *p, struct ref out, const struct sum_
         emit_chunks(p, out, s, 1, s->rows);
         return;
     }
-    const uint32_t outer = s->outer ? s->outer : 1;
-    struct ref partial = {program_slot(p, "partial sums", (uint64_t)outer * chunks * s->inner * 4), 0};
+    struct ref partial = {program_slot(p, "partial sums", (uint64_t)s->outer * chunks * s->inner * 4), 0};
     if (p->rc == 0)
         p->slots[partial.slot].kept = p->slots[partial.slot].constant = p->constant[p->now];
     emit_chunks(p, partial, s, chunks, per_chunk);
-    const struct sum_of last = {.x = partial, .outer = outer, .rows = chunks, .inner = s->inner};
+    const struct sum_of last = {.x = partial, .outer = s->outer, .rows = chunks, .inner = s->inner};
     emit_chunks(p, out, &last, 1, chunks);
 }
 
@@ -156,7 +153,8 @@ static void emit_params(struct program *p, value out, struct ref partial, uint32
 {
     if (!out)
         return;
-    const struct sum_of sum = {.x = ref_at(partial, from), .rows = groups, .row = 2 * width, .inner = width};
+    const struct sum_of sum = {
+        .x = ref_at(partial, from), .outer = 1, .rows = groups, .row = 2 * width, .inner = width};
     emit_column_sum(p, program_value(p, out), &sum);
 }
 
@@ -271,6 +269,7 @@ void lower_sum(struct program *p, value v, const struct node *n)
         const struct node *m = tape_node(p->tape, p->summed[v]);
         const struct sum_of products = {.x = program_value(p, m->in[0]),
                                         .y = program_value(p, m->in[1]),
+                                        .outer = 1,
                                         .rows = row_count(s),
                                         .inner = row_length(s)};
         emit_column_sum(p, program_value(p, v), &products);

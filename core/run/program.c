@@ -41,7 +41,8 @@ uint32_t program_slot(struct program *p, const char *name, uint64_t bytes)
     }
     if (p->slot_count == 0)
         p->slot_count = 1; /* slot 0 is none */
-    p->slots[p->slot_count] = (struct slot){.name = name, .bytes = bytes, .of = p->now, .first = INT32_MAX, .last = -1};
+    p->slots[p->slot_count] =
+        (struct slot){.name = name, .bytes = bytes, .of = p->now, .first = INT32_MAX, .last = -1};
     return p->slot_count++;
 }
 

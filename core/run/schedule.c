@@ -14,7 +14,7 @@
 
 /* Works that may be passed over while a group is filled. */
 static const uint32_t looks[] = {1, 2, 4, 16, 64, 256};
-static const double memory_most = 1.05;              /* of what the program's own order needs */
+static const double memory_most = 1.05; /* of what the program's own order needs */
 
 struct users {               /* of a slot, in the order of the program; numbers of works + 1, 0: none */
     uint32_t writer, reader; /* the last writer; the newest reader since, head of a list */

@@ -221,7 +221,7 @@ static int put_wise(struct json *j, const struct cell *c, const struct shift_opt
     const struct shift_run *run = c->runs[0];
     struct json *control = json_object();
     struct shift_options mixed = *o;
-    double off[2] = {0, 0};
+    double off[2] = {(double)NAN, (double)NAN}; /* not measured, or no way */
     int rc = json_take(j, "control", control);
     mixed.control = 1;
     TRY(rc);
@@ -235,8 +235,8 @@ static int put_wise(struct json *j, const struct cell *c, const struct shift_opt
     TRY(json_set_string(j, "head", run->head));
     TRY(json_set_bool(j, "val_is_trained_on", run->val_is_trained_on));
     const int has_way = strcmp(run->how, "none") != 0;
-    TRY(json_set_number(j, "anchor_off", has_way ? off[0] : (double)NAN));
-    TRY(json_set_number(j, "tuned_off", has_way ? off[1] : (double)NAN));
+    TRY(json_set_number(j, "anchor_off", off[0]));
+    TRY(json_set_number(j, "tuned_off", off[1]));
     if (has_way)
         TRY(put_curve(j, c, o));
     return put_curve(control, c, &mixed);

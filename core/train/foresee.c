@@ -54,7 +54,9 @@ static int trace(struct rehearsal *t, const struct foresee_spec *f, const struct
     program.update = 1;
     program.again = f->checkpoint_activations;
     t->features.limit = feature_bytes(engine_device(t->session->spec.engine), f->feature_cache) / share;
-    if (t->features.limit && (uint64_t)r->epochs * f->images > f->images + (uint64_t)batch)
+    const uint64_t rows =
+        (uint64_t)r->epochs * recipe_steps(r, f->images) * batch; /* as member_trace counts them */
+    if (t->features.limit && rows > f->images + (uint64_t)batch)
         program.features = &t->features;
     return session_trace(t->session, &program, &t->step);
 }

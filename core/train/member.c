@@ -45,7 +45,6 @@ void member_release(struct member *m)
 
 void member_finish(struct member *m)
 {
-    member_release(m);
     recovery_finish(&m->copy);
     mem_free(m->at.losses);
     mem_free(m->order);
@@ -202,13 +201,15 @@ int member_recover(struct member *m)
     const uint32_t step = m->at.step;
     const int from_file = m->filed > m->copy.step;
     TRY(recovery_fill(&m->copy, m->session, !from_file));
+    m->began = 0;
+    if (*m->result->diverged) /* it stays where it ended */
+        return 0;
     m->at.step = m->copy.step;
     m->at.scaling = m->copy.scaling;
     if (from_file)
         TRY(checkpoint_read(m->spec->checkpoint, m->spec->identity ? m->spec->identity : "", m->session->bank,
                             &m->at));
     m->counted -= step - m->at.step;
-    m->began = 0;
     m->over = m->at.step == m->at.steps;
     return 0;
 }

@@ -29,17 +29,6 @@ static const struct field {
 };
 enum { FIELDS = sizeof fields / sizeof *fields };
 
-double float_brief(float number)
-{
-    char text[32];
-    for (int digits = 1; digits <= 9; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, (double)number);
-        if (strtof(text, NULL) == number)
-            break;
-    }
-    return strtod(text, NULL);
-}
-
 struct json *recipe_json(const struct recipe *r)
 {
     char seed[24];

@@ -15,7 +15,5 @@ int recipe_read(struct recipe *r, const struct json *object);
 /* Whether `key` is a number of the recipe. */
 int recipe_has(const char *key);
 
-/* The double whose text is the float's: 0.001, not 0.0010000000474974513. */
-double float_brief(float number);
 
 #endif

@@ -39,8 +39,6 @@ static int copy_tensors(const struct session *from, struct session *to)
     float *data = mem_alloc((size_t)most, sizeof *data);
     int rc = data ? 0 : ERR_MEMORY;
     for (size_t i = 0; i < from->count && rc == 0; i++) {
-        if (bank_has_contents(to->bank, i))
-            continue;
         rc = bank_read(from->bank, i, data);
         if (rc == 0)
             rc = bank_write(to->bank, i, data);
@@ -87,6 +85,7 @@ static int scan(struct session *s, const struct feed *feed, const struct recipe 
                               .unfrozen = mem_alloc(s->count, 1)};
     if (!of_scan.unfrozen)
         return ERR_MEMORY;
+    of_scan.spec.shared = NULL; /* what it asks for goes with it */
     TRY_OUT(method_training_plan(s->spec.method, recipe_steps(recipe, (uint32_t)feed->count),
                                  of_scan.unfrozen, &batches));
     if (batches) {

@@ -54,6 +54,7 @@ static int check_agreement(const struct training *t)
         if (s->engine != lead->engine || vit_backbone(s->vit) != vit_backbone(lead->vit) ||
             s->shared != lead->shared || memcmp(s->mean, lead->mean, sizeof s->mean) ||
             memcmp(s->std, lead->std, sizeof s->std) || m->spec->images.rgb != one->spec->images.rgb ||
+            m->spec->images.labels != one->spec->images.labels ||
             m->spec->images.count != one->spec->images.count)
             return fail(
                 ERR_INPUT,
@@ -165,7 +166,8 @@ static int submit(struct training *t, uint32_t steps, uint32_t *done)
     int stopped = 0;
     const double now = clock_seconds();
     for (uint32_t i = 0; i < t->count; i++)
-        t->members[i].began = now;
+        if (!t->resting[i])
+            t->members[i].began = now;
     for (*done = 0; *done < steps && stopped == 0;) {
         uint32_t stride = run_stride(t->run), left = steps - *done;
         stride = stride < left ? stride : left;

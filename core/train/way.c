@@ -236,14 +236,20 @@ static int place_all(struct way *w, struct session *s, float alpha)
 
 /* The plain network's weights are frozen: a session may keep them in another layout once it has run, so that each
  * alpha begins with a fresh one. */
+/* The plain network as it was opened, on no way. */
+static int reopen_plain(struct way *w)
+{
+    session_destroy(w->plain);
+    w->plain = NULL;
+    w->placed = 0;
+    return open_plain(w);
+}
+
 static int place_merged(struct way *w, float alpha)
 {
     if (w->placed && !(w->at_alpha < alpha) && !(w->at_alpha > alpha))
         return 0;
-    session_destroy(w->plain);
-    w->plain = NULL;
-    w->placed = 0;
-    TRY(open_plain(w));
+    TRY(reopen_plain(w));
     TRY(place_all(w, w->plain, alpha));
     w->placed = 1;
     w->at_alpha = alpha;
@@ -264,11 +270,7 @@ int way_logits(struct way *w, float alpha, const struct images *images, uint32_t
 
 int way_anchor(struct way *w, const struct images *images, uint32_t batch, float *logits)
 {
-    if (w->placed) { /* by merged weights the plain network is what moves: here it is itself again */
-        session_destroy(w->plain);
-        w->plain = NULL;
-        w->placed = 0;
-        TRY(open_plain(w));
-    }
+    if (w->placed) /* by merged weights the plain network is what moves: here it is itself again */
+        TRY(reopen_plain(w));
     return session_logits(w->plain, images, batch, logits, NULL);
 }

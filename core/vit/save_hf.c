@@ -74,18 +74,6 @@ static int write_tensors(const struct vit *m, const char *folder)
     return rc;
 }
 
-/* The shortest number that is the same float: 1e-6, not 9.99999997e-07. */
-static double brief(float x)
-{
-    char text[32];
-    for (int digits = 1; digits <= 9; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, (double)x);
-        if (strtof(text, NULL) == x)
-            break;
-    }
-    return strtod(text, NULL);
-}
-
 static int describe_classes(struct json *j, int32_t classes, const char *const *names)
 {
     struct json *labels = json_object(), *ids = json_object();
@@ -114,8 +102,8 @@ static int describe_model(struct json *j, const struct vit_shape *s, const char 
     TRY(json_set_integer(j, "image_size", s->image));
     TRY(json_set_integer(j, "patch_size", s->patch));
     TRY(json_set_integer(j, "num_channels", 3));
-    TRY(json_set_string(j, "hidden_act", vit_has(s, VIT_QUICK_GELU) ? "quick_gelu" : "gelu"));
-    TRY(json_set_number(j, "layer_norm_eps", brief(s->eps)));
+    TRY(json_set_string(j, "hidden_act", vit_activation(s)));
+    TRY(json_set_number(j, "layer_norm_eps", float_brief(s->eps)));
     TRY(json_set_number(j, "hidden_dropout_prob", 0));
     TRY(json_set_number(j, "attention_probs_dropout_prob", 0));
     TRY(json_set_bool(j, "qkv_bias", 1));

@@ -7,8 +7,7 @@
 
 #include "error.h"
 #include "memory.h"
-
-#include <string.h>
+#include "spirv_words.h"
 
 enum { /* opcodes, from the SPIR-V specification */
        OP_CAPABILITY = 17,
@@ -48,18 +47,13 @@ enum { /* opcodes, from the SPIR-V specification */
        OP_AND = 199,
        OP_PHI = 245,
 };
-enum { CAPABILITY_INT64 = 11, STORAGE_PHYSICAL = 5349, HEAD_WORDS = 5, INSTRUCTION_MAX = 65535 };
+enum { CAPABILITY_INT64 = 11, STORAGE_PHYSICAL = 5349 };
 
 enum sign { UNSIGNED, SIGNED };
 enum { KIND_NONE, KIND_UNSIGNED, KIND_SIGNED }; /* of a value: what its 64-bit type was, + 1 */
 
-struct words {
-    uint32_t *list;
-    size_t count, room;
-};
-
 struct pass {
-    struct words head, body, *now;
+    struct spirv_words head, body, *now;
     uint32_t old_bound, bound;
     uint32_t word[2], pair[2], wide[2]; /* ids of types by sign: 32 bits, vectors of two, what was 64 bits */
     uint32_t own_pair[2];               /* vectors that the module has itself, 0: none */
@@ -72,26 +66,11 @@ struct pass {
     int rc;
 };
 
-static void add(struct pass *p, struct words *w, uint32_t word)
+static void put_to(struct pass *p, struct spirv_words *w, uint32_t op, const uint32_t *operands,
+                   uint32_t count)
 {
-    if (w->count == w->room) {
-        size_t room = w->room ? 2 * w->room : 4096;
-        uint32_t *grown = mem_grow(w->list, w->room, room, sizeof *grown);
-        if (!grown) {
-            p->rc = ERR_MEMORY;
-            return;
-        }
-        w->list = grown;
-        w->room = room;
-    }
-    w->list[w->count++] = word;
-}
-
-static void put_to(struct pass *p, struct words *w, uint32_t op, const uint32_t *operands, uint32_t count)
-{
-    add(p, w, (count + 1) << 16 | op);
-    for (uint32_t i = 0; i < count; i++)
-        add(p, w, operands[i]);
+    if (spirv_put(w, op, operands, count) < 0)
+        p->rc = ERR_MEMORY;
 }
 
 #define PUT_TO(p, words, op, ...)                         \
@@ -377,71 +356,53 @@ static void rewrite(struct pass *p, uint32_t op, uint32_t *a, uint32_t count)
 }
 
 /* Finds the types, and which values are 64 bits wide: operands may come before what they are (loops). */
-static int look(struct pass *p, const uint32_t *words, size_t count)
+static int look(void *pass, uint32_t op, uint32_t *a, uint32_t count)
 {
-    for (size_t i = HEAD_WORDS; i < count; i += words[i] >> 16) {
-        uint32_t op = words[i] & 0xffff, n = words[i] >> 16;
-        const uint32_t *a = words + i + 1;
-        if (n == 0 || n > count - i)
-            return fail(ERR_INPUT, "it is no whole SPIR-V module");
-        if (op == OP_TYPE_INT && n == 4 && a[2] < 2)
-            *(a[1] == 64 ? &p->wide[a[2]] : a[1] == 32 ? &p->word[a[2]] : &(uint32_t){0}) = a[0];
-        if (op == OP_TYPE_POINTER && n == 4 && a[1] == STORAGE_PHYSICAL && a[0] < p->old_bound)
-            p->address[a[0]] = 1;
-        for (uint32_t s = 0; s < 2; s++) {
-            if (op == OP_TYPE_VECTOR && n == 4 && a[1] == p->word[s] && a[2] == 2)
-                p->own_pair[s] = a[0];
-            if (op >= OP_CONSTANT && n > 2 && p->wide[s] && a[0] == p->wide[s] && a[1] < p->old_bound)
-                p->kind[a[1]] = (unsigned char)(s + 1);
-        }
+    struct pass *p = pass;
+    if (op == OP_TYPE_INT && count == 3 && a[2] < 2)
+        *(a[1] == 64 ? &p->wide[a[2]] : a[1] == 32 ? &p->word[a[2]] : &(uint32_t){0}) = a[0];
+    if (op == OP_TYPE_POINTER && count == 3 && a[1] == STORAGE_PHYSICAL && a[0] < p->old_bound)
+        p->address[a[0]] = 1;
+    for (uint32_t s = 0; s < 2; s++) {
+        if (op == OP_TYPE_VECTOR && count == 3 && a[1] == p->word[s] && a[2] == 2)
+            p->own_pair[s] = a[0];
+        if (op >= OP_CONSTANT && count > 1 && p->wide[s] && a[0] == p->wide[s] && a[1] < p->old_bound)
+            p->kind[a[1]] = (unsigned char)(s + 1);
     }
     return 0;
 }
 
-static int convert(struct pass *p, const uint32_t *words, size_t count)
+static int see(void *pass, uint32_t op, uint32_t *operands, uint32_t count)
 {
-    uint32_t *a = mem_alloc(INSTRUCTION_MAX, sizeof *a);
-    int rc = 0;
-    p->old_bound = p->bound = words[3];
-    p->kind = mem_alloc(p->old_bound, 1);
-    p->address = mem_alloc(p->old_bound, 1);
-    p->low = mem_alloc(p->old_bound, sizeof *p->low);
-    p->number = mem_alloc(p->old_bound, sizeof *p->number);
-    p->now = &p->head;
-    if (!a || !p->kind || !p->address || !p->low || !p->number)
-        rc = ERR_MEMORY;
-    if (rc == 0)
-        rc = look(p, words, count);
-    for (int i = 0; rc == 0 && i < HEAD_WORDS; i++)
-        add(p, &p->head, words[i]);
-    for (size_t i = HEAD_WORDS; rc == 0 && i < count; i += words[i] >> 16) {
-        uint32_t n = (words[i] >> 16) - 1;
-        memcpy(a, words + i + 1, n * sizeof *a);
-        rewrite(p, words[i] & 0xffff, a, n);
-        rc = p->rc;
-    }
-    mem_free(a);
-    return rc;
+    struct pass *p = pass;
+    rewrite(p, op, operands, count);
+    return p->rc;
 }
 
 int address_pairs(const uint32_t *words, size_t bytes, uint32_t **out, size_t *out_bytes)
 {
     struct pass p = {0};
+    int rc = ERR_MEMORY;
     *out = NULL;
-    int rc = bytes / 4 > HEAD_WORDS ? convert(&p, words, bytes / 4)
-                                    : fail(ERR_INPUT, "it is no whole SPIR-V module");
-    for (size_t i = 0; rc == 0 && i < p.body.count; i++) {
-        add(&p, &p.head, p.body.list[i]);
-        rc = p.rc;
-    }
-    if (rc == 0) {
-        p.head.list[3] = p.bound;
-        *out = p.head.list;
-        *out_bytes = p.head.count * 4;
-        p.head.list = NULL;
-    }
-    mem_free(p.head.list);
-    mem_free(p.body.list);
+    p.old_bound = p.bound = bytes / 4 > SPIRV_HEAD ? words[SPIRV_BOUND] : 1;
+    p.kind = mem_alloc(p.old_bound, 1);
+    p.address = mem_alloc(p.old_bound, 1);
+    p.low = mem_alloc(p.old_bound, sizeof *p.low);
+    p.number = mem_alloc(p.old_bound, sizeof *p.number);
+    p.now = &p.head;
+    if (!p.kind || !p.address || !p.low || !p.number)
+        goto out;
+    TRY_OUT(spirv_each(words, bytes, look, &p));
+    TRY_OUT(spirv_copy(&p.head, words, SPIRV_HEAD));
+    TRY_OUT(spirv_each(words, bytes, see, &p));
+    TRY_OUT(spirv_copy(&p.head, p.body.list, p.body.count));
+    p.head.list[SPIRV_BOUND] = p.bound;
+    *out = p.head.list;
+    *out_bytes = p.head.count * 4;
+    p.head.list = NULL;
+out:
+    spirv_free(&p.head);
+    spirv_free(&p.body);
     mem_free(p.kind);
     mem_free(p.address);
     mem_free(p.low);

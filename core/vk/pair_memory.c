@@ -7,8 +7,7 @@
 
 #include "error.h"
 #include "memory.h"
-
-#include <string.h>
+#include "spirv_words.h"
 
 enum { /* opcodes, from the SPIR-V specification */
        OP_TYPE_FIRST = 19,
@@ -31,11 +30,9 @@ enum { /* opcodes, from the SPIR-V specification */
        OP_BITCAST = 124
 };
 enum { STORAGE_PHYSICAL = 5349, RESTRICT_POINTER = 5355, ALIASED_POINTER = 5356 };
-enum { HEAD_WORDS = 5, INSTRUCTION_MAX = 65535 };
 
 struct pass {
-    uint32_t *list; /* the new module */
-    size_t count, room;
+    struct spirv_words made; /* the new module */
     uint32_t old_bound, bound;
     uint32_t word, pair;     /* ids of their types */
     int declared;            /* both of them, in the new module */
@@ -47,19 +44,8 @@ struct pass {
 
 static void put(struct pass *p, uint32_t op, const uint32_t *operands, uint32_t count)
 {
-    if (p->room - p->count < count + 1u) {
-        size_t room = 2 * p->room + count + 1u;
-        uint32_t *grown = mem_grow(p->list, p->room, room, sizeof *grown);
-        if (!grown) {
-            p->rc = ERR_MEMORY;
-            return;
-        }
-        p->list = grown;
-        p->room = room;
-    }
-    p->list[p->count++] = (count + 1) << 16 | op;
-    memcpy(p->list + p->count, operands, count * sizeof *operands);
-    p->count += count;
+    if (spirv_put(&p->made, op, operands, count) < 0)
+        p->rc = ERR_MEMORY;
 }
 
 #define PUT(p, op, ...)                         \
@@ -83,24 +69,19 @@ static int has_type(uint32_t op)
 }
 
 /* Types and variables, then the values of those types. */
-static int look(struct pass *p, const uint32_t *words, size_t count)
+static int look(void *pass, uint32_t op, uint32_t *a, uint32_t count)
 {
-    for (size_t i = HEAD_WORDS; i < count; i += words[i] >> 16) {
-        uint32_t op = words[i] & 0xffff, n = words[i] >> 16;
-        const uint32_t *a = words + i + 1;
-        if (n == 0 || n > count - i)
-            return fail(ERR_INPUT, "it is no whole SPIR-V module");
-        if (op == OP_TYPE_INT && n == 4 && a[1] == 32 && a[2] == 0)
-            p->word = a[0];
-        if (op == OP_TYPE_VECTOR && n == 4 && a[1] == p->word && a[2] == 2)
-            p->pair = a[0];
-        if (op == OP_TYPE_POINTER && n == 4 && a[1] == STORAGE_PHYSICAL && a[0] < p->old_bound)
-            p->address[a[0]] = 1;
-        if (op == OP_VARIABLE && n > 3 && a[1] < p->old_bound)
-            p->variable[a[1]] = 1;
-        if (has_type(op) && n > 2 && is_address_type(p, a[0]) && a[1] < p->old_bound)
-            p->held[a[1]] = 1;
-    }
+    struct pass *p = pass;
+    if (op == OP_TYPE_INT && count == 3 && a[1] == 32 && a[2] == 0)
+        p->word = a[0];
+    if (op == OP_TYPE_VECTOR && count == 3 && a[1] == p->word && a[2] == 2)
+        p->pair = a[0];
+    if (op == OP_TYPE_POINTER && count == 3 && a[1] == STORAGE_PHYSICAL && a[0] < p->old_bound)
+        p->address[a[0]] = 1;
+    if (op == OP_VARIABLE && count > 2 && a[1] < p->old_bound)
+        p->variable[a[1]] = 1;
+    if (has_type(op) && count > 1 && is_address_type(p, a[0]) && a[1] < p->old_bound)
+        p->held[a[1]] = 1;
     return 0;
 }
 
@@ -180,43 +161,33 @@ static void rewrite(struct pass *p, uint32_t op, uint32_t *a, uint32_t count)
     put(p, op, a, count);
 }
 
-static int convert(struct pass *p, const uint32_t *words, size_t count)
+static int see(void *pass, uint32_t op, uint32_t *operands, uint32_t count)
 {
-    uint32_t *a = mem_alloc(INSTRUCTION_MAX, sizeof *a);
-    p->old_bound = p->bound = words[3];
-    p->address = mem_alloc(p->old_bound, 1);
-    p->held = mem_alloc(p->old_bound, 1);
-    p->variable = mem_alloc(p->old_bound, 1);
-    p->list = mem_alloc(count + HEAD_WORDS, sizeof *p->list);
-    int rc = a && p->address && p->held && p->variable && p->list ? look(p, words, count) : ERR_MEMORY;
-    if (rc == 0) {
-        memcpy(p->list, words, HEAD_WORDS * sizeof *words);
-        p->count = HEAD_WORDS;
-        p->room = count + HEAD_WORDS;
-    }
-    for (size_t i = HEAD_WORDS; rc == 0 && i < count; i += words[i] >> 16) {
-        uint32_t n = (words[i] >> 16) - 1;
-        memcpy(a, words + i + 1, n * sizeof *a);
-        rewrite(p, words[i] & 0xffff, a, n);
-        rc = p->rc;
-    }
-    mem_free(a);
-    return rc;
+    struct pass *p = pass;
+    rewrite(p, op, operands, count);
+    return p->rc;
 }
 
 int pair_memory(const uint32_t *words, size_t bytes, uint32_t **out, size_t *out_bytes)
 {
     struct pass p = {0};
+    int rc = ERR_MEMORY;
     *out = NULL;
-    int rc = bytes / 4 > HEAD_WORDS ? convert(&p, words, bytes / 4)
-                                    : fail(ERR_INPUT, "it is no whole SPIR-V module");
-    if (rc == 0) {
-        p.list[3] = p.bound;
-        *out = p.list;
-        *out_bytes = p.count * 4;
-        p.list = NULL;
-    }
-    mem_free(p.list);
+    p.old_bound = p.bound = bytes / 4 > SPIRV_HEAD ? words[SPIRV_BOUND] : 1;
+    p.address = mem_alloc(p.old_bound, 1);
+    p.held = mem_alloc(p.old_bound, 1);
+    p.variable = mem_alloc(p.old_bound, 1);
+    if (!p.address || !p.held || !p.variable)
+        goto out;
+    TRY_OUT(spirv_each(words, bytes, look, &p));
+    TRY_OUT(spirv_copy(&p.made, words, SPIRV_HEAD));
+    TRY_OUT(spirv_each(words, bytes, see, &p));
+    p.made.list[SPIRV_BOUND] = p.bound;
+    *out = p.made.list;
+    *out_bytes = p.made.count * 4;
+    p.made.list = NULL;
+out:
+    spirv_free(&p.made);
     mem_free(p.address);
     mem_free(p.held);
     mem_free(p.variable);

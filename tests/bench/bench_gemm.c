@@ -3,30 +3,14 @@
  *   bench_gemm [fp32|fp16|bf16] MxNxK...      (x [M][K], a frozen W [N][K] kept in that precision)
  *
  * Prints one JSON object. */
-#include "error.h"
+#include "bench.h"
 #include "memory.h"
 #include "rng.h"
 #include "run.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { RUNS = 15 };
-
-static void must(int rc)
-{
-    if (rc < 0) {
-        fprintf(stderr, "bench_gemm: %s\n", error_text());
-        exit(1);
-    }
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
 
 /* Normal numbers, repeated after a prime count: on zeros a GPU's clock is higher than on real data. */
 static float *random_numbers(size_t count)
@@ -85,10 +69,9 @@ static void measure(struct engine *engine, enum number number, int m, int n, int
     product_seconds(run); /* compiles */
     for (int i = 0; i < RUNS; i++)
         times[i] = product_seconds(run);
-    qsort(times, RUNS, sizeof *times, by_value);
-    double flops = 2.0 * m * n * k * 1e-9;
+    double flops = 2.0 * m * n * k * 1e-9, middle = median(times, RUNS);
     printf("%s\"%dx%dx%d\": {\"gflops_median\": %.1f, \"gflops_best\": %.1f, \"kernel\": \"%s\"}",
-           first ? "" : ", ", m, n, k, flops / times[RUNS / 2], flops / times[0], kernel);
+           first ? "" : ", ", m, n, k, flops / middle, flops / times[0], kernel);
     run_destroy(run);
     tape_destroy(t);
     bank_destroy(bank);

@@ -9,28 +9,11 @@
  *
  * Of each: milliseconds by the device's clock (median, best), and `cpu_ms`: processor time of all threads for
  * the step, which on a CPU device is what the operation cost however busy the machine was. */
-#include "error.h"
+#include "bench.h"
 #include "memory.h"
 #include "run.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static void must(int rc)
-{
-    if (rc < 0) {
-        fprintf(stderr, "bench_ops: %s\n", error_text());
-        exit(1);
-    }
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
 
 struct bench { /* one operation under construction */
     struct tape *tape;
@@ -119,14 +102,12 @@ static const struct operation {
 /* One step: seconds of its kernels by the device's clock, and of the processor. */
 static double step(struct run *run, double *cost)
 {
-    struct timespec before, after;
     double ns = 0;
     must(run_begin(run, &(struct run_series){.steps = 1}));
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+    const double before = processor_time();
     must(run_go(run, 1));
     must(run_wait(run, 0));
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
-    *cost = (double)(after.tv_sec - before.tv_sec) + 1e-9 * (double)(after.tv_nsec - before.tv_nsec);
+    *cost = processor_time() - before;
     for (uint32_t i = 0; i < run_profile_count(run); i++) {
         struct run_time t;
         must(run_profile(run, i, &t));
@@ -179,14 +160,12 @@ static void measure(struct engine *engine, const struct operation *op, const int
     step(run, &costs[0]); /* compiles */
     for (int i = 0; i < runs; i++)
         times[i] = step(run, &costs[i]);
-    qsort(times, (size_t)runs, sizeof *times, by_value);
-    qsort(costs, (size_t)runs, sizeof *costs, by_value);
-    double median = times[runs / 2], best = times[0], cost = costs[runs / 2];
-    printf("\"%s\": {\"ms_median\": %.4f, \"ms_best\": %.4f, \"cpu_ms\": %.4f", name, 1e3 * median,
+    double middle = median(times, runs), best = times[0], cost = median(costs, runs);
+    printf("\"%s\": {\"ms_median\": %.4f, \"ms_best\": %.4f, \"cpu_ms\": %.4f", name, 1e3 * middle,
            1e3 * best, 1e3 * cost);
     if (b.flops > 0)
         printf(", \"gflops_median\": %.1f, \"gflops_best\": %.1f, \"gflops_per_cpu_second\": %.1f",
-               1e-9 * b.flops / median, 1e-9 * b.flops / best, 1e-9 * b.flops / cost);
+               1e-9 * b.flops / middle, 1e-9 * b.flops / best, 1e-9 * b.flops / cost);
     printf("}");
     run_destroy(run);
     tape_destroy(b.tape);

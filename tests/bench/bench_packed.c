@@ -5,17 +5,13 @@
  *                [--most K] [--rounds N]
  * Programs of 1, 2, 4 .. K trials take turns, a step each; prints one JSON object: medians of wall and processor seconds a
  * trial's step, and MiB. */
-#include "error.h"
+#include "bench.h"
 #include "foresee.h"
 #include "memory.h"
 #include "rng.h"
 #include "session_private.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
 
 enum { PACKED_MOST = 16, PROGRAMS_MOST = 10, ROUNDS_MOST = 200 };
 
@@ -32,41 +28,6 @@ struct program {
     struct run *run;
     double mib, wall[ROUNDS_MOST], cpu[ROUNDS_MOST]; /* of a step, all trials */
 };
-
-static void must(int rc)
-{
-    if (rc < 0) {
-        fprintf(stderr, "bench_packed: %s\n", error_text());
-        exit(1);
-    }
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static double processor(void)
-{
-    struct rusage r;
-    getrusage(RUSAGE_SELF, &r);
-    return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) +
-           1e-6 * (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-static double median(double *numbers, int count)
-{
-    qsort(numbers, (size_t)count, sizeof *numbers, by_value);
-    return numbers[count / 2];
-}
 
 static struct method *make_method(struct plugins *plugins, const struct vit *vit, const char *text)
 {
@@ -113,12 +74,12 @@ static void step(struct program *p, const int32_t *order, int round)
     for (uint32_t i = 0; i < p->count; i++)
         must(run_begin(
             p->run, &(struct run_series){.part = i, .steps = 1, .seed = i, .order = order, .rates = &rate}));
-    const double start = now(), used = processor();
+    const double start = now(), used = processor_time();
     must(run_go(p->run, 1));
     must(run_wait(p->run, 0));
     if (round >= 0) {
         p->wall[round] = now() - start;
-        p->cpu[round] = processor() - used;
+        p->cpu[round] = processor_time() - used;
     }
 }
 
@@ -177,15 +138,7 @@ int main(int argc, char **argv)
     must(device_open(&device, &(struct device_spec){.index = -1}));
     must(engine_create(&engine, device, ENGINE_AUTO));
     must(plugins_create(&plugins, folders));
-    must(vit_create(&vit, &(struct vit_shape){.image = s.image,
-                                              .patch = s.patch,
-                                              .dim = s.dim,
-                                              .depth = s.depth,
-                                              .heads = s.heads,
-                                              .hidden = 4 * s.dim,
-                                              .classes = 10,
-                                              .eps = 1e-6f}));
-    vit_random(vit, 1);
+    vit = random_vit(s.image, s.patch, s.dim, s.depth, s.heads, 10);
     unsigned char *rgb = mem_alloc(pixels, 1);
     int32_t *labels = mem_alloc((size_t)s.batch, 2 * sizeof *labels), *order = labels + s.batch;
     if (!rgb || !labels)

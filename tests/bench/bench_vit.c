@@ -4,58 +4,19 @@
  *             [--depth N] [--patch N] [--repeat N] [--precision fp32|fp16|bf16] [--kernels]
  * `none` is inference. Prints one JSON object; --kernels adds a table of kernels, each at its fastest, on
  * stderr. */
-#include "error.h"
+#include "bench.h"
 #include "memory.h"
 #include "rng.h"
 #include "session_private.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 struct settings {
     const char *method;
     int batch, image, dim, heads, depth, patch, repeat, kernels;
     enum number number;
 };
-
-static void stop(void)
-{
-    fprintf(stderr, "bench_vit: %s\n", error_text());
-    exit(1);
-}
-
-static void must(int rc)
-{
-    if (rc < 0)
-        stop();
-}
-
-static double seconds(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static double now(void)
-{
-    return seconds(CLOCK_MONOTONIC);
-}
-
-/* Of all threads: on a CPU device what the step cost, however busy the machine was. */
-static double processor_time(void)
-{
-    return seconds(CLOCK_PROCESS_CPUTIME_ID);
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
 
 struct row { /* of the table: dispatches with the same label and kernel and work */
     const char *label, *kernel;
@@ -123,7 +84,7 @@ static void measure(const struct settings *s, struct session *session, const str
     double *times = mem_alloc((size_t)s->repeat, sizeof *times),
            *costs = mem_alloc((size_t)s->repeat, sizeof *costs);
     if (!order || !labels || !rgb || !times || !costs)
-        stop();
+        must(ERR_MEMORY);
     struct rng g = {.seed = 1};
     for (size_t i = 0; i < (size_t)s->batch * (size_t)s->image * (size_t)s->image * 3; i++)
         rgb[i] = (unsigned char)rng_u32(&g);
@@ -158,8 +119,7 @@ static void measure(const struct settings *s, struct session *session, const str
         if (i >= 0 && s->kernels)
             keep_fastest(run);
     }
-    qsort(times, (size_t)s->repeat, sizeof *times, by_value);
-    qsort(costs, (size_t)s->repeat, sizeof *costs, by_value);
+    const double middle = median(times, s->repeat), cost = median(costs, s->repeat);
     uint64_t peak;
     device_memory(engine_device(session->spec.engine), &peak);
     struct rusage usage;
@@ -173,9 +133,9 @@ static void measure(const struct settings *s, struct session *session, const str
            "\"barriers\": %u, "
            "\"submits\": %u, \"runs\": %d}\n",
            device, s->method, s->batch, number_names[s->number], s->image, s->dim, s->depth,
-           s->batch / times[s->repeat / 2], s->batch / times[0], s->batch / costs[s->repeat / 2], compile,
-           (double)peak / 1048576, (double)run_memory(run).activations / 1048576,
-           (double)usage.ru_maxrss / 1024, counts.dispatches, counts.barriers, counts.submits, s->repeat);
+           s->batch / middle, s->batch / times[0], s->batch / cost, compile, (double)peak / 1048576,
+           (double)run_memory(run).activations / 1048576, (double)usage.ru_maxrss / 1024, counts.dispatches,
+           counts.barriers, counts.submits, s->repeat);
     if (s->kernels)
         print_kernels(run);
     run_destroy(run);
@@ -241,15 +201,7 @@ int main(int argc, char **argv)
     must(device_open(&device, &(struct device_spec){.index = -1}));
     must(engine_create(&engine, device, ENGINE_AUTO));
     must(plugins_create(&plugins, search));
-    must(vit_create(&vit, &(struct vit_shape){.image = s.image,
-                                              .patch = s.patch,
-                                              .dim = s.dim,
-                                              .depth = s.depth,
-                                              .heads = s.heads,
-                                              .hidden = 4 * s.dim,
-                                              .classes = 1000,
-                                              .eps = 1e-6f}));
-    vit_random(vit, 1);
+    vit = random_vit(s.image, s.patch, s.dim, s.depth, s.heads, 1000);
     must(method_create(&method, plugins, strcmp(s.method, "none") ? s.method : "linear"));
     must(method_declare(method, vit));
     must(session_create(&session, &(struct session_spec){.engine = engine,

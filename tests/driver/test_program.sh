@@ -247,8 +247,8 @@ an_adapter_goes_out_and_comes_back() {
     for names in timm hf hf5; do
         run 0 export vera.safetensors --peft "vera-$names" --names "$names" --base a-model && is_silent || return 1
         run 0 import "vera-$names" --model tiny.safetensors --data a.pack --output back.safetensors --json && is_silent || return 1
+        run 0 eval --load back.safetensors --json && [ "$(number accuracy)" = "$accuracy" ] || return 1
     done
-    run 0 eval --load back.safetensors --json && [ "$(number accuracy)" = "$accuracy" ] || return 1
     run 0 export back.safetensors --peft vera-again --names timm && run 0 import vera-again --model tiny.safetensors --data a.pack --output back.safetensors &&
         run 0 eval --load back.safetensors --json && [ "$(number accuracy)" = "$accuracy" ] || return 1
     grep -q a-model vera-hf/adapter_config.json && refuses 5 "has the shape" -- import vera-hf --model tiny.safetensors --data builtin:count:16/8/8 --output never.safetensors &&
@@ -269,7 +269,7 @@ trials_trained_at_once_save_what_each_saves_alone() {
     same_bytes a.safetensors one.safetensors && same_bytes other.safetensors two.safetensors || return 1
     run 0 train --data a.pack "${quick[@]}" --method bitfit --lr 3e-3 --drop-path 0 --save third.safetensors || return 1
     same_bytes third.safetensors three.safetensors || return 1
-    run 0 train --data a.pack "${quick[@]}" --memory --beside linear && says "2, " || return 1
+    run 0 train --data a.pack "${quick[@]}" --memory --beside linear && says "packed trials" && says "2, " || return 1
     refuses 5 "the batch of trial 2 (linear) is 2" -- train --data a.pack "${quick[@]}" --beside "linear batch=2" &&
         refuses 5 "give all the same seed" -- train --data a.pack "${quick[@]}" --random --beside "linear seed=9" &&
         refuses 2 "begins with a method" -- train --data a.pack --beside "lr=1" &&

@@ -152,6 +152,8 @@ static void what_peft_or_its_names_cannot_say_is_refused(void **state)
     refuses_export("lora+bitfit", PEFT_NAMES_HF, "bitfit is no method of peft's");
     refuses_export("dora+ia3", PEFT_NAMES_HF, "cannot share");
     refuses_export("lora+lora", PEFT_NAMES_HF, "two parts of the stack update QKV");
+    refuses_export("lora+lora[targets=q]", PEFT_NAMES_HF, "two parts of the stack update QKV");
+    refuses_export("lora+lora[targets=q]", PEFT_NAMES_TIMM, "two parts of the stack update QKV");
     assert_int_equal(access(scratch, F_OK), -1);
 }
 
@@ -185,8 +187,8 @@ static void expect_refusal(const char *what, const char *why)
     remove_folder(scratch);
 }
 
-/* A key of the configuration changed, in JSON. */
-static void refuses_config(const char *name, const char *key, const char *json, const char *why)
+/* A copy with a key of the configuration changed, in JSON; NULL: without it. */
+static void changed_config(const char *name, const char *key, const char *json)
 {
     struct json *config = NULL, *changed = NULL;
     char path[1024];
@@ -204,6 +206,11 @@ static void refuses_config(const char *name, const char *key, const char *json, 
     tiny_must(json_write_file(out, path));
     json_destroy(config);
     json_destroy(out);
+}
+
+static void refuses_config(const char *name, const char *key, const char *json, const char *why)
+{
+    changed_config(name, key, json);
     expect_refusal(key, why);
 }
 
@@ -231,6 +238,22 @@ static void options_without_a_counterpart_are_refused_by_name(void **state)
     refuses_config("timm_oft", "coft", "true", "coft = true");
     refuses_config("timm_oft", "num_cayley_neumann_terms", "7", "num_cayley_neumann_terms = 7");
     refuses_config("timm_oft", "use_cayley_neumann", NULL, "does not say use_cayley_neumann");
+    refuses_config("timm_oft", "peft_version", NULL, "was another rotation before peft 0.18");
+    refuses_config("timm_oft", "peft_version", "\"0.17.1\"", "was another rotation before peft 0.18");
+}
+
+static void options_of_training_are_told_and_let_pass(void **state)
+{
+    struct peft_adapter *a = NULL;
+    struct vit *vit = NULL;
+    (void)state;
+    golden_model(&vit);
+    changed_config("timm_lora", "module_dropout", "0.25");
+    tiny_must(peft_open(&a, scratch, vit));
+    assert_string_equal(peft_left(a), "module_dropout = 0.25");
+    peft_close(a);
+    vit_destroy(vit);
+    remove_folder(scratch);
 }
 
 /* Tensor `skip` left out, or `extra` added, or the first axis of `cut` made shorter by one. */
@@ -295,6 +318,7 @@ int main(void)
         cmocka_unit_test(written_methods_come_back_with_the_same_logits),
         cmocka_unit_test(what_peft_or_its_names_cannot_say_is_refused),
         cmocka_unit_test(options_without_a_counterpart_are_refused_by_name),
+        cmocka_unit_test(options_of_training_are_told_and_let_pass),
         cmocka_unit_test(missing_left_over_and_misshapen_tensors_are_named),
     };
     return cmocka_run_group_tests(tests, make_scratch, NULL);

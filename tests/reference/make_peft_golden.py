@@ -91,7 +91,6 @@ def logits_of(model):
 def cases(p, names):
     head = {"modules_to_save": ["head" if names == "timm" else "classifier"]}
     if names == "timm":
-        q, k, v, fc2 = "qkv", "qkv", "qkv", "mlp.fc2"
         yield "lora", p.LoraConfig(r=3, lora_alpha=5, lora_dropout=0.1, target_modules=["qkv"], **head)
         yield "rslora_all", p.LoraConfig(r=2, lora_alpha=3, use_rslora=True,
                                          target_modules=["qkv", "attn.proj", "fc1", "fc2"], **head)
@@ -193,7 +192,7 @@ def check(p, names, root):
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             model = p.PeftModel.from_pretrained(backbone(names), folder).eval()
-        complaints = [str(w.message) for w in told if re.search("missing|unexpected|not initialized", str(w.message))]
+        complaints = [str(w.message) for w in told if re.search("missing|unexpected|not initialized|retrain", str(w.message))]
         kept = set(load_file(folder / "adapter_model.safetensors"))
         there = set(p.get_peft_model_state_dict(model))
         logits, wanted = logits_of(model), load_file(folder / "logits.safetensors")["logits"]
