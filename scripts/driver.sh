@@ -16,10 +16,10 @@
 # program. So CMake's VITRO_BIND_DRIVER (on in the presets asan and debug) links programs to the private
 # linker; with-vk sees that and starts them directly.
 #
-# VITRO_MESA=newest takes the first of the releases that newer_releases names whose Mesa is at least
-# `mesa_better`, whole (libc included), from a distribution that is still moving; docs/performance.md says what
-# that gives. A release that cannot be had, or whose driver does not pass tests/setup/driver_probe.c, is passed
-# over, down to the first with `mesa_wanted`, which is the default.
+# Taken is the first of the releases that newer_releases names whose Mesa is at least `mesa_better`, whole (libc
+# included), though it may be from a distribution that is still moving: docs/performance.md says what that gives. A
+# release that cannot be had, or whose driver does not pass tests/setup/driver_probe.c, is passed over, down to the
+# first with `mesa_wanted`. VITRO_MESA=settled asks for that one at once.
 #
 # --check fetches nothing and exits 1 if the driver or the compiler is missing.
 # shellcheck disable=SC2016,SC2119 # scripts are written in single quotes
@@ -30,7 +30,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/packages.sh"
 mesa_wanted=26    # the first whose compute code keeps uniform values scalar: 20 times Mesa 22's speed
 mesa_better=26.2  # the first that compiles fma() to one instruction; docs/performance.md has what that gives
 glslang_wanted=15 # the first with cooperative matrices
-recipe=2          # what an unpacked folder was made by; raise it to have old ones made anew
+recipe=3          # what an unpacked folder was made by; raise it to have old ones made anew
 
 usage() { die 2 "usage: scripts/driver.sh [--check]"; }
 
@@ -68,7 +68,7 @@ choose_packages() {
 is_complete() {
     local package
     [ "$(cat "$private/recipe" 2>/dev/null)" = $recipe ] || return 1
-    [ "${VITRO_MESA:-}" != newest ] || grep -q ' newest$' "$private/release" 2>/dev/null || return 1
+    [ "${VITRO_MESA:-}" != settled ] || grep -q ' settled$' "$private/release" 2>/dev/null || return 1
     for package in "${packages[@]}"; do
         grep -qx "$package" "$private/packages" || return 1
     done
@@ -157,7 +157,7 @@ export VITRO_EXE VITRO_LAUNCHER VK_DRIVER_FILES VK_LAYER_PATH VK_LOADER_LAYERS_D
 unset VK_ICD_FILENAMES VK_ADD_DRIVER_FILES
 # linked to this folder's linker (VITRO_BIND_DRIVER): the kernel starts that by itself
 head -c 4096 "$program" | grep -qaF "$libs/$linker" && exec "$program" "$@"
-exec "$libs/$linker" --library-path "$libs" "$program" "$@"
+exec "$libs/$linker" --library-path "$libs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" "$program" "$@"
 S
 }
 
@@ -181,8 +181,8 @@ works() {
                 "$folder/bin/with-vk" "$(type -P true)" || return 1
                 driver=$(find "$folder/root/usr/lib" -name libvulkan_lvp.so)
                 linker=$(find "$folder/root/usr/lib" -maxdepth 2 -name 'ld-linux*.so.*' | head -1)
-                ! "$linker" --library-path "$(dirname "$driver")" --list "$driver" | grep -q 'not found' ||
-                    return 1
+                ! LD_TRACE_LOADED_OBJECTS=1 "$linker" --library-path "$(dirname "$driver")" "$driver" |
+                    grep -q 'not found' || return 1
                 computes "$folder" || return 1
                 ;;
         esac
@@ -237,8 +237,8 @@ fetch_newer() {
     trap "rm -rf '$temporary'" EXIT
     passed_over=''
     case ${VITRO_MESA:-} in
-        newest) wanted=($mesa_better $mesa_wanted) ;;
-        *) wanted=($mesa_wanted) ;;
+        settled) wanted=($mesa_wanted) ;;
+        *) wanted=($mesa_better $mesa_wanted) ;;
     esac
     for mesa in "${wanted[@]}"; do
         while read -r mirror; do
