@@ -4,7 +4,8 @@
 // of B along the lanes. Where strides are KNOWN when compiling, every address in the loop is a pointer plus
 // a constant, and the last tile is moved up to end at row M (its rows are computed twice, to the same
 // values, so C must not be `residual`). Else rows beyond M repeat row M - 1. Columns beyond N are not stored.
-// Grid: (ceil(N / (NR LANES)), ceil(M / MR), batch), the first two exchanged where the tiles go DOWN.
+// Grid, with a = ceil(N / (NR LANES)) and d = ceil(M / MR): (a, d, batch); where the tiles go DOWN the rows first,
+// (d, a, batch); where they do so in blocks of h tiles, (h, a, ceil(d / h)), and there is no batch.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "lanes.glsl"
@@ -21,7 +22,7 @@ layout(constant_id = 7) const uint A_ROW = 0;  // a_row; with A_UNIT 1 a_col; wi
 layout(constant_id = 8) const uint B_ROW = 0;  // b_row
 layout(constant_id = 9) const uint C_ROW = 0;  // c_row and r_row
 layout(constant_id = 10) const uint DEPTH = 0; // K
-layout(constant_id = 11) const uint DOWN = 0;  // 1: the grid's first dimension goes down the rows
+layout(constant_id = 11) const uint DOWN = 0;  // 1: the grid's first dimension goes down the rows; 2: in blocks
 
 const bool KNOWN = A_ROW != 0u;
 const uint REST = C_ROW % (NR * LANES); // 0: every vector is inside C
@@ -68,8 +69,10 @@ float epilogue(float x, float shift, place p)
 
 void main()
 {
-    const uvec2 tile = DOWN != 0u ? gl_WorkGroupID.yx : gl_WorkGroupID.xy;
-    const uint z = gl_WorkGroupID.z, col = tile.x * (NR * LANES);
+    uvec2 tile = DOWN != 0u ? gl_WorkGroupID.yx : gl_WorkGroupID.xy;
+    if (DOWN == 2u)
+        tile.y += gl_WorkGroupID.z * gl_NumWorkGroups.x;
+    const uint z = DOWN == 2u ? 0u : gl_WorkGroupID.z, col = tile.x * (NR * LANES);
     const uint row = KNOWN ? min(tile.y * MR, M - MR) : tile.y * MR;
     const uint b_step = KNOWN ? B_ROW : b_row;
     RF pa[MR], pb[NR];
@@ -87,7 +90,17 @@ void main()
     }
 
     uint k = 0u;
-    WHILE(k + KU <= K, STEPS(KU) k += KU;)
+    if (KNOWN) {
+        for (;;) {
+            STEPS(KU)
+            k += KU;
+            if (k > DEPTH - KU)
+                break;
+        }
+        k = DEPTH / KU * KU;
+    } else {
+        WHILE(k + KU <= K, STEPS(KU) k += KU;)
+    }
     if (KNOWN && DEPTH % KU != 0u)
         STEPS(DEPTH % KU)
     if (!KNOWN)

@@ -86,13 +86,13 @@ static int wants_panels(const struct program *p, const struct product *r, value 
 struct block { /* of C in registers, and steps of k in a turn of the loop */
     uint32_t rows, vectors, steps;
     int known; /* strides are compiled in */
-    int down;  /* tiles follow each other down the rows: a panel of B stays in the second cache */
+    int down;  /* tiles follow each other down the rows */
 };
 
 /* Measured on lavapipe (tests/bench, docs/performance.md). Compiled-in strides are 7 to 12 % faster; below
  * `worthwhile` products a program for each width would take longer to compile than it can save. Each turn of the
- * loop costs some 90 cycles, for a blend per vector of C and for reading k back from a vector, so it should be
- * long; code beyond some 20 KiB stalls. */
+ * loop costs a blend per vector of C and reading k back from a vector, so it should be long; but where two threads
+ * share a core, each has half of its decoded instructions, some 2000, and a longer loop is decoded at every turn. */
 static const uint64_t worthwhile = 1 << 23;
 
 static uint32_t steps_of(uint32_t k, uint32_t longest)
@@ -113,7 +113,7 @@ static struct block block_of_wide(const struct product *r)
  * 12 products (16 x 1 spills: half as fast). */
 static struct block block_of_narrow(const struct product *r, uint32_t lanes)
 {
-    struct block t = {.rows = 6, .vectors = 2, .steps = steps_of(r->k, 96), .known = 1, .down = 1};
+    struct block t = {.rows = 6, .vectors = 2, .steps = steps_of(r->k, 32), .known = 1, .down = 1};
     if (r->n <= lanes)
         t.rows = 12, t.vectors = 1;
     else if (r->a_t || r->m <= 8) /* 4 divides the 16 rows of a panel */
@@ -126,6 +126,28 @@ static struct block block_of_narrow(const struct product *r, uint32_t lanes)
 static struct block block_of(const struct product *r, uint32_t lanes)
 {
     return lanes <= 8 ? block_of_narrow(r, lanes) : block_of_wide(r);
+}
+
+enum order { ACROSS, DOWN, DOWN_IN_BLOCKS }; /* of tiles: DOWN of gemm_cpu.comp */
+
+/* The grid. Going down the rows, a panel of B stays in the caches; in blocks, their rows of A do, too. */
+static enum order order_of(const struct product *r, const struct block *t, uint32_t columns, uint32_t groups[3])
+{
+    const uint32_t kept = 49152; /* floats: most of a second cache of 512 KiB of which another thread may have half */
+    const uint32_t across = (r->n + columns - 1) / columns, down = (r->m + t->rows - 1) / t->rows,
+                   most = kept / (t->rows * r->k);
+    const enum order order = !t->down                                     ? ACROSS
+                             : r->batches > 1 || down <= most || most < 2 ? DOWN
+                                                                          : DOWN_IN_BLOCKS;
+    if (order == DOWN_IN_BLOCKS) { /* of about the same height */
+        const uint32_t blocks = (down + most - 1) / most;
+        groups[0] = (down + blocks - 1) / blocks, groups[1] = across, groups[2] = blocks;
+    } else {
+        groups[0] = order == DOWN ? down : across;
+        groups[1] = order == DOWN ? across : down;
+        groups[2] = r->batches;
+    }
+    return order;
 }
 
 /* Whether a row-major B is packed first, although it changes every step: so many rows of A make up for it. */
@@ -187,9 +209,8 @@ static void lower_gemm_cpu(struct program *p, value out, const struct fusion *f,
                                optional(p, f->bias),
                                optional(p, f->residual),
                                optional(p, f->keep ? f->keep : f->back)};
-    uint32_t columns = t.vectors * engine_lanes(p->engine);
-    const uint32_t across = (r.n + columns - 1) / columns, down = (r.m + t.rows - 1) / t.rows;
-    const uint32_t groups[3] = {t.down ? down : across, t.down ? across : down, r.batches};
+    uint32_t groups[3];
+    const enum order order = order_of(&r, &t, t.vectors * engine_lanes(p->engine), groups);
     struct work *w =
         program_emit(p, SHADER_GEMM_CPU, &push, sizeof push, refs, 6, 4 | (f->keep ? 32 : 0), groups);
     const uint32_t constants[] = {fusion_epilogue(f),
@@ -205,7 +226,7 @@ static void lower_gemm_cpu(struct program *p, value out, const struct fusion *f,
                                   t.known ? push.b_row : 0,
                                   t.known ? push.c_row : 0,
                                   t.known ? r.k : 0,
-                                  (uint32_t)t.down};
+                                  (uint32_t)order};
     memcpy(w->constants, constants, sizeof constants);
     w->constant_count = sizeof constants / sizeof *constants;
     w->flops = 2.0 * r.batches * r.m * r.n * r.k;
