@@ -48,23 +48,25 @@ const uint REST = C_ROW % (NR * LANES); // 0: every vector is inside C
         }                                                                                   \
     }
 
-struct place { // of a vector of C in the epilogue's operands
-    RF kept, added;
-    bool inside;
-};
-
-float epilogue(float x, float shift, place p)
+// What follows the sum alpha x + shift; `kept` and `added` are where its vector stands in the epilogue's operands.
+float epilogue(float x, RF kept, RF added)
 {
-    x = fma(alpha, x, shift);
-    if ((EPILOGUE & EPILOGUE_PRE) != 0u && p.inside)
-        lane_store(p.kept, x);
     if ((EPILOGUE & EPILOGUE_ACT) != 0u)
         x = unary(ACT, x);
     if ((EPILOGUE & EPILOGUE_BACK) != 0u)
-        x *= unary_derivative(ACT, lane_load(p.kept));
+        x *= unary_derivative(ACT, lane_load(kept));
     if ((EPILOGUE & EPILOGUE_RESIDUAL) != 0u)
-        x += lane_load(p.added);
+        x += lane_load(added);
     return x;
+}
+
+// A row of a tile whose vectors are all inside C, two vectors at a time.
+void store_row(RF to, float x[NR])
+{
+    [[unroll]] for (uint j = 0u; j + 1u < NR; j += 2u)
+        lane_store2(to + j * LANES, x[j], x[j + 1u]);
+    if (NR % 2u != 0u)
+        lane_store(to + (NR - 1u) * LANES, x[NR - 1u]);
 }
 
 void main()
@@ -110,32 +112,38 @@ void main()
         [[unroll]] for (uint i = 1u; i < MR; i++)
             FOR_VECTORS acc[i][j] = mix(acc[i - 1u][j], acc[i][j], row + i < M);
 
+    float shift[NR];
     FOR_VECTORS {
-        const uint n = col + j * LANES, base = z * r_batch + row * C_ROW + n;
-        bool inside = true;
-        if (!KNOWN || REST != 0u)
-            inside = n + lane < N;
-        float shift = (EPILOGUE & EPILOGUE_BIAS) != 0u ? lane_load(bias + (z * bias_batch + n)) : 0.0;
-        RF kept = pre + base, added = residual + base;
+        const uint n = col + j * LANES;
+        shift[j] = (EPILOGUE & EPILOGUE_BIAS) != 0u ? lane_load(bias + (z * bias_batch + n)) : 0.0;
+    }
+    if (KNOWN && REST == 0u) {
+        const uint other = z * r_batch + row * C_ROW + col;
+        RF top = c + (z * c_batch + row * C_ROW + col), kept = pre + other, added = residual + other;
         FOR_ROWS {
-            const uint at = z * r_batch + min(row + i, M - 1u) * r_row + n;
-            if (KNOWN)
-                acc[i][j] = epilogue(acc[i][j], shift, place(kept + i * C_ROW, added + i * C_ROW, inside));
-            else
-                acc[i][j] = epilogue(acc[i][j], shift, place(pre + at, residual + at, inside));
+            FOR_VECTORS acc[i][j] = fma(alpha, acc[i][j], shift[j]);
+            if ((EPILOGUE & EPILOGUE_PRE) != 0u)
+                store_row(kept + i * C_ROW, acc[i]);
+            FOR_VECTORS {
+                const uint at = i * C_ROW + j * LANES;
+                acc[i][j] = epilogue(acc[i][j], kept + at, added + at);
+            }
         }
+        FOR_ROWS store_row(top + i * C_ROW, acc[i]);
+        return;
     }
     FOR_VECTORS {
         const uint n = col + j * LANES;
-        bool inside = true;
-        if (!KNOWN || REST != 0u)
-            inside = n + lane < N;
-        RF to[MR], top = c + (z * c_batch + row * C_ROW + n);
+        const bool inside = n + lane < N;
+        RF to[MR];
         FOR_ROWS {
-            if (KNOWN)
-                to[i] = top + i * C_ROW;
-            else
-                to[i] = c + (z * c_batch + min(row + i, M - 1u) * c_row + n);
+            const uint r = KNOWN ? row + i : min(row + i, M - 1u), c_at = KNOWN ? C_ROW : c_row,
+                       r_at = KNOWN ? C_ROW : r_row, other = z * r_batch + r * r_at + n;
+            to[i] = c + (z * c_batch + r * c_at + n);
+            acc[i][j] = fma(alpha, acc[i][j], shift[j]);
+            if ((EPILOGUE & EPILOGUE_PRE) != 0u && inside)
+                lane_store(pre + other, acc[i][j]);
+            acc[i][j] = epilogue(acc[i][j], pre + other, residual + other);
         }
         if (inside) // addresses are scalars only outside the branch
             FOR_ROWS lane_store(to[i], acc[i][j]);

@@ -26,13 +26,20 @@ void main()
     if (HALVES == 0u && n_stride == 1u && 16u % LANES == 0u) { // rows to rows: vector loads, no gathers
         const uint columns = gl_WorkGroupID.x * 16u;
         RF rows = from + gl_WorkGroupID.z * from_batch + columns;
-        for (uint k = first; k < end; k++)
-            [[unroll]] for (uint n = 0u; n < 16u; n += LANES) {
-                float x = 0.0;
+        for (uint k = first; k < end; k++) {
+            float x[16u / LANES];
+            [[unroll]] for (uint j = 0u; j < 16u / LANES; j++) {
+                const uint n = j * LANES;
+                x[j] = 0.0;
                 if (columns + n < N) // the same in all lanes
-                    x = mix(0.0, rounded(NUMBER, lane_load(rows + k * k_stride + n)), columns + n + lane < N);
-                lane_store(panel + k * 16u + n, x);
+                    x[j] = mix(0.0, rounded(NUMBER, lane_load(rows + k * k_stride + n)), columns + n + lane < N);
             }
+            if (LANES == 8u)
+                lane_store2(panel + k * 16u, x[0], x[16u / LANES - 1u]);
+            else
+                [[unroll]] for (uint j = 0u; j < 16u / LANES; j++)
+                    lane_store(panel + k * 16u + j * LANES, x[j]);
+        }
         return;
     }
     for (uint i = first * 16u + lane; i < end * 16u; i += LANES) {

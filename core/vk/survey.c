@@ -175,7 +175,7 @@ static int offers(VkPhysicalDevice physical, const struct properties *p, struct 
     if (p->subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT)
         info->subgroup_operations = p->subgroup.supportedOperations;
     info->has_subgroup_sums = (info->subgroup_operations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) &&
-                              has.subgroup.subgroupSizeControl && has.subgroup.computeFullSubgroups;
+                              (info->subgroup_operations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT) && has.subgroup.subgroupSizeControl && has.subgroup.computeFullSubgroups;
     info->has_fp16 = has.v12.shaderFloat16 && has.v11.storageBuffer16BitAccess;
     return info->has_subgroup_sums ? survey_matrix(physical, info) : 0;
 }

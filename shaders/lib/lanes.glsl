@@ -16,6 +16,7 @@
 #ifndef PLAIN
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
+#extension GL_KHR_shader_subgroup_shuffle : require
 #endif
 
 layout(constant_id = 0) const uint LANES = 8;
@@ -97,4 +98,23 @@ float lane_load(RF p)
 void lane_store(RF p, float x)
 {
     p[lane].v = x;
+}
+
+layout(buffer_reference, std430, buffer_reference_align = 8) buffer LanePair { uint64_t bits; };
+
+// x and behind it y, to an address that 8 divides. Lavapipe stores lane by lane, and 64 bits as fast as 32; what the lanes exchange for that folds
+// away, as the 64-bit numbers are the two vectors' bits as they stand.
+void lane_store2(RF p, float x, float y)
+{
+#ifndef PLAIN
+    if (LANES == 8u) {
+        const uint from = 2u * lane % 8u;
+        const float even = mix(subgroupShuffle(y, from), subgroupShuffle(x, from), lane < 4u),
+                    odd = mix(subgroupShuffle(y, from + 1u), subgroupShuffle(x, from + 1u), lane < 4u);
+        LanePair(p + 2u * lane).bits = uint64_t(floatBitsToUint(even)) | uint64_t(floatBitsToUint(odd)) << 32;
+        return;
+    }
+#endif
+    lane_store(p, x);
+    lane_store(p + LANES, y);
 }
