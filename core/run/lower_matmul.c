@@ -130,15 +130,17 @@ static struct block block_of(const struct product *r, uint32_t lanes)
 
 enum order { ACROSS, DOWN, DOWN_IN_BLOCKS }; /* of tiles: DOWN of gemm_cpu.comp */
 
-/* The grid. Going down the rows, a panel of B stays in the caches; in blocks, their rows of A do, too. */
+/* The grid. Going down the rows, a panel of B stays in the caches; in blocks, their rows of A do, too. A block is what the
+ * second cache keeps, but at least so high that B is not read too often (49152 floats: most of 512 KiB of which
+ * another thread may have half). */
 static enum order order_of(const struct product *r, const struct block *t, uint32_t columns, uint32_t groups[3])
 {
-    const uint32_t kept = 49152; /* floats: most of a second cache of 512 KiB of which another thread may have half */
+    enum { KEPT = 49152, LEAST = 32 };
     const uint32_t across = (r->n + columns - 1) / columns, down = (r->m + t->rows - 1) / t->rows,
-                   most = kept / (t->rows * r->k);
-    const enum order order = !t->down                                     ? ACROSS
-                             : r->batches > 1 || down <= most || most < 2 ? DOWN
-                                                                          : DOWN_IN_BLOCKS;
+                   fit = KEPT / (t->rows * r->k), most = fit > LEAST ? fit : LEAST;
+    const enum order order = !t->down                         ? ACROSS
+                             : r->batches > 1 || down <= most ? DOWN
+                                                              : DOWN_IN_BLOCKS;
     if (order == DOWN_IN_BLOCKS) { /* of about the same height */
         const uint32_t blocks = (down + most - 1) / most;
         groups[0] = (down + blocks - 1) / blocks, groups[1] = across, groups[2] = blocks;
