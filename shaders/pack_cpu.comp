@@ -11,6 +11,7 @@
 layout(constant_id = 1) const uint NUMBER = 0;
 layout(constant_id = 2) const uint HALVES = 0;
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer RU { uint v; };
+const uint VECTORS = LANES < 16u ? 16u / LANES : 1u; // of a panel's row
 
 layout(push_constant) uniform Push {
     RF from, panels;
@@ -27,17 +28,17 @@ void main()
         const uint columns = gl_WorkGroupID.x * 16u;
         RF rows = from + gl_WorkGroupID.z * from_batch + columns;
         for (uint k = first; k < end; k++) {
-            float x[16u / LANES];
-            [[unroll]] for (uint j = 0u; j < 16u / LANES; j++) {
+            float x[VECTORS];
+            [[unroll]] for (uint j = 0u; j < VECTORS; j++) {
                 const uint n = j * LANES;
                 x[j] = 0.0;
                 if (columns + n < N) // the same in all lanes
                     x[j] = mix(0.0, rounded(NUMBER, lane_load(rows + k * k_stride + n)), columns + n + lane < N);
             }
             if (LANES == 8u)
-                lane_store2(panel + k * 16u, x[0], x[16u / LANES - 1u]);
+                lane_store2(panel + k * 16u, x[0], x[VECTORS - 1u]);
             else
-                [[unroll]] for (uint j = 0u; j < 16u / LANES; j++)
+                [[unroll]] for (uint j = 0u; j < VECTORS; j++)
                     lane_store(panel + k * 16u + j * LANES, x[j]);
         }
         return;

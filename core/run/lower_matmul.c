@@ -91,8 +91,9 @@ struct block { /* of C in registers, and steps of k in a turn of the loop */
 
 /* Measured on lavapipe (tests/bench, docs/performance.md). Compiled-in strides are 7 to 12 % faster; below
  * `worthwhile` products a program for each width would take longer to compile than it can save. Each turn of the
- * loop costs a blend per vector of C and reading k back from a vector, so it should be long; but where two threads
- * share a core, each has half of its decoded instructions, some 2000, and a longer loop is decoded at every turn. */
+ * loop costs a blend per vector of C and reading k back from a vector, so it should be long; but one of
+ * 96 steps takes a third longer a step than one of 24, likely where another thread has half of a core's decoded
+ * instructions. */
 static const uint64_t worthwhile = 1 << 23;
 
 static uint32_t steps_of(uint32_t k, uint32_t longest)
@@ -133,14 +134,13 @@ enum order { ACROSS, DOWN, DOWN_IN_BLOCKS }; /* of tiles: DOWN of gemm_cpu.comp 
 /* The grid. Going down the rows, a panel of B stays in the caches; in blocks, their rows of A do, too. A block is what the
  * second cache keeps, but at least so high that B is not read too often (49152 floats: most of 512 KiB of which
  * another thread may have half). */
-static enum order order_of(const struct product *r, const struct block *t, uint32_t columns, uint32_t groups[3])
+static enum order order_of(const struct product *r, const struct block *t, uint32_t columns,
+                           uint32_t groups[3])
 {
     enum { KEPT = 49152, LEAST = 32 };
     const uint32_t across = (r->n + columns - 1) / columns, down = (r->m + t->rows - 1) / t->rows,
                    fit = KEPT / (t->rows * r->k), most = fit > LEAST ? fit : LEAST;
-    const enum order order = !t->down                         ? ACROSS
-                             : r->batches > 1 || down <= most ? DOWN
-                                                              : DOWN_IN_BLOCKS;
+    const enum order order = !t->down ? ACROSS : r->batches > 1 || down <= most ? DOWN : DOWN_IN_BLOCKS;
     if (order == DOWN_IN_BLOCKS) { /* of about the same height */
         const uint32_t blocks = (down + most - 1) / most;
         groups[0] = (down + blocks - 1) / blocks, groups[1] = across, groups[2] = blocks;

@@ -15,5 +15,4 @@ int recipe_read(struct recipe *r, const struct json *object);
 /* Whether `key` is a number of the recipe. */
 int recipe_has(const char *key);
 
-
 #endif

@@ -46,8 +46,8 @@ struct device_info {      /* read only */
     uint32_t flexible_reserved;                        /* bytes of shared memory that they take */
     uint32_t compute_units;                            /* 0: unknown */
     uint32_t subgroup_operations;                      /* in compute shaders, as VkSubgroupFeatureFlags */
-    int has_subgroup_sums; /* workgroups that are one subgroup can be had, with arithmetic over its lanes */
-    double timestamp_ns;                               /* nanoseconds a tick; 0: no timestamps */
+    int has_subgroup_sums; /* workgroups that are one subgroup can be had, whose lanes sum and exchange */
+    double timestamp_ns;   /* nanoseconds a tick; 0: no timestamps */
 };
 
 struct device; /* an opened device with one queue; one thread at a time */
@@ -72,9 +72,10 @@ struct device_spec {
     int index;                    /* in device_list's order; -1: the first that can run us */
     int validate;                 /* turn on VK_LAYER_KHRONOS_validation; a message fails device_check */
     size_t fail_allocation_after; /* test feature: 0 off; n: the n-th buffer fails as out of memory */
-    size_t lose_submit; /* test feature: 0 off; n: the n-th submit and all after it report the device as lost */
-    int lose_times;     /* how often: reopened that often but once, it is lost again; 0 counts as 1 */
-    uint64_t memory;              /* bytes of the device's memory to use at most; 0: all of it */
+    size_t
+        lose_submit;  /* test feature: 0 off; n: the n-th submit and all after it report the device as lost */
+    int lose_times;   /* how often: reopened that often but once, it is lost again; 0 counts as 1 */
+    uint64_t memory;  /* bytes of the device's memory to use at most; 0: all of it */
     int stage_copies; /* test feature: as on a device with memory of its own, BUFFER_DEVICE is never mapped */
     int compile_only; /* kernels are compiled, with kernel_statistics, and nothing is computed: for drivers of
                          hardware that is not there. Buffers have addresses without memory, submits end at once,
@@ -90,7 +91,7 @@ void device_close(struct device *d); /* NULL is fine; all its objects must be go
 /* Opens a lost device anew in place: d and its info stay where they are. All its objects must be gone; refused while
  * there are buffers, and when another device stands in its place. */
 int device_reopen(struct device *d);
-int device_computes(const struct device *d); /* 0: it was opened to compile only */
+int device_computes(const struct device *d);    /* 0: it was opened to compile only */
 int device_can_be_lost(const struct device *d); /* a software driver is not, but by a test */
 const struct device_info *device_info(const struct device *d);
 

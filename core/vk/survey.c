@@ -174,8 +174,10 @@ static int offers(VkPhysicalDevice physical, const struct properties *p, struct 
     vkGetPhysicalDeviceFeatures2(physical, &has.core);
     if (p->subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT)
         info->subgroup_operations = p->subgroup.supportedOperations;
-    info->has_subgroup_sums = (info->subgroup_operations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) &&
-                              (info->subgroup_operations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT) && has.subgroup.subgroupSizeControl && has.subgroup.computeFullSubgroups;
+    const VkSubgroupFeatureFlags wanted =
+        VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
+    info->has_subgroup_sums = (info->subgroup_operations & wanted) == wanted &&
+                              has.subgroup.subgroupSizeControl && has.subgroup.computeFullSubgroups;
     info->has_fp16 = has.v12.shaderFloat16 && has.v11.storageBuffer16BitAccess;
     return info->has_subgroup_sums ? survey_matrix(physical, info) : 0;
 }

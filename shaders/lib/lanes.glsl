@@ -102,8 +102,8 @@ void lane_store(RF p, float x)
 
 layout(buffer_reference, std430, buffer_reference_align = 8) buffer LanePair { uint64_t bits; };
 
-// x and behind it y, to an address that 8 divides. Lavapipe stores lane by lane, and 64 bits as fast as 32; what the lanes exchange for that folds
-// away, as the 64-bit numbers are the two vectors' bits as they stand.
+// x and behind it y, to an address that 8 divides. Lavapipe stores lane by lane, and 64 bits as fast as 32; what the
+// lanes exchange for that folds away, as the 64-bit numbers are the two vectors' bits as they stand.
 void lane_store2(RF p, float x, float y)
 {
 #ifndef PLAIN
