@@ -68,7 +68,7 @@ choose_packages() {
 is_complete() {
     local package
     [ "$(cat "$private/recipe" 2>/dev/null)" = $recipe ] || return 1
-    [ "${VITRO_MESA:-}" != settled ] || grep -q ' settled$' "$private/release" 2>/dev/null || return 1
+    [ "$(cut -d ' ' -f 3 "$private/release")" = "${VITRO_MESA:-}" ] || return 1
     for package in "${packages[@]}"; do
         grep -qx "$package" "$private/packages" || return 1
     done
@@ -277,6 +277,10 @@ for argument; do
         *) usage ;;
     esac
 done
+case ${VITRO_MESA:-} in
+    '' | settled) ;;
+    *) die 2 "VITRO_MESA is $VITRO_MESA; it can be \"settled\", or be left unset" ;;
+esac
 choose_packages
 log=$(dirname "$private")/driver.log
 unavailable=$private.unavailable # exists where a newer driver could not be had

@@ -30,11 +30,12 @@ int json_bool(const struct json *j, int *out);      /* 0, or -1 when not a boole
 /* A whole number that a double holds exactly; -1 otherwise. */
 int json_integer(const struct json *j, int64_t *out);
 
+/* The double whose text is the float's: 0.001, not 0.0010000000474974513. */
+double float_brief(float number);
+
 /* Builders return negative when memory is out; `take` variants own the child even then. */
 int json_set_string(struct json *object, const char *key, const char *value);
 int json_set_number(struct json *object, const char *key, double value); /* non-finite: null */
-/* The double whose text is the float's: 0.001, not 0.0010000000474974513. */
-double float_brief(float number);
 int json_set_integer(struct json *object, const char *key, int64_t value);
 int json_set_bool(struct json *object, const char *key, int value);
 int json_take(struct json *object, const char *key, struct json *child);

@@ -148,10 +148,11 @@ static int open_way(struct bench *b)
                             .tuned = t->session,
                             .seed = b->with.recipe.seed,
                             .head = head_of(b->j, b->subject)};
-    if (spec.head == WAY_PROBE)
+    if (spec.head == WAY_PROBE) {
         TRY(read_probe(b));
-    if (spec.head == WAY_PROBE && b->j->anchors)
-        TRY(anchors_begin(b->j->anchors, b->subject->probe, b->j->sets->count));
+        if (b->j->anchors)
+            TRY(anchors_begin(b->j->anchors, b->subject->probe, b->j->sets->count));
+    }
     spec.weight = b->weight;
     spec.bias = b->bias;
     for (int i = 0; i < 3; i++) {

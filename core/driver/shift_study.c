@@ -211,8 +211,7 @@ int shift_study(const struct study *study, struct store *store, const struct set
     if (rc == 0 && parts == 0)
         rc = fail(ERR_INPUT,
                   "%s has nothing to judge: no method is trained%s; `vitro study run%s` does that, and "
-                  "`vitro study "
-                  "status` says what became of it",
+                  "`vitro study status` says what became of it",
                   study->name, s->final ? " and judged on test" : "", s->final ? " --final" : "");
     if (rc == 0 && !(r.entries = arena_alloc(&r.arena, parts, sizeof *r.entries)))
         rc = ERR_MEMORY;

@@ -55,6 +55,9 @@ int trial_training(const struct trial *t, const struct settings *s, enum pack_sp
 int trial_train(struct trial *t, const struct settings *s, enum pack_split split, const struct json *notes,
                 struct trial_bar *bar, struct train_result *result);
 
+/* A split's images, lent by the pack. */
+struct images trial_images(const struct pack *pack, enum pack_split split);
+
 struct accuracy {
     double share;
     uint32_t right, images;
@@ -62,7 +65,6 @@ struct accuracy {
 };
 int trial_accuracy(struct trial *t, const struct settings *s, enum pack_split split, struct accuracy *out);
 /* The same with a word on the terminal meanwhile. */
-struct images trial_images(const struct pack *pack, enum pack_split split); /* lent by the pack */
 int trial_evaluate(struct trial *t, const struct settings *s, enum pack_split split, struct accuracy *out);
 
 /* What the method was trained by and on: method_file.h's notes. */

@@ -234,8 +234,6 @@ static int place_all(struct way *w, struct session *s, float alpha)
     return 0;
 }
 
-/* The plain network's weights are frozen: a session may keep them in another layout once it has run, so that each
- * alpha begins with a fresh one. */
 /* The plain network as it was opened, on no way. */
 static int reopen_plain(struct way *w)
 {
@@ -245,6 +243,8 @@ static int reopen_plain(struct way *w)
     return open_plain(w);
 }
 
+/* The plain network's weights are frozen: a session may keep them in another layout once it has run, so that each
+ * alpha begins with a fresh one. */
 static int place_merged(struct way *w, float alpha)
 {
     if (w->placed && !(w->at_alpha < alpha) && !(w->at_alpha > alpha))
