@@ -4,7 +4,7 @@
 // values, D floats each (D even). Queries are `queries` tokens from q_from on; keys and values are the
 // tokens from k_from to the last. out and d_out are [batch][queries][heads D], lse and delta
 // [batch][heads][queries]; d_qkv is like qkv, with zeros where no gradient flows.
-layout(buffer_reference, std430, buffer_reference_align = 8) buffer PAIR { uint64_t bits; };
+#include "pair.glsl"
 
 layout(constant_id = 1) const uint D = 64;   // a head's width, even
 layout(constant_id = 2) const uint STEP = 4; // keys (or queries) in a turn of the loop
@@ -41,19 +41,7 @@ uint wrapped(uint token, uint T)
 // where it would otherwise be kept, spread over whole vectors, in memory. T is below 2^31.
 #define AGAIN(p) ((p) + (T >> 31u))
 
-// Each lane its own row, in pairs: 64-bit gathers and scatters cost lavapipe less a float. (The driver's own
-// unpackUint2x32 fails with vectors of 512 bits.)
-vec2 load_pair(PAIR p)
-{
-    uint64_t bits = p.bits;
-    return vec2(uintBitsToFloat(uint(bits)), uintBitsToFloat(uint(bits >> 32)));
-}
-
-void store_pair(PAIR p, vec2 x)
-{
-    p.bits = uint64_t(floatBitsToUint(x.x)) | uint64_t(floatBitsToUint(x.y)) << 32;
-}
-
+// Each lane its own row, in pairs.
 #define LOAD_ROW(to, p) [[unroll]] for (uint i = 0u; i < D; i += 2u) { \
         vec2 pair = load_pair(PAIR((p) + i));                          \
         to[i] = pair.x;                                                \

@@ -18,6 +18,7 @@
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #extension GL_KHR_shader_subgroup_shuffle : require
 #endif
+#include "pair.glsl"
 
 layout(constant_id = 0) const uint LANES = 8;
 layout(local_size_x_id = 0, local_size_y = 1, local_size_z = 1) in;
@@ -100,8 +101,6 @@ void lane_store(RF p, float x)
     p[lane].v = x;
 }
 
-layout(buffer_reference, std430, buffer_reference_align = 8) buffer LanePair { uint64_t bits; };
-
 // x and behind it y, to an address that 8 divides. Lavapipe stores lane by lane, and 64 bits as fast as 32; what the
 // lanes exchange for that folds away, as the 64-bit numbers are the two vectors' bits as they stand.
 void lane_store2(RF p, float x, float y)
@@ -111,7 +110,7 @@ void lane_store2(RF p, float x, float y)
         const uint from = 2u * lane % 8u;
         const float even = mix(subgroupShuffle(y, from), subgroupShuffle(x, from), lane < 4u),
                     odd = mix(subgroupShuffle(y, from + 1u), subgroupShuffle(x, from + 1u), lane < 4u);
-        LanePair(p + 2u * lane).bits = uint64_t(floatBitsToUint(even)) | uint64_t(floatBitsToUint(odd)) << 32;
+        store_pair(PAIR(p + 2u * lane), vec2(even, odd));
         return;
     }
 #endif
