@@ -93,10 +93,18 @@ static int op_string(struct pickle_machine *m, int length_bytes)
     return pickle_push(m, n);
 }
 
+static int is_named_by(const struct pickle_global *row, const char *module, const char *name)
+{
+    const size_t length = strlen(row->module);
+    if (row->name)
+        return strcmp(row->module, module) == 0 && strcmp(row->name, name) == 0;
+    return strncmp(row->module, module, length) == 0 && (module[length] == '.' || !module[length]);
+}
+
 static int push_global(struct pickle_machine *m, const char *module, const char *name)
 {
     for (size_t i = 0; m->globals[i].module; i++)
-        if (strcmp(m->globals[i].module, module) == 0 && strcmp(m->globals[i].name, name) == 0) {
+        if (is_named_by(&m->globals[i], module, name)) {
             struct pickle_node *n = pickle_make(m, PICKLE_GLOBAL);
             if (n)
                 n->number = (int64_t)i;
@@ -239,16 +247,31 @@ static int op_reduce(struct pickle_machine *m, int unused)
     return pickle_push(m, n);
 }
 
-/* Attributes of an object: an OrderedDict has its _metadata there, which says nothing about tensors. */
+static int op_new_object(struct pickle_machine *m, int unused)
+{
+    struct pickle_node *class, *arguments;
+    (void)unused;
+    TRY(pickle_pop(m, &arguments));
+    TRY(pickle_pop(m, &class));
+    if (class->kind != PICKLE_GLOBAL || m->globals[class->number].role != PICKLE_MAKES_OBJECT ||
+        arguments->kind != PICKLE_TUPLE || arguments->count)
+        return pickle_refuse(m, "it makes an object of what is no class, or from arguments");
+    struct pickle_node *n = pickle_make(m, PICKLE_DICT);
+    if (n)
+        n->number = 1;
+    return pickle_push(m, n);
+}
+
+/* An object's attributes are its items; an OrderedDict has its _metadata there, which says nothing about tensors. */
 static int op_build(struct pickle_machine *m, int unused)
 {
     struct pickle_node *state;
     (void)unused;
     TRY(pickle_pop(m, &state));
-    if (pickle_above_mark(m) == 0 || m->stack[m->height - 1]->kind != PICKLE_DICT ||
-        state->kind != PICKLE_DICT)
+    struct pickle_node *to = pickle_above_mark(m) ? m->stack[m->height - 1] : NULL;
+    if (!to || to->kind != PICKLE_DICT || state->kind != PICKLE_DICT || to == state)
         return pickle_refuse(m, "it sets attributes of what is no dictionary");
-    return 0;
+    return to->number ? pickle_copy_items(m, to, state) : 0;
 }
 
 static int op_persistent(struct pickle_machine *m, int unused)
@@ -317,6 +340,7 @@ static const struct {
     {'h', op_get, 1},
     {'j', op_get, 4},
     {'R', op_reduce, 0},
+    {0x81, op_new_object, 0},
     {'b', op_build, 0},
     {'Q', op_persistent, 0},
 };

@@ -26,17 +26,21 @@ enum pickle_kind {
 
 struct pickle_node {
     enum pickle_kind kind;
-    int64_t number;   /* BOOL, INT, GLOBAL */
+    int64_t number;   /* BOOL, INT, GLOBAL; DICT: whether it is an object */
     double real;      /* FLOAT */
     const char *text; /* STRING: UTF-8, ended by 0, without one inside */
     struct pickle_node **items;
     size_t count, room;
 };
 
-enum pickle_role { PICKLE_VALUE, PICKLE_MAKES_DICT };
-struct pickle_global { /* a row of what may be named; ended by a NULL module */
-    const char *module, *name;
-    enum pickle_role role; /* MAKES_DICT: called without arguments it is an empty dictionary */
+enum pickle_role {
+    PICKLE_VALUE,
+    PICKLE_MAKES_DICT, /* called without arguments it is an empty dictionary, whose attributes are passed over */
+    PICKLE_MAKES_OBJECT, /* a class: its object is a dictionary of its attributes */
+};
+struct pickle_global {         /* a row of what may be named; ended by a NULL module */
+    const char *module, *name; /* without a name: whatever stands in the module and in the modules below it */
+    enum pickle_role role;
 };
 
 /* The pickle's value, which lives in `arena` and may hold itself: bound the depth of a walk. `what` names the

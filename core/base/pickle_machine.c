@@ -17,10 +17,15 @@ int pickle_refuse(const struct pickle_machine *m, const char *why)
                 why);
 }
 
+static int refuse_number_of_values(const struct pickle_machine *m)
+{
+    return fail(ERR_INPUT, "%s: the pickle has more than %d values", m->what, NODE_LIMIT);
+}
+
 struct pickle_node *pickle_make(struct pickle_machine *m, enum pickle_kind kind)
 {
     if (m->nodes == NODE_LIMIT) {
-        fail(ERR_INPUT, "%s: the pickle has more than %d values", m->what, NODE_LIMIT);
+        refuse_number_of_values(m);
         return NULL;
     }
     struct pickle_node *n = arena_alloc(m->arena, 1, sizeof *n);
@@ -102,6 +107,16 @@ int pickle_take(struct pickle_machine *m, struct pickle_node *to, size_t first)
     for (size_t i = first; i < m->height; i++)
         TRY(pickle_append(m, to, m->stack[i]));
     m->height = first;
+    return 0;
+}
+
+int pickle_copy_items(struct pickle_machine *m, struct pickle_node *to, const struct pickle_node *from)
+{
+    if (from->count > NODE_LIMIT - m->nodes)
+        return refuse_number_of_values(m);
+    m->nodes += from->count;
+    for (size_t i = 0; i < from->count; i++)
+        TRY(pickle_append(m, to, from->items[i]));
     return 0;
 }
 

@@ -32,6 +32,8 @@ int pickle_take_mark(struct pickle_machine *m, size_t *first);
 int pickle_append(struct pickle_machine *m, struct pickle_node *to, struct pickle_node *item);
 /* The values from `first` on become items of `to`. */
 int pickle_take(struct pickle_machine *m, struct pickle_node *to, size_t first);
+/* Another node's items, counted as values: the same ones can be asked for any number of times. */
+int pickle_copy_items(struct pickle_machine *m, struct pickle_node *to, const struct pickle_node *from);
 
 /* The next bytes, and the next little-endian number. */
 int pickle_bytes(struct pickle_machine *m, size_t count, const unsigned char **out);

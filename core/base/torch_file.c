@@ -1,5 +1,7 @@
-/* torch_file.c - a file of torch.save: a zip archive with a pickle that names tensors and a member for each storage.
- * Layout: torch/serialization.py, torch/_utils.py. Nested dictionaries and lists give names joined by dots. */
+/* torch_file.c - a file of torch.save or torch.jit.save: a zip archive with a pickle that names tensors and a member for
+ * each storage. Layout: torch/serialization.py, torch/_utils.py, torch/csrc/jit/serialization/pickler.cpp. Nested
+ * dictionaries, lists and a script's modules give names joined by dots. A script's programs are members that nothing here
+ * looks at. */
 #include "tensor_private.h"
 
 #include "error.h"
@@ -17,12 +19,15 @@ enum {
     NAME_SHOWN = 120,
 };
 
-enum { REBUILD_TENSOR, REBUILD_PARAMETER, ORDERED_DICT, STORAGES };
+enum { REBUILD_TENSOR, REBUILD_PARAMETER, ORDERED_DICT, SCRIPT_CLASS, SCRIPT_VALUE, STORAGES };
 /* Rows from STORAGES on are the storages, in the order of storage_types. */
 static const struct pickle_global globals[] = {
     [REBUILD_TENSOR] = {"torch._utils", "_rebuild_tensor_v2", PICKLE_VALUE},
     [REBUILD_PARAMETER] = {"torch._utils", "_rebuild_parameter", PICKLE_VALUE},
     [ORDERED_DICT] = {"collections", "OrderedDict", PICKLE_MAKES_DICT},
+    [SCRIPT_CLASS] = {"__torch__", NULL, PICKLE_MAKES_OBJECT},
+    [SCRIPT_VALUE] = {"torch.jit._pickle", NULL,
+                      PICKLE_VALUE}, /* build_intlist(list), restore_type_tag(value, type) ... */
     [STORAGES] = {"torch", "FloatStorage", PICKLE_VALUE},
     {"torch", "DoubleStorage", PICKLE_VALUE},
     {"torch", "HalfStorage", PICKLE_VALUE},
@@ -213,7 +218,7 @@ static int visit(struct walk *w, const char *name, const struct pickle_node *n, 
         return fail(ERR_INPUT, "%s: it nests more than %d values", w->list->what, WALK_LIMIT);
     if (n->kind == PICKLE_DICT || n->kind == PICKLE_LIST || n->kind == PICKLE_TUPLE)
         return visit_items(w, name, n, depth);
-    if (is_call(n, REBUILD_PARAMETER))
+    if (is_call(n, REBUILD_PARAMETER) || is_call(n, SCRIPT_VALUE))
         return n->items[1]->count && depth < DEPTH_LIMIT ? visit(w, name, n->items[1]->items[0], depth + 1)
                                                          : refuse(w, name, "is made from too little");
     if (is_call(n, REBUILD_TENSOR))
@@ -236,7 +241,6 @@ static int check_byte_order(struct torch_file *t, const char *what)
     return strcmp(order, "little") == 0 ? 0 : fail(ERR_INPUT, "%s: its numbers are not little-endian", what);
 }
 
-/* Finds the folder; a TorchScript archive holds programs, and OpenAI's CLIP came as one. */
 static int find_folder(struct torch_file *t, const char *what, const struct zip_member **pickle)
 {
     *pickle = NULL;
@@ -249,14 +253,6 @@ static int find_folder(struct torch_file *t, const char *what, const struct zip_
     if (length >= sizeof t->folder / 2)
         return fail(ERR_INPUT, "%s: its folder's name is too long", what);
     memcpy(t->folder, (*pickle)->name, length);
-    char path[NAME_LIMIT + 16];
-    snprintf(path, sizeof path, "%sconstants.pkl", t->folder);
-    if (zip_file_find(t->zip, path))
-        return fail(
-            ERR_INPUT,
-            "%s is a TorchScript archive, which holds programs (as OpenAI's CLIP files do); write its "
-            "tensors alone: torch.save(torch.jit.load(FILE, map_location=\"cpu\").state_dict(), NEW)",
-            what);
     return 0;
 }
 

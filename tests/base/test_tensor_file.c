@@ -24,6 +24,7 @@ enum { FLIPS = 400, CUTS = 200 };
 
 static const struct pickle_global globals[] = {{"collections", "OrderedDict", PICKLE_MAKES_DICT},
                                                {"torch", "FloatStorage", PICKLE_VALUE},
+                                               {"__torch__", NULL, PICKLE_MAKES_OBJECT},
                                                {NULL, NULL, PICKLE_VALUE}};
 
 static void refuse_pickle(const char *bytes, size_t size, const char *sentence)
@@ -56,7 +57,20 @@ static void opcodes_that_plain_tensors_do_not_need_are_refused(void **state)
 {
     (void)state;
     REFUSE("\x80\x02(ios\nsystem\n.", "opcode 0x69");
-    REFUSE("\x80\x02)\x81.", "opcode 0x81");
+    REFUSE("\x80\x02)\x81.", "missing from its stack");
+    REFUSE("\x80\x02"
+           "ccollections\nOrderedDict\n)\x81.",
+           "no class");
+    REFUSE("\x80\x02"
+           "c__torch__.a\nB\nN\x85\x81.",
+           "from arguments");
+    REFUSE("\x80\x02"
+           "c__torch__x\nB\n)\x81.",
+           "__torch__x.B");
+    REFUSE("\x80\x02"
+           "c__torch__\nB\n)\x81q\x01h\x01"
+           "b.",
+           "no dictionary");
     REFUSE("\x80\x05N.", "protocol");
     REFUSE("\x80\x02", "ends early");
     REFUSE("\x80\x02.", "one value");
@@ -92,6 +106,49 @@ static void containers_numbers_and_calls_become_a_tree(void **state)
     assert_int_equal(d->items[5]->number, -256);
     assert_true(d->items[7]->real == 1);
     arena_finish(&arena);
+}
+
+/* torch.jit.save's: class, NEWOBJ, a dictionary, BUILD. */
+static void an_object_of_a_script_is_a_dictionary_of_its_attributes(void **state)
+{
+    (void)state;
+    static const char bytes[] = "\x80\x02"
+                                "c__torch__.clip.model\nCLIP\nq\x01)\x81}(X\x01\0\0\0aK\x07X\x01\0\0\0b"
+                                "c__torch__\nInner\n)\x81}(X\x01\0\0\0cK\x08ubub.";
+    struct arena arena = {0};
+    struct pickle_node *d = NULL;
+    assert_int_equal(pickle_read(&d, &arena, bytes, sizeof bytes - 1, globals, "p"), 0);
+    assert_int_equal(d->kind, PICKLE_DICT);
+    assert_int_equal(d->count, 4);
+    assert_int_equal(d->items[1]->number, 7);
+    assert_string_equal(d->items[3]->items[0]->text, "c");
+    assert_int_equal(d->items[3]->items[1]->number, 8);
+    arena_finish(&arena);
+}
+
+static char *put(char *at, const char *bytes, size_t count)
+{
+    memcpy(at, bytes, count);
+    return at + count;
+}
+
+/* Its attributes set over and over: two bytes each time, for any number of items. */
+static void a_pickle_cannot_grow_by_repeating_itself(void **state)
+{
+    (void)state;
+    static const char begin[] = "\x80\x02"
+                                "c__torch__\nB\n)\x81q\x01}(";
+    enum { PAIRS = 20000, TIMES = 60, BYTES = sizeof begin + 4 * PAIRS + 3 * TIMES + 16 };
+    char *p = calloc(BYTES, 1), *at = p;
+    at = put(at, begin, sizeof begin - 1);
+    for (int i = 0; i < PAIRS; i++)
+        at = put(at, "K\x01K\x02", 4);
+    at = put(at, "uq\x02", 3);
+    for (int i = 0; i < TIMES; i++)
+        at = put(at, "bh\x02", 3);
+    at = put(at, "b.", 2);
+    refuse_pickle(p, (size_t)(at - p), "more than 2097152 values");
+    free(p);
 }
 
 static int read_npy(struct npy *a, const char *dictionary)
@@ -193,7 +250,8 @@ static void flipped_bits_and_cut_ends_are_read_or_refused_without_harm(void **st
 static void no_memory_is_refused_at_every_allocation(void **state)
 {
     (void)state;
-    static const char *const files[] = {"openai_clip.pt", "big_vision.npz", "hf_vit"};
+    static const char *const files[] = {"openai_clip.pt", "openai_clip_script.pt", "big_vision.npz",
+                                        "hf_vit"};
     for (size_t k = 0; k < sizeof files / sizeof *files; k++) {
         char path[1024];
         struct tensor_file *f = NULL;
@@ -218,6 +276,8 @@ int main(void)
         cmocka_unit_test(a_pickle_that_names_a_function_is_refused_by_its_name),
         cmocka_unit_test(opcodes_that_plain_tensors_do_not_need_are_refused),
         cmocka_unit_test(containers_numbers_and_calls_become_a_tree),
+        cmocka_unit_test(an_object_of_a_script_is_a_dictionary_of_its_attributes),
+        cmocka_unit_test(a_pickle_cannot_grow_by_repeating_itself),
         cmocka_unit_test(numpys_headers_are_read_strictly),
         cmocka_unit_test(what_pytorch_wrote_before_its_zip_form_is_refused_with_the_remedy),
         cmocka_unit_test(flipped_bits_and_cut_ends_are_read_or_refused_without_harm),

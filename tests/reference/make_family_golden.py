@@ -262,6 +262,14 @@ def clip(small, large):
     openai = {k: v.half() for k, v in model.state_dict().items() if k != "attn_mask"}
     openai.update({"input_resolution": torch.tensor(IMAGE), "context_length": torch.tensor(8), "vocab_size": torch.tensor(40)})
     torch.save(openai, OUT + "/openai_clip.pt")
+    # as OpenAI's downloads are: the model traced, its programs beside its tensors
+    for name in ("input_resolution", "context_length", "vocab_size"):
+        vars(quick).pop(name, None)
+        quick.register_buffer(name, openai[name])
+    script = torch.jit.trace(quick, (small, torch.zeros(2, 8, dtype=torch.long)), check_trace=False)
+    for p in script.parameters():
+        p.data = p.data.half()
+    script.save(OUT + "/openai_clip_script.pt")
 
 
 def main():

@@ -46,6 +46,7 @@ static const struct family {
     {"open_clip.bin", "open_clip_features", "CLIP, OpenAI's or open_clip's names", "clip",
      VIT_ACTIVATION_GELU, 0},
     {"openai_clip.pt", "openai_clip_features", "CLIP, OpenAI's or open_clip's names", "clip", 0, 0},
+    {"openai_clip_script.pt", "openai_clip_features", "CLIP, OpenAI's or open_clip's names", "clip", 0, 0},
 };
 
 static void must(int rc)
