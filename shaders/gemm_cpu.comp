@@ -5,10 +5,15 @@
 // a constant, and the last tile is moved up to end at row M (its rows are computed twice, to the same
 // values, so C must not be `residual`). Else rows beyond M repeat row M - 1. Columns beyond N are not stored.
 // Grid, with a = ceil(N / (NR LANES)) and d = ceil(M / MR): (a, d, batch); where the tiles go DOWN the rows first,
-// (d, a, batch); where they do so in blocks of h tiles, (h, a, ceil(d / h)), and there is no batch.
+// (d, a, batch); where they do so in blocks of h tiles, (h, a, ceil(d / h)), and there is no batch. Where strides are
+// known, a workgroup is a TEAM of subgroups, which are so many tiles of the first dimension, and the grid's is divided
+// by that; surplus tiles repeat the last.
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#define TEAM_ID 12
+#define IN_STEP_ID 13
 #include "lanes.glsl"
+#include "turns.glsl"
 #include "gemm.glsl"
 
 layout(constant_id = 3) const uint A_UNIT = 0; // 0: a_col is 1; 1: a_row is 1; 2: neither; 3: A transposed is
@@ -71,9 +76,14 @@ void store_row(RF to, float x[NR])
 
 void main()
 {
-    uvec2 tile = DOWN != 0u ? gl_WorkGroupID.yx : gl_WorkGroupID.xy;
+    uvec2 tile = gl_WorkGroupID.xy;
     if (DOWN == 2u)
-        tile.y += gl_WorkGroupID.z * gl_NumWorkGroups.x;
+        tile.x += gl_WorkGroupID.z * gl_NumWorkGroups.x;
+    tile.x = tile.x * TEAM + team_member;
+    if (DOWN != 0u)
+        tile = tile.yx;
+    else if (TEAM != 1u)
+        tile.x = min(tile.x, (N - 1u) / (NR * LANES));
     const uint z = DOWN == 2u ? 0u : gl_WorkGroupID.z, col = tile.x * (NR * LANES);
     const uint row = KNOWN ? min(tile.y * MR, M - MR) : tile.y * MR;
     const uint b_step = KNOWN ? B_ROW : b_row;
@@ -93,10 +103,10 @@ void main()
 
     uint k = 0u;
     if (KNOWN) {
-        for (;;) {
+        for (uint counted = turns_from_0();;) {
+            const uint k = next_turn(counted, KU, DEPTH);
             STEPS(KU)
-            k += KU;
-            if (k > DEPTH - KU)
+            if (is_last_turn(k, KU, DEPTH))
                 break;
         }
         k = DEPTH / KU * KU;

@@ -98,6 +98,7 @@ struct engine {
     uint32_t lanes;
     int cpu_style;
     int plain; /* workgroups of `lanes` that need not be a subgroup */
+    int in_step;
     int attention_in_tiles;
     struct ladder *ladder;
     struct products *products;
@@ -114,8 +115,7 @@ struct engine {
 static int takes_attention_in_tiles(const struct engine *e, const struct device_info *info)
 {
     const uint32_t mesa_26_2 = 26u << 22 | 2u << 12; /* as driverVersion has it */
-    return info->is_llvmpipe && info->driver_version >= mesa_26_2 && e->cpu_style && !e->plain &&
-           (e->lanes == 8 || e->lanes == 16);
+    return e->in_step && info->driver_version >= mesa_26_2 && (e->lanes == 8 || e->lanes == 16);
 }
 
 int engine_create(struct engine **out, struct device *device, enum engine_style style)
@@ -138,6 +138,7 @@ int engine_create(struct engine **out, struct device *device, enum engine_style 
     const uint32_t most = e->plain ? LANES_CPU_STYLE : LANES_MAX;
     e->lanes = info->subgroup_size < most ? info->subgroup_size : most;
     e->pace = (struct engine_pace){.submit_seconds = 0.1, .parts = info->is_cpu ? 1 : 64};
+    e->in_step = info->is_llvmpipe && e->cpu_style && !e->plain;
     e->attention_in_tiles = takes_attention_in_tiles(e, info);
     *out = e;
     return 0;
@@ -191,6 +192,11 @@ struct device *engine_device(const struct engine *e)
 uint32_t engine_lanes(const struct engine *e)
 {
     return e->lanes;
+}
+
+int engine_in_step(const struct engine *e)
+{
+    return e->in_step;
 }
 
 int engine_attention_in_tiles(const struct engine *e)

@@ -29,7 +29,9 @@ int engine_recover(struct engine *e);
 uint32_t engine_lanes(const struct engine *e);
 /* Whether kernels of the CPU-device style are chosen. */
 int engine_cpu_style(const struct engine *e);
-/* Of those, whether attention takes the ones in tiles (lower_attention_tiles.c) and not those with a row a lane. */
+/* Whether the lanes of a subgroup run in step, as vectors of one thread, which lib/turns.glsl makes use of: lavapipe. */
+int engine_in_step(const struct engine *e);
+/* Of those of the CPU-device style, whether attention takes the ones in tiles (lower_attention_tiles.c) and not those with a row a lane. */
 int engine_attention_in_tiles(const struct engine *e);
 
 /* What it knows of matrix products (ladder.h). */

@@ -13,7 +13,7 @@ static struct attention_sizes part_of(const struct attention_sizes *z, uint32_t 
 /* How the CPU-device kernels (shaders/lib/attention_tile_cpu.glsl) divide a pass. Scratch memory is for `images` at a
  * time, so that it does not grow with the batch. */
 struct partition {
-    uint32_t constants[10];
+    uint32_t constants[11];
     uint32_t tiles, rows; /* tiles of queries; keys of a tile */
     uint32_t images;
     uint64_t queries; /* in that many images: of whole tiles, in all heads */
@@ -37,7 +37,8 @@ static struct partition partition_of(const struct program *p, const struct atten
                                   vectors,
                                   keys / tiles(keys, TURN),
                                   z->queries / tiles(z->queries, TURN),
-                                  z->width / tiles(z->width, D_TURN)};
+                                  z->width / tiles(z->width, D_TURN),
+                                  (uint32_t)engine_in_step(p->engine)};
     memcpy(t.constants, constants, sizeof constants);
     if (keys < t.rows)
         t.rows = keys;

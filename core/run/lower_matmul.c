@@ -152,6 +152,15 @@ static enum order order_of(const struct product *r, const struct block *t, uint3
     return order;
 }
 
+/* Subgroups of a workgroup: its tiles of the grid's first dimension. Lavapipe takes as long for a workgroup as for a
+ * seventh of a tile of 192 steps; two of them in four were measured to be no better, eight worse where the columns are
+ * few. Only where there are enough tiles for all threads. */
+static uint32_t team_of(const struct engine *e, const struct block *t, const uint32_t groups[3])
+{
+    enum { TEAM = 4, ENOUGH = 1024 };
+    return t->known && engine_in_step(e) && groups[0] * groups[1] * groups[2] >= ENOUGH ? TEAM : 1;
+}
+
 /* Whether a row-major B is packed first, although it changes every step: so many rows of A make up for it. */
 static int packs_b(const struct product *r, const struct block *t)
 {
@@ -213,6 +222,8 @@ static void lower_gemm_cpu(struct program *p, value out, const struct fusion *f,
                                optional(p, f->keep ? f->keep : f->back)};
     uint32_t groups[3];
     const enum order order = order_of(&r, &t, t.vectors * engine_lanes(p->engine), groups);
+    const uint32_t team = team_of(p->engine, &t, groups);
+    groups[0] = (groups[0] + team - 1) / team;
     struct work *w =
         program_emit(p, SHADER_GEMM_CPU, &push, sizeof push, refs, 6, 4 | (f->keep ? 32 : 0), groups);
     const uint32_t constants[] = {fusion_epilogue(f),
@@ -228,7 +239,9 @@ static void lower_gemm_cpu(struct program *p, value out, const struct fusion *f,
                                   t.known ? push.b_row : 0,
                                   t.known ? push.c_row : 0,
                                   t.known ? r.k : 0,
-                                  (uint32_t)order};
+                                  (uint32_t)order,
+                                  team,
+                                  (uint32_t)engine_in_step(p->engine)};
     memcpy(w->constants, constants, sizeof constants);
     w->constant_count = sizeof constants / sizeof *constants;
     w->flops = 2.0 * r.batches * r.m * r.n * r.k;

@@ -4,7 +4,9 @@
 // Queries stand along the lanes, Q = NR LANES of them in a tile, so that keys and values are uniform scalars and
 // weights p[key][query] are at once what multiplies values (vectors of queries) and, with rows read as scalars,
 // what multiplies queries (sums over a row). Each stage sums tiles of MR x NR vectors in registers.
+#define IN_STEP_ID 11
 #include "lanes.glsl"
+#include "turns.glsl"
 
 layout(constant_id = 3) const uint HEADS = 1;
 layout(constant_id = 4) const uint KEYS = 1;
@@ -60,13 +62,16 @@ void store_paired(RF p, float x[NR])
 #define ACCUMULATE(ROWS, COUNT, TURN, a, A_STEP, A_ROW, b, B_STEP)                                  \
     {                                                                                               \
         FOR_ROWS(ROWS) FOR_VECTORS acc[i][j] = 0.0;                                                 \
-        uint k = 0u;                                                                                \
-        if ((TURN) == (COUNT))                                                                      \
+        [[dont_unroll]] for (uint turned = turns_from_0();;) {                                      \
+            const uint k = next_turn(turned, TURN, COUNT);                                          \
             ACCUMULATE_STEPS(ROWS, TURN, a, A_STEP, A_ROW, b, B_STEP)                               \
-        else                                                                                        \
-            WHILE(k + (TURN) <= (COUNT), ACCUMULATE_STEPS(ROWS, TURN, a, A_STEP, A_ROW, b, B_STEP) k += (TURN);) \
-        if ((COUNT) % (TURN) != 0u)                                                                 \
-            ACCUMULATE_STEPS(ROWS, (COUNT) % (TURN), a, A_STEP, A_ROW, b, B_STEP)                         \
+            if (is_last_turn(k, TURN, COUNT))                                                       \
+                break;                                                                              \
+        }                                                                                           \
+        if ((COUNT) % (TURN) != 0u) {                                                               \
+            const uint k = (COUNT) / (TURN) * (TURN);                                               \
+            ACCUMULATE_STEPS(ROWS, (COUNT) % (TURN), a, A_STEP, A_ROW, b, B_STEP)                       \
+        }                                                                                           \
     }
 
 // panel[d][m] = factor p[row of the tile's query QUERY_AT(m)][d], rows `stride` apart; queries beyond the last

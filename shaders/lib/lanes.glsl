@@ -21,13 +21,21 @@
 #include "pair.glsl"
 
 layout(constant_id = 0) const uint LANES = 8;
+#ifdef TEAM_ID // which constant says how many subgroups a workgroup has: lavapipe goes from one to the next
+               // much faster than from workgroup to workgroup
+layout(constant_id = TEAM_ID) const uint TEAM = 1;
+layout(local_size_x_id = 0, local_size_y_id = TEAM_ID, local_size_z = 1) in;
+#else
+const uint TEAM = 1;
 layout(local_size_x_id = 0, local_size_y = 1, local_size_z = 1) in;
+#endif
 
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer RF { float v; };
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer R4 { vec4 v; };
 
 #ifdef PLAIN
-#define lane gl_LocalInvocationIndex
+#define lane gl_LocalInvocationID.x
+#define team_member gl_LocalInvocationID.y
 
 shared uint lane_words[LANES];
 
@@ -54,6 +62,7 @@ LANES_REDUCE(lanes_add, uint, uint, uint, y + z)
 #define subgroupMax lanes_max
 #else
 #define lane gl_SubgroupInvocationID
+#define team_member gl_SubgroupID
 #endif
 
 // A loop whose condition is asked behind its body, too: lavapipe leaves a loop at its end only, so a
