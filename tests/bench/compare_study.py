@@ -5,7 +5,7 @@ judge val), one refit on train + val, one judgement of test; 3 epochs of batch 6
 --final` does it with its worker processes, checkpoints, stored logits and ledger; PyTorch does the same trainings and
 judgements one after the other in one process, keeps nothing, and is given the images decoded. The two take turns.
 
-usage: compare_study.py MODEL.safetensors EUROSAT [--program "COMMAND OF VITRO"] [--rounds 1] [--json FILE]
+usage: compare_study.py MODEL.safetensors EUROSAT [--program "COMMAND OF VITRO"] [--rounds 1] [--epochs 3] [--json FILE]
 EUROSAT: a folder with train800.txt, val200.txt, test.txt and the images they name.
 """
 import argparse
@@ -31,7 +31,7 @@ def recipe(args):
             "methods": [{"name": name, "method": text, "search": {"lr": list(RATES[name]), "decay": [1e-4]}}
                         for name, text in METHODS.items()],
             "tune": {"strategy": "grid", "trials": 2}, "seeds": [0],
-            "training": {"epochs": EPOCHS, "warmup": 0, "batch": BATCH, "schedule": "plain", "drop_last": True}}
+            "training": {"epochs": args.epochs, "warmup": 0, "batch": BATCH, "schedule": "plain", "drop_last": True}}
 
 
 def ours(args):
@@ -55,7 +55,7 @@ def peer(args):
 
     import eurosat_lora as reference
     torch.set_num_threads(args.threads)
-    reference.EPOCHS, reference.WARMUP, reference.BATCH = EPOCHS, 0, BATCH
+    reference.EPOCHS, reference.WARMUP, reference.BATCH = args.epochs, 0, BATCH
     splits = {name: reference.load_images(args.data, f"{name}.txt") for name in ("train800", "val200", "test")}
     classes = int(splits["train800"][1].max()) + 1
     both = tuple(torch.cat([splits["train800"][i], splits["val200"][i]]) for i in (0, 1))
@@ -64,7 +64,7 @@ def peer(args):
 
     def trial(kind, lr, data, judged):
         per_epoch = len(data[1]) // BATCH
-        rates = [reference.rate(epoch, lr, "plain") for epoch in range(EPOCHS) for _ in range(per_epoch)]
+        rates = [reference.rate(epoch, lr, "plain") for epoch in range(args.epochs) for _ in range(per_epoch)]
         order = reference.batches(len(data[1]), len(rates), 0)
         model, method = reference.build(args.model, kind, classes, 0, torch.float32)
         reference.train(model, method, reference.normalise(data[0], torch.float32), data[1], order, rates)
@@ -82,6 +82,7 @@ def main():
     parser.add_argument("data")
     parser.add_argument("--program", default=str(ROOT / "scripts/vitro"))
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json")
     args = parser.parse_args()

@@ -311,7 +311,7 @@ a_damaged_image_is_named() {
 }
 
 # Starts the training in the background and sends the signal when the second checkpoint is there.
-long=(--data a.pack "${quick[@]}" --epochs 60 --checkpoint long.ck --checkpoint-steps 1 --save long.safetensors --json)
+long=(--data a.pack "${quick[@]}" --epochs 30 --checkpoint long.ck --checkpoint-steps 1 --save long.safetensors --json)
 interrupt() { # SIGNAL
     rm -f long.ck
     ${launcher:+"$launcher"} "$program" train "${long[@]}" >out 2>err </dev/null & # itself, not a shell around it
@@ -347,7 +347,7 @@ a_checkpoint_of_another_training_is_refused() {
 
 # A probe of 30 images, 32 rows of 64 class features in whole batches of 8: not kept, kept, and killed on the way.
 what_is_computed_once_changes_no_byte() {
-    local long=(--data a.pack "${quick[@]}" --method linear --drop-path 0 --epochs 80 --checkpoint long.ck
+    local long=(--data a.pack "${quick[@]}" --method linear --drop-path 0 --epochs 40 --checkpoint long.ck
         --checkpoint-steps 1 --save long.safetensors --json)
     rm -f long.ck
     run 0 train "${long[@]}" --feature-cache 0 && [ -z "$(number features_bytes)" ] || return 1
