@@ -26,8 +26,8 @@ static const struct pickle_global globals[] = {
     [REBUILD_PARAMETER] = {"torch._utils", "_rebuild_parameter", PICKLE_VALUE},
     [ORDERED_DICT] = {"collections", "OrderedDict", PICKLE_MAKES_DICT},
     [SCRIPT_CLASS] = {"__torch__", NULL, PICKLE_MAKES_OBJECT},
-    [SCRIPT_VALUE] = {"torch.jit._pickle", NULL,
-                      PICKLE_VALUE}, /* build_intlist(list), restore_type_tag(value, type) ... */
+    /* build_intlist(list), restore_type_tag(value, type) ... */
+    [SCRIPT_VALUE] = {"torch.jit._pickle", NULL, PICKLE_VALUE},
     [STORAGES] = {"torch", "FloatStorage", PICKLE_VALUE},
     {"torch", "DoubleStorage", PICKLE_VALUE},
     {"torch", "HalfStorage", PICKLE_VALUE},

@@ -77,8 +77,8 @@ static void preset(struct settings *s)
 {
     s->tasks = "textures,cells,count";
     s->methods = "linear,bitfit,lora,adaptformer,vpt[prompts=5],full";
-    s->images = 400;
-    s->trials = 3;
+    s->images = 320;
+    s->trials = 2;
     s->seeds = 2;
     s->recipe.batch = 32;
     s->recipe.epochs = 5;

@@ -31,7 +31,8 @@ uint32_t engine_lanes(const struct engine *e);
 int engine_cpu_style(const struct engine *e);
 /* Whether the lanes of a subgroup run in step, as vectors of one thread, which lib/turns.glsl makes use of: lavapipe. */
 int engine_in_step(const struct engine *e);
-/* Of those of the CPU-device style, whether attention takes the ones in tiles (lower_attention_tiles.c) and not those with a row a lane. */
+/* Of those of the CPU-device style, whether attention takes the ones in tiles (lower_attention_tiles.c) and not those with
+ * a row a lane. */
 int engine_attention_in_tiles(const struct engine *e);
 
 /* What it knows of matrix products (ladder.h). */
