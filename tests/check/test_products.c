@@ -40,7 +40,10 @@ static int check(enum engine_style style, const char *filter)
 static void fp32_tiles_agree_in_every_precision(void **state)
 {
     (void)state;
-    assert_true(check(ENGINE_GPU, "tiled 32x32") > 0);
+    assert_true(check(ENGINE_GPU, "tiled 32x32: nt") > 0);
+    assert_true(check(ENGINE_GPU, "tiled 32x32: nn fp32") > 0);
+    assert_true(check(ENGINE_GPU, "tiled 32x32: tn fp32") > 0);
+    assert_true(check(ENGINE_GPU, "tiled 32x32: tt fp32") > 0);
     assert_true(check(ENGINE_GPU, "tiled 64x64 twice: nt fp32") > 0);
     assert_true(check(ENGINE_GPU, "tiled 16x128: tn fp16") > 0);
 }
