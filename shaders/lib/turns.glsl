@@ -36,6 +36,7 @@ uint next_turn(inout uint counted, uint step, uint count)
     return k;
 }
 
+// The first half is known when compiling: a single turn is no loop.
 bool is_last_turn(uint k, uint step, uint count)
 {
     return 2u * step > count || k + 2u * step > count;

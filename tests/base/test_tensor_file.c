@@ -87,6 +87,16 @@ static void opcodes_that_plain_tensors_do_not_need_are_refused(void **state)
     REFUSE("\x80\x02Nr\xff\xff\xff\xff.", "2^20");
 }
 
+/* What the pickle is: a dictionary of so many keys and values. */
+static struct pickle_node *read_dictionary(struct arena *arena, const char *bytes, size_t size, size_t count)
+{
+    struct pickle_node *d = NULL;
+    assert_int_equal(pickle_read(&d, arena, bytes, size, globals, "p"), 0);
+    assert_int_equal(d->kind, PICKLE_DICT);
+    assert_int_equal(d->count, count);
+    return d;
+}
+
 static void containers_numbers_and_calls_become_a_tree(void **state)
 {
     (void)state;
@@ -96,10 +106,7 @@ static void containers_numbers_and_calls_become_a_tree(void **state)
                                 "X\x01\0\0\0c\x8a\x02\x00\xff"
                                 "X\x01\0\0\0dG?\xf0\0\0\0\0\0\0u.";
     struct arena arena = {0};
-    struct pickle_node *d = NULL;
-    assert_int_equal(pickle_read(&d, &arena, bytes, sizeof bytes - 1, globals, "p"), 0);
-    assert_int_equal(d->kind, PICKLE_DICT);
-    assert_int_equal(d->count, 8);
+    const struct pickle_node *d = read_dictionary(&arena, bytes, sizeof bytes - 1, 8);
     assert_string_equal(d->items[0]->text, "a");
     assert_int_equal(d->items[1]->number, 7);
     assert_int_equal(d->items[3]->number, -1);
@@ -116,10 +123,7 @@ static void an_object_of_a_script_is_a_dictionary_of_its_attributes(void **state
                                 "c__torch__.clip.model\nCLIP\nq\x01)\x81}(X\x01\0\0\0aK\x07X\x01\0\0\0b"
                                 "c__torch__\nInner\n)\x81}(X\x01\0\0\0cK\x08ubub.";
     struct arena arena = {0};
-    struct pickle_node *d = NULL;
-    assert_int_equal(pickle_read(&d, &arena, bytes, sizeof bytes - 1, globals, "p"), 0);
-    assert_int_equal(d->kind, PICKLE_DICT);
-    assert_int_equal(d->count, 4);
+    const struct pickle_node *d = read_dictionary(&arena, bytes, sizeof bytes - 1, 4);
     assert_int_equal(d->items[1]->number, 7);
     assert_string_equal(d->items[3]->items[0]->text, "c");
     assert_int_equal(d->items[3]->items[1]->number, 8);

@@ -3,7 +3,8 @@
 Each row is one run of bench_vit; the settings take turns over the rounds. `per unit` is the step's time divided by images x
 blocks x a token's arithmetic (products and attention), relative to the first row of its table: 1.00 all the way is a
 straight line, and a jump is a cliff. What a step costs once (patches, head, optimizer, dispatches) makes the first rows of a
-table dear, so it should only fall.
+table dear, so it should fall. Depth is the exception: the last block computes the class token alone, so a network of one
+block is cheap.
 
 usage: scaling.py [--build build/release] [--methods "none,lora[r=8]"] [--rounds 3] [--json FILE]
 """

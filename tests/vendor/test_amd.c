@@ -23,7 +23,7 @@ enum { BATCH = 64, IMAGE = 224, PATCH = 16, CLASSES = 100, DEPTH = 2 };
 
 static const struct family { /* as RADV_FORCE_FAMILY knows it */
     const char *name, *what;
-    int spills_fail; /* a spilled register in a kernel that a training chooses fails the test; else two models do */
+    int spills_fail; /* a spilled register in a kernel that a training chooses fails the test */
 } families[] = {
     {"NAVI31", "RDNA 3, RX 7900", 1}, {"GFX1201", "RDNA 4, RX 9070", 1},
     {"NAVI21", "RDNA 2, RX 6800", 0}, {"MI200", "CDNA 2, Instinct MI250", 0},
@@ -100,7 +100,7 @@ static void compile_method(struct engine *engine, struct plugins *plugins, const
 }
 
 /* Every kernel of the trainings above, in each precision: a model's depth chooses none, so two blocks stand for all.
- * `step` 1: of every model; 2: of every second. */
+ * `step` 1: of every model; 2: of every second, which saves time where kernels only have to compile. */
 static void compile_all(struct engine *engine, size_t step)
 {
     static const char *const search[] = {PLUGINS, NULL};
