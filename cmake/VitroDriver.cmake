@@ -39,12 +39,15 @@ endif()
 
 option(VITRO_VALIDATION "let Vulkan's validation layers watch the tests" ON)
 set(VITRO_SHADER_CACHE ${CMAKE_BINARY_DIR}/shader_cache CACHE PATH
-    "where the software driver keeps compiled shaders between test runs")
+    "where compiled shaders are kept between test runs")
 
-# vitro_on_device(TEST...): the environment of tests that may open a device. The software driver keeps
-# what it compiled, and a word of the validation layers fails the test, whatever its program says.
+# as tests' environment: the driver's cache, and the program's own
+set(VITRO_TEST_CACHES MESA_SHADER_CACHE_DIR=${VITRO_SHADER_CACHE} VITRO_KERNEL_CACHE=${VITRO_SHADER_CACHE}/kernels)
+
+# vitro_on_device(TEST...): the environment of tests that may open a device. What was compiled is
+# kept, and a word of the validation layers fails the test, whatever its program says.
 function(vitro_on_device)
-    set(environment MESA_SHADER_CACHE_DIR=${VITRO_SHADER_CACHE})
+    set(environment ${VITRO_TEST_CACHES})
     if(VITRO_VALIDATION)
         list(APPEND environment VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation)
         set_property(TEST ${ARGN} APPEND PROPERTY FAIL_REGULAR_EXPRESSION "VUID-" "Validation Error")

@@ -223,9 +223,9 @@ static int sync_folder(const char *path)
     return rc;
 }
 
-int file_commit(struct file_writer *w)
+static int commit(struct file_writer *w, int wait)
 {
-    if (!w->rc && (fsync(w->fd) < 0 && errno != EINVAL))
+    if (wait && !w->rc && fsync(w->fd) < 0 && errno != EINVAL)
         remember(w, fail(ERR_IO, "%s cannot be written: %s", w->path, strerror(errno)));
     if (close(w->fd) < 0 && !w->rc)
         remember(w, fail(ERR_IO, "%s cannot be written: %s", w->path, strerror(errno)));
@@ -236,11 +236,21 @@ int file_commit(struct file_writer *w)
     if (rc) {
         unlink(w->temporary);
         fail(rc, "%s", w->sentence);
-    } else {
+    } else if (wait) {
         rc = sync_folder(w->path);
     }
     writer_free(w);
     return rc;
+}
+
+int file_commit(struct file_writer *w)
+{
+    return commit(w, 1);
+}
+
+int file_commit_soon(struct file_writer *w)
+{
+    return commit(w, 0);
 }
 
 void file_abandon(struct file_writer *w)

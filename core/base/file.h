@@ -25,6 +25,8 @@ struct file_writer; /* one file being written */
 int file_begin(struct file_writer **out, const char *path);
 int file_put(struct file_writer *w, const void *bytes, size_t size); /* errors are remembered */
 int file_commit(struct file_writer *w);  /* ends the writer either way */
+/* As file_commit, but leaves it to the system when the file reaches the disk: for what can be made again. */
+int file_commit_soon(struct file_writer *w);
 void file_abandon(struct file_writer *w); /* NULL is fine; removes the temporary */
 int file_write(const char *path, const void *bytes, size_t size);
 

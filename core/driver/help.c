@@ -119,6 +119,8 @@ void help_program(void)
            "                       and the program's own\n"
            "  VITRO_VULKAN_LOADER  the Vulkan loader to open instead of libvulkan.so.1\n"
            "  VITRO_VECTOR_WIDTH   bits of the software driver's vectors: 128, 256 or 512\n"
+           "  VITRO_KERNEL_CACHE   a folder for kernels that the software driver has read, instead of\n"
+           "                       the cache folder's; empty: none is kept\n"
            "  XDG_DATA_HOME        the user's plugins are in its folder vitro/plugins\n"
            "  XDG_CACHE_HOME       prepared data and compiled shaders go to its folder vitro\n");
     print_statuses();

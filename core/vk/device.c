@@ -1,6 +1,7 @@
 /* device.c - opening a device with one compute queue, and closing it. */
 #include "survey_matrix.h"
 
+#include "kernel_binary.h"
 #include "memory.h"
 
 #include <stdio.h>
@@ -74,7 +75,7 @@ static int create(struct device *d, const struct features *want)
 {
     static const char *const control_extension = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
     static const char *const statistics_extension = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
-    const char *extensions[MATRIX_EXTENSIONS + 2];
+    const char *extensions[MATRIX_EXTENSIONS + 3], *binaries = NULL;
     uint32_t count;
     struct matrix_features matrix;
     void *wanted = matrix_enable(&d->info, &matrix, (void *)&want->core, extensions, &count);
@@ -96,6 +97,10 @@ static int create(struct device *d, const struct features *want)
         extensions[count++] = statistics_extension;
         wanted = &statistics;
     }
+    struct binary_features objects;
+    wanted = binaries_enable(d, &objects, wanted, &binaries);
+    if (binaries)
+        extensions[count++] = binaries;
     float priority = 1.0f;
     TRY(survey_queue(d->physical, &d->family, &d->timestamp_bits));
     VkDeviceQueueCreateInfo queue = {
@@ -145,6 +150,7 @@ int device_open_on(struct device *d, const struct device_spec *spec)
     if (d->compile_only)
         return 0; /* a cache would keep the compiler from telling */
     TRY(transfer_open(d));
+    TRY(binaries_open(d));
     pipeline_cache_path(d, path, sizeof path);
     return path[0] ? pipeline_cache_open(&d->cache, d, path) : 0;
 }
@@ -177,6 +183,7 @@ void device_shut(struct device *d)
         if (!d->compile_only)
             d->vk.vkDeviceWaitIdle(d->handle);
         pipeline_cache_close(&d->cache, d);
+        binaries_close(d);
         transfer_close(d);
         d->vk.vkDestroyDevice(d->handle, NULL);
         d->handle = VK_NULL_HANDLE;

@@ -1,7 +1,6 @@
 /* kernel.c - compute pipelines whose only inputs are specialisation and push constants. */
-#include "vk_private.h"
-
 #include "address_pairs.h"
+#include "kernel_binary.h"
 #include "memory.h"
 #include "pair_memory.h"
 #include "spirv.h"
@@ -53,42 +52,36 @@ static int fills_subgroups(const struct kernel_spec *spec)
            module.local_size[0] % spec->subgroup_size == 0;
 }
 
-static int create_pipeline(struct kernel *k, struct device *d, const struct kernel_spec *spec,
-                           VkShaderModule module)
+static int create_pipeline(struct kernel *k, struct device *d, const struct kernel_stage *stage)
 {
-    VkSpecializationMapEntry entries[KERNEL_CONSTANTS_MAX];
-    for (uint32_t i = 0; i < spec->constant_count; i++)
-        entries[i] = (VkSpecializationMapEntry){.constantID = i, .offset = 4 * i, .size = 4};
-    VkSpecializationInfo constants = {
-        .mapEntryCount = spec->constant_count,
-        .pMapEntries = entries,
-        .dataSize = 4 * spec->constant_count,
-        .pData = spec->constants,
+    VkShaderModuleCreateInfo code = {
+        .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
+        .codeSize = stage->bytes,
+        .pCode = stage->code,
     };
     VkPipelineShaderStageRequiredSubgroupSizeCreateInfo subgroup = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
-        .requiredSubgroupSize = spec->subgroup_size,
+        .requiredSubgroupSize = stage->subgroup_size,
     };
-    /* Without the control every subgroup has the default size, which `check` compared. */
-    int control = spec->subgroup_size && d->subgroup_control && fills_subgroups(spec);
-    int choose = control && d->info.subgroup_min < d->info.subgroup_max;
     VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
-        .flags = (spec->in_parts ? (VkPipelineCreateFlags)VK_PIPELINE_CREATE_DISPATCH_BASE_BIT : 0) |
+        .flags = (stage->in_parts ? (VkPipelineCreateFlags)VK_PIPELINE_CREATE_DISPATCH_BASE_BIT : 0) |
                  (d->statistics ? (VkPipelineCreateFlags)VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0),
         .stage =
             {
                 .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
-                .pNext = choose ? &subgroup : NULL,
-                .flags = control ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0,
+                .pNext = stage->subgroup_size ? &subgroup : NULL,
+                .flags = stage->full_subgroups ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0,
                 .stage = VK_SHADER_STAGE_COMPUTE_BIT,
-                .module = module,
                 .pName = "main",
-                .pSpecializationInfo = &constants,
+                .pSpecializationInfo = &stage->constants,
             },
         .layout = k->layout,
     };
-    return VK(d->vk.vkCreateComputePipelines(d->handle, d->cache.handle, 1, &info, NULL, &k->pipeline));
+    TRY(VK(d->vk.vkCreateShaderModule(d->handle, &code, NULL, &info.stage.module)));
+    int rc = VK(d->vk.vkCreateComputePipelines(d->handle, d->cache.handle, 1, &info, NULL, &k->pipeline));
+    d->vk.vkDestroyShaderModule(d->handle, info.stage.module, NULL);
+    return rc;
 }
 
 /* Without 64-bit integers: addresses are pairs of words in arithmetic and in memory. The caller frees *out. */
@@ -104,22 +97,27 @@ static int without_int64(const struct kernel_spec *spec, uint32_t **out, size_t 
 
 static int build(struct kernel *k, struct device *d, const struct kernel_spec *spec)
 {
-    VkShaderModuleCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
-        .codeSize = spec->spirv_bytes,
-        .pCode = spec->spirv,
+    VkSpecializationMapEntry entries[KERNEL_CONSTANTS_MAX];
+    for (uint32_t i = 0; i < spec->constant_count; i++)
+        entries[i] = (VkSpecializationMapEntry){.constantID = i, .offset = 4 * i, .size = 4};
+    /* Without the control every subgroup has the default size, which `check` compared. */
+    int control = spec->subgroup_size && d->subgroup_control && fills_subgroups(spec);
+    struct kernel_stage stage = {
+        .code = spec->spirv,
+        .bytes = spec->spirv_bytes,
+        .push_bytes = spec->push_bytes,
+        .constants = {spec->constant_count, entries, 4 * spec->constant_count, spec->constants},
+        .full_subgroups = control,
+        .subgroup_size = control && d->info.subgroup_min < d->info.subgroup_max ? spec->subgroup_size : 0,
+        .in_parts = spec->in_parts,
     };
-    VkShaderModule module = VK_NULL_HANDLE;
     uint32_t *own = NULL;
     TRY(create_layout(k, d));
     if (!d->features.core.features.shaderInt64) {
-        TRY(without_int64(spec, &own, &info.codeSize));
-        info.pCode = own;
+        TRY(without_int64(spec, &own, &stage.bytes));
+        stage.code = own;
     }
-    int rc = VK(d->vk.vkCreateShaderModule(d->handle, &info, NULL, &module));
-    if (rc == 0)
-        rc = create_pipeline(k, d, spec, module);
-    d->vk.vkDestroyShaderModule(d->handle, module, NULL);
+    int rc = d->binaries.on ? binary_create(&k->shader, d, &stage) : create_pipeline(k, d, &stage);
     mem_free(own);
     return rc;
 }
@@ -139,7 +137,8 @@ int kernel_create(struct kernel **out, struct device *d, const struct kernel_spe
         kernel_destroy(d, k);
         return fail_in(rc, "kernel %s", spec->name);
     }
-    device_name_object(d, VK_OBJECT_TYPE_PIPELINE, (uint64_t)k->pipeline, k->name);
+    device_name_object(d, k->shader ? (VkObjectType)BINARY_OBJECT_TYPE : VK_OBJECT_TYPE_PIPELINE,
+                       k->shader ? k->shader : (uint64_t)k->pipeline, k->name);
     *out = k;
     return 0;
 }
@@ -150,6 +149,7 @@ void kernel_destroy(struct device *d, struct kernel *k)
         return;
     if (k->pipeline)
         d->vk.vkDestroyPipeline(d->handle, k->pipeline, NULL);
+    binary_destroy(d, k->shader);
     if (k->layout)
         d->vk.vkDestroyPipelineLayout(d->handle, k->layout, NULL);
     mem_free(k);
@@ -158,6 +158,14 @@ void kernel_destroy(struct device *d, struct kernel *k)
 const char *kernel_name(const struct kernel *k)
 {
     return k->name;
+}
+
+void kernel_bind(struct device *d, VkCommandBuffer command, const struct kernel *k)
+{
+    if (k->shader)
+        binary_bind(d, command, k->shader);
+    else
+        d->vk.vkCmdBindPipeline(command, VK_PIPELINE_BIND_POINT_COMPUTE, k->pipeline);
 }
 
 static double statistic_value(const VkPipelineExecutableStatisticKHR *s)

@@ -233,7 +233,7 @@ void stream_dispatch_part(struct stream *s, const struct dispatch *work, const u
         return;
     }
     const struct kernel *k = work->kernel;
-    d->vk.vkCmdBindPipeline(s->command, VK_PIPELINE_BIND_POINT_COMPUTE, k->pipeline);
+    kernel_bind(d, s->command, k);
     if (k->push_bytes)
         d->vk.vkCmdPushConstants(s->command, k->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, k->push_bytes,
                                  work->push);

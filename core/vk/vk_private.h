@@ -11,6 +11,8 @@
 #include "hash.h"
 #include "kernel.h"
 
+struct shader_info;
+
 enum { INSTANCE_DEVICES_MAX = 16, MESSAGE_SIZE = 768, SUBMITS_MAX = 8 };
 
 /* An error code for a call's result: 0, or negative with a sentence that names the call. */
@@ -71,6 +73,16 @@ struct pipeline_cache {
     char loaded[HASH_TEXT]; /* fingerprint of what the file held */
 };
 
+struct binaries { /* kernel_binary.h */
+    int on;   /* the device's kernels are shader objects, not pipelines */
+    int grew; /* a binary was added to the folder */
+    char folder[1024];
+    VkResult (*create)(VkDevice, uint32_t, const struct shader_info *, const VkAllocationCallbacks *, uint64_t *);
+    void (*destroy)(VkDevice, uint64_t, const VkAllocationCallbacks *);
+    VkResult (*data)(VkDevice, uint64_t, size_t *, void *);
+    void (*bind)(VkCommandBuffer, uint32_t, const VkShaderStageFlagBits *, const uint64_t *);
+};
+
 struct lane { /* one copy on its way */
     VkCommandPool pool;
     VkCommandBuffer command;
@@ -111,6 +123,7 @@ struct device {
     int lost, losses; /* now; how often it was */
     uint32_t buffers; /* there are */
     struct pipeline_cache cache;
+    struct binaries binaries;
     struct lane lanes[LANES]; /* for copies and fills, used in turn */
     unsigned next_lane;
 };
@@ -121,8 +134,11 @@ struct kernel {
     uint32_t push_bytes;
     int in_parts;
     VkPipelineLayout layout;
-    VkPipeline pipeline;
+    VkPipeline pipeline; /* or none, and */
+    uint64_t shader;     /* a shader object: kernel_binary.h */
 };
+
+void kernel_bind(struct device *d, VkCommandBuffer command, const struct kernel *k);
 
 /* Opening into a zeroed d, and closing all but d itself. */
 int device_open_on(struct device *d, const struct device_spec *spec);
