@@ -2,9 +2,12 @@
 //
 // With xh the normalised row, r = 1 / sqrt(var + eps) and g = w dy (or dy where not AFFINE):
 //     dx = r (g - mean(g) - xh mean(g xh)), plus add[row] where ADD (the gradient of a residual branch).
-// x, dy, add, dx [rows][N]; w [N]; dx may be dy or add itself. Grid: (ceil(rows / 4), 1, 1).
-#version 450
+// x, dy, add, dx [rows][N]; w [N]; dx may be dy or add itself. Grid: (ceil(rows / (4 TEAM)), 1, 1).
+#version 460
 #extension GL_GOOGLE_include_directive : require
+#define TEAM_ID 3
+#define KNOWN_ID 4
+#define IN_STEP_ID 5
 #include "rows.glsl"
 
 layout(constant_id = 1) const uint AFFINE = 1;
@@ -45,6 +48,7 @@ void main()
         mean_g[i] = subgroupAdd(mean_g[i]) / float(N);
         slope[i] = subgroupAdd(slope[i]) / float(N) * r[i] * r[i];
     }
+    float held[ROWS_PER_GROUP];
     EACH_COLUMN(N,
         float v[ROWS_PER_GROUP]; // all read before any is written: dx may be dy or add, and a row repeated
         FOR_ROWS {
@@ -53,5 +57,5 @@ void main()
             if (ADD != 0u)
                 v[i] += lane_load(add + (base[i] + at));
         }
-        FOR_ROWS STORE(dx + (base[i] + at), v[i]))
+        FOR_ROWS STORE_ROW(dx + (base[i] + at), v[i], held[i]))
 }

@@ -1,9 +1,12 @@
 // layernorm_cpu.comp - y = (x - mean) / sqrt(var + eps), times w plus b where AFFINE, along rows of N floats.
 //
 // x, y [rows][N]; w, b [N]; y may be x. The variance is the biased one. A subgroup takes four rows, in two
-// passes over cached data, so that no square of a large mean is subtracted. Grid: (ceil(rows / 4), 1, 1).
-#version 450
+// passes over cached data, so that no square of a large mean is subtracted. Grid: (ceil(rows / (4 TEAM)), 1, 1).
+#version 460
 #extension GL_GOOGLE_include_directive : require
+#define TEAM_ID 2
+#define KNOWN_ID 3
+#define IN_STEP_ID 4
 #include "rows.glsl"
 
 layout(constant_id = 1) const uint AFFINE = 1;
@@ -29,6 +32,7 @@ void main()
         scale[i] = fma(d, d, scale[i]);
     })
     FOR_ROWS scale[i] = inversesqrt(subgroupAdd(scale[i]) / float(N) + eps);
+    float held[ROWS_PER_GROUP];
     EACH_COLUMN(N,
         float v[ROWS_PER_GROUP];
         FOR_ROWS {
@@ -36,5 +40,5 @@ void main()
             if (AFFINE != 0u)
                 v[i] = fma(v[i], lane_load(w + at), lane_load(b + at));
         }
-        FOR_ROWS STORE(y + (base[i] + at), v[i])) // equal values where a row is repeated
+        FOR_ROWS STORE_ROW(y + (base[i] + at), v[i], held[i])) // equal values where a row is repeated
 }

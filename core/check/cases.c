@@ -105,10 +105,13 @@ CASE(normalize) { OUT(tape_normalize(n->tape, IN(3, 37, 192), 1e-6f)); }
 CASE(normalize_back) { OUT(tape_normalize_back(n->tape, IN(5, 50), IN(5, 50), 1e-6f)); }
 CASE(layernorm) { OUT(tape_layernorm(n->tape, IN(8, 197, 192), IN(192), IN(192), 1e-6f)); }
 CASE(layernorm_odd) { OUT(tape_layernorm(n->tape, IN(3, 5, 83), IN(83), IN(83), 1e-6f)); }
+CASE(layernorm_many) { OUT(tape_layernorm(n->tape, IN(1040, 50), IN(50), IN(50), 1e-6f)); }
+CASE(layernorm_many_odd) { OUT(tape_layernorm(n->tape, IN(1030, 83), IN(83), IN(83), 1e-6f)); }
 CASE(layernorm_back)
 {
     OUT(tape_layernorm_back(n->tape, IN(8, 197, 192), IN(192), IN(8, 197, 192), 1e-6f));
 }
+CASE(layernorm_back_many) { OUT(tape_layernorm_back(n->tape, IN(1040, 70), IN(70), IN(1040, 70), 1e-6f)); }
 CASE(layernorm_back_odd) { OUT(tape_layernorm_back(n->tape, IN(3, 5, 83), IN(83), IN(3, 5, 83), 1e-6f)); }
 
 CASE(layernorm_back_sum)
@@ -346,6 +349,9 @@ const struct check_case check_cases[] = {
     {"normalize backward", ROWS, normalize_back},
     {"layernorm 1576x192", ROWS, layernorm},
     {"layernorm 83", ROWS, layernorm_odd},
+    {"layernorm 1040x50", ROWS, layernorm_many},
+    {"layernorm 1030x83", ROWS, layernorm_many_odd},
+    {"layernorm backward 1040x70", ROWS, layernorm_back_many},
     {"layernorm backward 1576x192", ROWS, layernorm_back},
     {"layernorm backward 83", ROWS, layernorm_back_odd},
     {"layernorm backward + residual", ROWS, layernorm_back_sum},

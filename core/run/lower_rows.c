@@ -123,6 +123,25 @@ int norm_in_registers(const struct program *p, int64_t width, int with_params)
     return !engine_cpu_style(p->engine) && width <= vectors * 4 * engine_lanes(p->engine) && width > 1;
 }
 
+/* Subgroups of a workgroup, where lavapipe is slow from workgroup to workgroup and there are enough for its threads. None
+ * is without a row of its own: it would repeat one that another may have overwritten. */
+static uint32_t team_of_rows(const struct engine *e, uint32_t rows)
+{
+    enum { TEAM = 4, ENOUGH = 256 };
+    const uint32_t subgroups = groups_of(rows, ROWS_A_GROUP);
+    uint32_t team = engine_in_step(e) && subgroups >= ENOUGH ? TEAM : 1;
+    while (subgroups % team)
+        team /= 2;
+    return team;
+}
+
+/* The width as a constant of the kernel, which makes its loops turns (lib/turns.glsl), where there are rows enough to make
+ * up for compiling it; else 0. */
+static uint32_t known_width(const struct engine *e, uint32_t rows, uint32_t width)
+{
+    return engine_in_step(e) && rows >= 256 ? width : 0;
+}
+
 /* w and b: 0 for the plain normalisation */
 static void emit_norm(struct program *p, value v, const struct node *n, value w, value b)
 {
@@ -137,13 +156,15 @@ static void emit_norm(struct program *p, value v, const struct node *n, value w,
                                            sum ? program_value(p, add->in[1]) : none,
                                            sum ? program_value(p, sum) : none};
     const int gpu = norm_in_registers(p, width, 0);
-    const uint32_t groups[3] = {groups_of(rows, gpu ? NORM_GROUP / engine_lanes(p->engine) : ROWS_A_GROUP), 1,
-                                1};
+    const uint32_t team = gpu ? 1 : team_of_rows(p->engine, rows);
+    const uint32_t groups[3] = {
+        groups_of(rows, gpu ? NORM_GROUP / engine_lanes(p->engine) : ROWS_A_GROUP * team), 1, 1};
     struct work *work = program_emit(p, gpu ? SHADER_LAYERNORM : SHADER_LAYERNORM_CPU, &push, sizeof push,
                                      refs, 6, 8 | (sum ? 32 : 0), groups);
-    const uint32_t in_registers[] = {NORM_GROUP, width, w != 0, sum != 0}, passing[] = {w != 0};
-    memcpy(work->constants, gpu ? in_registers : passing, gpu ? sizeof in_registers : sizeof passing);
-    work->constant_count = gpu ? 4 : 1;
+    const uint32_t in_registers[] = {NORM_GROUP, width, w != 0, sum != 0},
+                   passing[] = {w != 0, team, known_width(p->engine, rows, width), (uint32_t)engine_in_step(p->engine)};
+    memcpy(work->constants, gpu ? in_registers : passing, sizeof passing);
+    work->constant_count = 4;
     work->bytes = (double)shape_count(n->shape) * 4 * (sum ? 4 : 2);
 }
 
@@ -166,8 +187,8 @@ static void emit_norm_back(struct program *p, value v, value back, value add)
     const value w = n->op == OP_LAYERNORM_BACK ? n->in[1] : 0, d_y = n->in[w ? 2 : 1];
     const uint32_t rows = row_count(n->shape), width = row_length(n->shape);
     const int with_params = params.gain || params.bias, gpu = norm_in_registers(p, width, with_params);
-    const uint32_t subgroups = NORM_GROUP / engine_lanes(p->engine);
-    uint32_t each = gpu ? subgroups : ROWS_A_GROUP;
+    const uint32_t subgroups = NORM_GROUP / engine_lanes(p->engine), team = gpu ? 1 : team_of_rows(p->engine, rows);
+    uint32_t each = gpu ? subgroups : ROWS_A_GROUP * team;
     if (with_params) { /* enough workgroups, and otherwise few, whose sums must be added up */
         uint32_t turns = groups_of(rows, each * NORM_GROUPS);
         each *= turns < NORM_TURNS ? turns : NORM_TURNS;
@@ -184,9 +205,10 @@ static void emit_norm_back(struct program *p, value v, value back, value add)
     struct work *work = program_emit(p, gpu ? SHADER_LAYERNORM_BACK : SHADER_LAYERNORM_BACK_CPU, &push,
                                      sizeof push, refs, 6, 16 | (with_params ? 32 : 0), groups);
     const uint32_t in_registers[] = {NORM_GROUP, width, w != 0, add != 0, (uint32_t)with_params},
-                   passing[] = {w != 0, add != 0};
-    memcpy(work->constants, gpu ? in_registers : passing, gpu ? sizeof in_registers : sizeof passing);
-    work->constant_count = gpu ? 5 : 2;
+                   passing[] = {w != 0, add != 0, team, known_width(p->engine, rows, width),
+                                (uint32_t)engine_in_step(p->engine)};
+    memcpy(work->constants, gpu ? in_registers : passing, sizeof passing);
+    work->constant_count = 5;
     work->bytes =
         4 * ((double)shape_count(n->shape) * (add ? 4 : 3) + (with_params ? 2.0 * groups[0] * width : 0));
     emit_params(p, params.gain, partial, groups[0], width, 0);

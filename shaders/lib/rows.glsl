@@ -2,11 +2,17 @@
 //
 // EACH_COLUMN(N, BODY) runs BODY for every LANES columns, four at a time while they last. BODY sees `at`,
 // the first column, and `inside`, whether this lane's column at + lane exists; what lanes outside load is
-// garbage that must not be kept.
+// garbage that must not be kept; `half_of_pair` says how STORE_ROW may store. A kernel with a KNOWN_ID has a constant KNOWN, which is N, or 0 where that is known
+// only when it runs; with the first, columns go eight at a time, in turns.
 #include "lanes.glsl"
+#ifdef KNOWN_ID
+#include "turns.glsl"
+layout(constant_id = KNOWN_ID) const uint KNOWN = 0;
+#endif
 
-#define EACH_COLUMN(N, BODY)                                    \
+#define EACH_ANY_COLUMN(N, BODY)                                \
     {                                                           \
+        const uint half_of_pair = 0u;                           \
         uint column = 0u;                                       \
         WHILE(column + 4u * LANES <= N,                         \
             [[unroll]] for (uint u = 0u; u < 4u; u++) {         \
@@ -24,9 +30,51 @@
         )                                                       \
     }
 
+#ifdef KNOWN_ID
+#define EACH_COLUMN(N, BODY)     \
+    if (KNOWN != 0u)             \
+        EACH_KNOWN_COLUMN(BODY)  \
+    else                         \
+        EACH_ANY_COLUMN(N, BODY)
+#else
+#define EACH_COLUMN EACH_ANY_COLUMN
+#endif
+
+#define COLUMN_TURN (8u * LANES)
+#define EACH_KNOWN_COLUMN(BODY)                                                                     \
+    {                                                                                               \
+        const uint whole = KNOWN / COLUMN_TURN * COLUMN_TURN;                                       \
+        if (whole > 0u)                                                                             \
+            [[dont_unroll]] for (uint turned = turns_from_0();;) {                                  \
+                const uint column = next_turn(turned, COLUMN_TURN, whole);                          \
+                [[unroll]] for (uint u = 0u; u < 8u; u++) {                                         \
+                    const uint at = column + u * LANES;                                             \
+                    const bool inside = true;                                                       \
+                    const uint half_of_pair = KNOWN % 2u == 0u ? u % 2u + 1u : 0u;                  \
+                    BODY                                                                            \
+                }                                                                                   \
+                if (is_last_turn(column, COLUMN_TURN, whole))                                       \
+                    break;                                                                          \
+            }                                                                                       \
+        [[unroll]] for (uint at = whole; at < KNOWN; at += LANES) {                                 \
+            const bool inside = at + lane < KNOWN;                                                  \
+            const uint half_of_pair = 0u;                                                           \
+            BODY                                                                                    \
+        }                                                                                           \
+    }
+
 // x where the column exists, else 0 (a select: garbage, even NaN, is dropped)
 #define KEEP(x) mix(0.0, x, inside)
 #define STORE(p, x) if (inside) lane_store(p, x);
+// a vector of a row; of a pair the first is held, and stored with the second (lane_store2)
+#define STORE_ROW(p, x, held)                 \
+    if (half_of_pair == 1u) {                 \
+        held = x;                             \
+    } else if (half_of_pair == 2u) {          \
+        lane_store2((p) + -int(LANES), held, x); \
+    } else {                                  \
+        STORE(p, x)                           \
+    }
 
 const uint ROWS_PER_GROUP = 4; // grid x is ceil(rows / ROWS_PER_GROUP)
 #define EACH_ROW(row, rows)                                              \
@@ -36,4 +84,5 @@ const uint ROWS_PER_GROUP = 4; // grid x is ceil(rows / ROWS_PER_GROUP)
 
 // or, faster, all of them in every turn of a loop over columns; rows past the end repeat the last one
 #define FOR_ROWS [[unroll]] for (uint i = 0u; i < ROWS_PER_GROUP; i++)
-#define ROW_BASE(i, rows, N) (min(gl_WorkGroupID.x * ROWS_PER_GROUP + i, rows - 1u) * N)
+#define ROW_BASE(i, rows, N) \
+    (min((gl_WorkGroupID.x * TEAM + team_member) * ROWS_PER_GROUP + i, rows - 1u) * N)
