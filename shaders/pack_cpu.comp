@@ -1,15 +1,19 @@
 // pack_cpu.comp - a matrix B [K][N] into panels of 16 columns, [ceil(N / 16)][K][16], zeros beyond N.
 //
 // The matrix is of floats, which are rounded to NUMBER, or (HALVES) kept as such halves. B[k][n] is
-// from[k k_stride + n n_stride], so a weight stored as [N][K] is packed as its transpose.
+// from[k k_stride + n n_stride], so a weight stored as [N][K] is packed as its transpose. EVEN says that rows are
+// packed (n_stride is 1), of floats, in vectors that divide 16, that 16 divides N, and that K is at least 64.
 // Grid: (ceil(N / 16), ceil(K / 64), batch); any subgroup size.
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#define IN_STEP_ID 4
 #include "lanes.glsl"
 #include "number.glsl"
+#include "turns.glsl"
 
 layout(constant_id = 1) const uint NUMBER = 0;
 layout(constant_id = 2) const uint HALVES = 0;
+layout(constant_id = 3) const uint EVEN = 0;
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer RU { uint v; };
 const uint VECTORS = LANES < 16u ? 16u / LANES : 1u; // of a panel's row
 
@@ -20,10 +24,36 @@ layout(push_constant) uniform Push {
     uint from_batch, panels_batch;
 };
 
+const uint STEPS = 64u, TURN = 8u; // rows of a workgroup, and of a turn
+
+void pack_row(RF to, RF row)
+{
+    float x[VECTORS];
+    [[unroll]] for (uint j = 0u; j < VECTORS; j++)
+        x[j] = rounded(NUMBER, lane_load(row + j * LANES));
+    if (VECTORS == 2u)
+        lane_store2(to, x[0], x[VECTORS - 1u]);
+    else
+        [[unroll]] for (uint j = 0u; j < VECTORS; j++)
+            lane_store(to + j * LANES, x[j]);
+}
+
 void main()
 {
     RF panel = panels + gl_WorkGroupID.z * panels_batch + gl_WorkGroupID.x * (16u * K);
-    const uint first = gl_WorkGroupID.y * 64u, end = min(first + 64u, K);
+    if (EVEN != 0u) { // the last workgroup starts early enough to be whole
+        const uint first = min(gl_WorkGroupID.y * STEPS, K - STEPS);
+        RF rows = from + (gl_WorkGroupID.z * from_batch + gl_WorkGroupID.x * 16u);
+        for (uint turned = turns_from_0();;) {
+            const uint k = first + next_turn(turned, TURN, STEPS);
+            [[unroll]] for (uint u = 0u; u < TURN; u++)
+                pack_row(panel + (k + u) * 16u, rows + (k + u) * k_stride);
+            if (is_last_turn(k - first, TURN, STEPS))
+                break;
+        }
+        return;
+    }
+    const uint first = gl_WorkGroupID.y * STEPS, end = min(first + STEPS, K);
     if (HALVES == 0u && n_stride == 1u && 16u % LANES == 0u) { // rows to rows: vector loads, no gathers
         const uint columns = gl_WorkGroupID.x * 16u;
         RF rows = from + gl_WorkGroupID.z * from_batch + columns;

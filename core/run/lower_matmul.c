@@ -44,7 +44,10 @@ static void emit_pack(struct program *p, const struct product *r, struct ref fro
     struct work *w = program_emit(p, SHADER_PACK, &push, sizeof push, refs, 2, 2, groups);
     w->constants[0] = (uint32_t)r->number;
     w->constants[1] = (uint32_t)halves;
-    w->constant_count = 2;
+    w->constants[2] = !halves && push.n_stride == 1 && PANEL % engine_lanes(p->engine) == 0 &&
+                      r->n % PANEL == 0 && r->k >= PACK_STEPS;
+    w->constants[3] = (uint32_t)engine_in_step(p->engine);
+    w->constant_count = 4;
     w->setup = constant;
     w->label = "pack";
     w->bytes = (double)count * r->n * r->k * 8;
@@ -90,11 +93,12 @@ struct block { /* of C in registers, and steps of k in a turn of the loop */
 };
 
 /* Measured on lavapipe (tests/bench, docs/performance.md). Compiled-in strides are 7 to 12 % faster; below
- * `worthwhile` products a program for each width would take longer to compile than it can save. Each turn of the
+ * `worthwhile` products a program for each width would take longer to compile than it can save (LoRA's products of rank 8
+ * are just above). Each turn of the
  * loop costs a blend per vector of C and reading k back from a vector, so it should be long; but one of
  * 96 steps takes a third longer a step than one of 24, likely where another thread has half of a core's decoded
  * instructions. */
-static const uint64_t worthwhile = 1 << 23;
+static const uint64_t worthwhile = 1 << 21;
 
 static uint32_t steps_of(uint32_t k, uint32_t longest)
 {
