@@ -11,41 +11,60 @@ void compute_fill(const struct call *c)
         c->out[i] = (double)c->node->attr.fill.value;
 }
 
-/* Where element i of `out` lies in an operand that is stretched to it. */
-static int64_t stretched(struct shape out, struct shape in, int64_t i)
+/* An operand that is stretched to a shape. */
+struct stretch {
+    const double *from;
+    struct shape out, in;
+    int64_t period; /* it only repeats, after so many elements; 0: not so */
+};
+
+static struct stretch stretch_of(const struct call *c, int k)
+{
+    struct stretch s = {.from = c->in[k], .out = c->node->shape, .in = c->in_shape[k]};
+    int same = 0; /* of the last axes */
+    while (same < s.in.rank && s.in.dim[s.in.rank - 1 - same] == s.out.dim[s.out.rank - 1 - same])
+        same++;
+    s.period = same == s.in.rank ? shape_count(s.in) : 0;
+    return s;
+}
+
+/* Element i of what it is stretched to. */
+static double stretched(const struct stretch *s, int64_t i)
 {
     int64_t at = 0, stride = 1;
-    for (int k = 1; k <= out.rank; k++) {
-        int64_t digit = i % out.dim[out.rank - k];
-        i /= out.dim[out.rank - k];
-        if (k > in.rank)
-            continue;
-        if (in.dim[in.rank - k] > 1)
+    if (s->period)
+        return s->from[i % s->period];
+    for (int k = 1; k <= s->out.rank; k++) {
+        int64_t digit = i % s->out.dim[s->out.rank - k];
+        i /= s->out.dim[s->out.rank - k];
+        if (k > s->in.rank)
+            break;
+        if (s->in.dim[s->in.rank - k] > 1)
             at += digit * stride;
-        stride *= in.dim[in.rank - k];
+        stride *= s->in.dim[s->in.rank - k];
     }
-    return at;
+    return s->from[at];
 }
 
 void compute_add(const struct call *c)
 {
-    struct shape s = c->node->shape;
-    for (int64_t i = 0, n = shape_count(s); i < n; i++)
-        c->out[i] = c->in[0][stretched(s, c->in_shape[0], i)] + c->in[1][stretched(s, c->in_shape[1], i)];
+    const struct stretch a = stretch_of(c, 0), b = stretch_of(c, 1);
+    for (int64_t i = 0, n = shape_count(c->node->shape); i < n; i++)
+        c->out[i] = stretched(&a, i) + stretched(&b, i);
 }
 
 void compute_mul(const struct call *c)
 {
-    struct shape s = c->node->shape;
-    for (int64_t i = 0, n = shape_count(s); i < n; i++)
-        c->out[i] = c->in[0][stretched(s, c->in_shape[0], i)] * c->in[1][stretched(s, c->in_shape[1], i)];
+    const struct stretch a = stretch_of(c, 0), b = stretch_of(c, 1);
+    for (int64_t i = 0, n = shape_count(c->node->shape); i < n; i++)
+        c->out[i] = stretched(&a, i) * stretched(&b, i);
 }
 
 void compute_expand(const struct call *c)
 {
-    struct shape s = c->node->shape;
-    for (int64_t i = 0, n = shape_count(s); i < n; i++)
-        c->out[i] = c->in[0][stretched(s, c->in_shape[0], i)];
+    const struct stretch a = stretch_of(c, 0);
+    for (int64_t i = 0, n = shape_count(c->node->shape); i < n; i++)
+        c->out[i] = stretched(&a, i);
 }
 
 void compute_affine(const struct call *c)
@@ -143,15 +162,16 @@ void compute_matmul(const struct call *c)
     struct shape s = c->node->shape, sa = c->in_shape[0], sb = c->in_shape[1];
     int a_t = c->node->attr.matmul.a_t, b_t = c->node->attr.matmul.b_t;
     int64_t m = s.dim[s.rank - 2], n = s.dim[s.rank - 1], k = sa.dim[sa.rank - (a_t ? 2 : 1)];
-    int64_t batches = shape_count(s) / (m * n);
+    int64_t batches = shape_count(s) / (m * n), a_step = a_t ? m : 1, b_step = b_t ? 1 : n;
     for (int64_t z = 0; z < batches; z++) {
         const double *a = c->in[0] + (sa.rank > 2 ? z * m * k : 0),
                      *b = c->in[1] + (sb.rank > 2 ? z * k * n : 0);
         for (int64_t i = 0; i < m; i++)
             for (int64_t j = 0; j < n; j++) {
+                const double *row = a + (a_t ? i : i * k), *column = b + (b_t ? j * k : j);
                 double sum = 0;
                 for (int64_t l = 0; l < k; l++)
-                    sum += a[a_t ? l * m + i : i * k + l] * b[b_t ? j * k + l : l * n + j];
+                    sum += row[l * a_step] * column[l * b_step];
                 c->out[(z * m + i) * n + j] = sum;
             }
     }
