@@ -57,5 +57,5 @@ void main()
             if (ADD != 0u)
                 v[i] += lane_load(add + (base[i] + at));
         }
-        FOR_ROWS STORE_ROW(dx + (base[i] + at), v[i], held[i]))
+        FOR_ROWS STORE_ROW(dx + base[i], v[i], held[i]))
 }

@@ -40,5 +40,5 @@ void main()
             if (AFFINE != 0u)
                 v[i] = fma(v[i], lane_load(w + at), lane_load(b + at));
         }
-        FOR_ROWS STORE_ROW(y + (base[i] + at), v[i], held[i])) // equal values where a row is repeated
+        FOR_ROWS STORE_ROW(y + base[i], v[i], held[i])) // equal values where a row is repeated
 }

@@ -1,18 +1,42 @@
 // rows.glsl - loops of one subgroup over the N columns of a row, for any N.
 //
-// EACH_COLUMN(N, BODY) runs BODY for every LANES columns, four at a time while they last. BODY sees `at`,
+// EACH_COLUMN(N, BODY) runs BODY for every LANES columns, several at a time while they last. BODY sees `at`,
 // the first column, and `inside`, whether this lane's column at + lane exists; what lanes outside load is
-// garbage that must not be kept; `half_of_pair` says how STORE_ROW may store. A kernel with a KNOWN_ID has a constant KNOWN, which is N, or 0 where that is known
-// only when it runs; with the first, columns go eight at a time, in turns.
+// garbage that must not be kept. A kernel with a KNOWN_ID has a constant KNOWN, which is N, or 0 where that is known
+// only when it runs; `half_of_pair` then says how STORE_ROW may store.
 #include "lanes.glsl"
+
 #ifdef KNOWN_ID
 #include "turns.glsl"
 layout(constant_id = KNOWN_ID) const uint KNOWN = 0;
-#endif
-
-#define EACH_ANY_COLUMN(N, BODY)                                \
+const uint VECTORS_A_TURN = KNOWN > 0u ? 8u : 4u; // with more of them SwiftShader's stack overflows
+#define COLUMN_TURN (VECTORS_A_TURN * LANES)
+#define EACH_COLUMN(N, BODY)                                                               \
+    {                                                                                      \
+        const uint columns = KNOWN != 0u ? KNOWN : N, whole = columns / COLUMN_TURN * COLUMN_TURN; \
+        if (whole > 0u)                                                                    \
+            [[dont_unroll]] for (uint turned = turns_from_0();;) {                         \
+                const uint column = next_turn(turned, COLUMN_TURN, whole);                 \
+                [[unroll]] for (uint u = 0u; u < VECTORS_A_TURN; u++) {                    \
+                    const uint at = column + u * LANES;                                    \
+                    const bool inside = true;                                              \
+                    const uint half_of_pair = KNOWN > 0u && KNOWN % 2u == 0u ? u % 2u + 1u : 0u; \
+                    BODY                                                                   \
+                }                                                                          \
+                if (is_last_turn(column, COLUMN_TURN, whole))                              \
+                    break;                                                                 \
+            }                                                                              \
+        uint at = whole;                                                                   \
+        WHILE(at < columns,                                                                \
+            const bool inside = at + lane < columns;                                       \
+            const uint half_of_pair = 0u;                                                  \
+            BODY                                                                           \
+            at += LANES;                                                                   \
+        )                                                                                  \
+    }
+#else
+#define EACH_COLUMN(N, BODY)                                    \
     {                                                           \
-        const uint half_of_pair = 0u;                           \
         uint column = 0u;                                       \
         WHILE(column + 4u * LANES <= N,                         \
             [[unroll]] for (uint u = 0u; u < 4u; u++) {         \
@@ -29,51 +53,19 @@ layout(constant_id = KNOWN_ID) const uint KNOWN = 0;
             column += LANES;                                    \
         )                                                       \
     }
-
-#ifdef KNOWN_ID
-#define EACH_COLUMN(N, BODY)     \
-    if (KNOWN != 0u)             \
-        EACH_KNOWN_COLUMN(BODY)  \
-    else                         \
-        EACH_ANY_COLUMN(N, BODY)
-#else
-#define EACH_COLUMN EACH_ANY_COLUMN
 #endif
-
-#define COLUMN_TURN (8u * LANES)
-#define EACH_KNOWN_COLUMN(BODY)                                                                     \
-    {                                                                                               \
-        const uint whole = KNOWN / COLUMN_TURN * COLUMN_TURN;                                       \
-        if (whole > 0u)                                                                             \
-            [[dont_unroll]] for (uint turned = turns_from_0();;) {                                  \
-                const uint column = next_turn(turned, COLUMN_TURN, whole);                          \
-                [[unroll]] for (uint u = 0u; u < 8u; u++) {                                         \
-                    const uint at = column + u * LANES;                                             \
-                    const bool inside = true;                                                       \
-                    const uint half_of_pair = KNOWN % 2u == 0u ? u % 2u + 1u : 0u;                  \
-                    BODY                                                                            \
-                }                                                                                   \
-                if (is_last_turn(column, COLUMN_TURN, whole))                                       \
-                    break;                                                                          \
-            }                                                                                       \
-        [[unroll]] for (uint at = whole; at < KNOWN; at += LANES) {                                 \
-            const bool inside = at + lane < KNOWN;                                                  \
-            const uint half_of_pair = 0u;                                                           \
-            BODY                                                                                    \
-        }                                                                                           \
-    }
 
 // x where the column exists, else 0 (a select: garbage, even NaN, is dropped)
 #define KEEP(x) mix(0.0, x, inside)
 #define STORE(p, x) if (inside) lane_store(p, x);
-// a vector of a row; of a pair the first is held, and stored with the second (lane_store2)
-#define STORE_ROW(p, x, held)                 \
-    if (half_of_pair == 1u) {                 \
-        held = x;                             \
-    } else if (half_of_pair == 2u) {          \
-        lane_store2((p) + -int(LANES), held, x); \
-    } else {                                  \
-        STORE(p, x)                           \
+// the vector x of the row p at column `at`; of a pair the first is held, and stored with the second (lane_store2)
+#define STORE_ROW(p, x, held)                     \
+    if (half_of_pair == 1u) {                     \
+        held = x;                                 \
+    } else if (half_of_pair == 2u) {              \
+        lane_store2((p) + (at - LANES), held, x); \
+    } else {                                      \
+        STORE((p) + at, x)                        \
     }
 
 const uint ROWS_PER_GROUP = 4; // grid x is ceil(rows / ROWS_PER_GROUP)

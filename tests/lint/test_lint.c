@@ -22,6 +22,9 @@ static const struct bad {
     double seconds;       /* 0: PATIENCE */
 } bads[] = {
     {"good", NULL, LINT_PASS, "", 0},
+#ifdef HAS_GOLD
+    {"by_gold", NULL, LINT_PASS, "", 0},
+#endif
     {"two_symbols", "symbols", LINT_FAIL, "it exports another_symbol besides vitro_plugin, 2 symbols in all",
      0},
     {"links_libm", "links", LINT_FAIL, "it needs the library libm.so", 0},
