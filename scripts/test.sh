@@ -30,7 +30,14 @@ run_tests() {
 }
 
 scripts/setup.sh
-scripts/other_drivers.sh
+# What it waits for is the network: the first build goes on beside it.
+others=$(mktemp)
+trap 'rm -f "$others"' EXIT
+scripts/other_drivers.sh >"$others" 2>&1 &
+fetching=$!
+build_preset release
+wait "$fetching" || die 1 "the other drivers could not be set up: $(cat "$others")"
+cat "$others"
 for preset in release asan; do
     run_tests $preset
 done

@@ -30,10 +30,11 @@ static const struct family { /* as RADV_FORCE_FAMILY knows it */
     {"VEGA10", "GCN 5, Vega 56", 0},
 };
 
+enum { VIT_B = 2 };
 static const struct model {
     const char *name;
     int32_t dim, heads;
-} models[] = {{"ViT-Ti", 192, 3}, {"ViT-S", 384, 6}, {"ViT-B", 768, 12}, {"ViT-L", 1024, 16}};
+} models[] = {{"ViT-Ti", 192, 3}, {"ViT-S", 384, 6}, [VIT_B] = {"ViT-B", 768, 12}, {"ViT-L", 1024, 16}};
 
 static const char *const methods[] = {"linear", "bitfit", "lora", "vpt", "adaptformer", "full"};
 
@@ -100,8 +101,8 @@ static void compile_method(struct engine *engine, struct plugins *plugins, const
 }
 
 /* Every kernel of the trainings above, in each precision: a model's depth chooses none, so two blocks stand for all.
- * `step` 1: of every model; 2: of every second, which saves time where kernels only have to compile. */
-static void compile_all(struct engine *engine, size_t step)
+ * `only`: of this model, which saves time where kernels only have to compile; NULL: of every one. */
+static void compile_all(struct engine *engine, const struct model *only)
 {
     static const char *const search[] = {PLUGINS, NULL};
     struct plugins *plugins;
@@ -110,9 +111,11 @@ static void compile_all(struct engine *engine, size_t step)
     int32_t *labels = mem_alloc(BATCH, sizeof *labels);
     assert_true(rgb && labels);
     must(plugins_create(&plugins, search));
-    for (size_t m = 0; m < sizeof models / sizeof models[0]; m += step) {
+    for (size_t m = 0; m < sizeof models / sizeof models[0]; m++) {
         struct vit *vit;
         struct feed feed;
+        if (only && only != &models[m])
+            continue;
         must(vit_create(&vit, &(struct vit_shape){.image = IMAGE,
                                                   .patch = PATCH,
                                                   .dim = models[m].dim,
@@ -187,7 +190,7 @@ static void report_family(const struct family *f)
     assert_false(info->is_cpu);
     assert_true(info->has_subgroup_sums);
     must(engine_create(&engine, r.device, ENGINE_AUTO));
-    compile_all(engine, f->spills_fail ? 1 : 2);
+    compile_all(engine, f->spills_fail ? NULL : &models[VIT_B]);
     printf("\n%s (%s), %s, waves of %u, %s, %s\n  %-22s %-30s", f->name, f->what, info->driver,
            (unsigned)engine_lanes(engine), info->has_coopmat ? "matrix units" : "no matrix units",
            info->has_bf16 ? "bf16" : "no bf16", "kernel", "constants");
