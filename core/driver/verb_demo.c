@@ -77,7 +77,7 @@ static void preset(struct settings *s)
 {
     s->tasks = "textures,cells,count";
     s->methods = "linear,bitfit,lora,adaptformer,vpt[prompts=5],full";
-    s->images = 320;
+    s->images = 280;
     s->trials = 2;
     s->seeds = 2;
     s->recipe.batch = 32;
