@@ -162,7 +162,8 @@ static void emit_norm(struct program *p, value v, const struct node *n, value w,
     struct work *work = program_emit(p, gpu ? SHADER_LAYERNORM : SHADER_LAYERNORM_CPU, &push, sizeof push,
                                      refs, 6, 8 | (sum ? 32 : 0), groups);
     const uint32_t in_registers[] = {NORM_GROUP, width, w != 0, sum != 0},
-                   passing[] = {w != 0, team, known_width(p->engine, rows, width), (uint32_t)engine_in_step(p->engine)};
+                   passing[] = {w != 0, team, known_width(p->engine, rows, width),
+                                (uint32_t)engine_in_step(p->engine)};
     memcpy(work->constants, gpu ? in_registers : passing, sizeof passing);
     work->constant_count = 4;
     work->bytes = (double)shape_count(n->shape) * 4 * (sum ? 4 : 2);
@@ -187,7 +188,8 @@ static void emit_norm_back(struct program *p, value v, value back, value add)
     const value w = n->op == OP_LAYERNORM_BACK ? n->in[1] : 0, d_y = n->in[w ? 2 : 1];
     const uint32_t rows = row_count(n->shape), width = row_length(n->shape);
     const int with_params = params.gain || params.bias, gpu = norm_in_registers(p, width, with_params);
-    const uint32_t subgroups = NORM_GROUP / engine_lanes(p->engine), team = gpu ? 1 : team_of_rows(p->engine, rows);
+    const uint32_t subgroups = NORM_GROUP / engine_lanes(p->engine),
+                   team = gpu ? 1 : team_of_rows(p->engine, rows);
     uint32_t each = gpu ? subgroups : ROWS_A_GROUP * team;
     if (with_params) { /* enough workgroups, and otherwise few, whose sums must be added up */
         uint32_t turns = groups_of(rows, each * NORM_GROUPS);

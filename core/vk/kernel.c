@@ -71,7 +71,8 @@ static int create_pipeline(struct kernel *k, struct device *d, const struct kern
             {
                 .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                 .pNext = stage->subgroup_size ? &subgroup : NULL,
-                .flags = stage->full_subgroups ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0,
+                .flags =
+                    stage->full_subgroups ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0,
                 .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                 .pName = "main",
                 .pSpecializationInfo = &stage->constants,

@@ -77,7 +77,8 @@ struct binaries { /* kernel_binary.h */
     int on;   /* the device's kernels are shader objects, not pipelines */
     int grew; /* a binary was added to the folder */
     char folder[1024];
-    VkResult (*create)(VkDevice, uint32_t, const struct shader_info *, const VkAllocationCallbacks *, uint64_t *);
+    VkResult (*create)(VkDevice, uint32_t, const struct shader_info *, const VkAllocationCallbacks *,
+                       uint64_t *);
     void (*destroy)(VkDevice, uint64_t, const VkAllocationCallbacks *);
     VkResult (*data)(VkDevice, uint64_t, size_t *, void *);
     void (*bind)(VkCommandBuffer, uint32_t, const VkShaderStageFlagBits *, const uint64_t *);
