@@ -129,7 +129,7 @@ static int read_line(struct pickle_machine *m, const char **out)
 
 static int op_global(struct pickle_machine *m, int unused)
 {
-    const char *module, *name;
+    const char *module = NULL, *name = NULL;
     (void)unused;
     TRY(read_line(m, &module));
     TRY(read_line(m, &name));

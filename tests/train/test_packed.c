@@ -366,9 +366,9 @@ static void trials_of_another_step_are_refused(void **state)
 static void foresee_trials(struct foreseen *f, const uint32_t *which, uint32_t count, enum run_together how)
 {
     struct method *methods[TRIALS];
-    struct session_spec sessions[TRIALS];
+    struct session_spec sessions[TRIALS] = {0};
     struct train_spec trainings[TRIALS];
-    struct foresee_spec specs[TRIALS];
+    struct foresee_spec specs[TRIALS] = {0};
     for (uint32_t i = 0; i < count; i++) {
         must(method_create(&methods[i], plugins, trials[which[i]].method));
         must(method_declare(methods[i], vit));
