@@ -16,10 +16,21 @@ lines=()
 # The number that ctest's report gives its first element, <testsuite tests="12" failures="0" ...>.
 count() { sed -n "s/^[[:space:]]*$2=\"\([0-9]*\)\".*/\1/p;/<testcase/q" < <(tr ' ' '\n' <"$1") | head -1; }
 
+# The other drivers are fetched while the first build runs; what that had to say comes behind the build's words.
+others=$(mktemp) fetching=
+trap 'rm -f "$others"' EXIT
+others_are_there() {
+    [ -n "$fetching" ] || return 0
+    wait "$fetching" || die 1 "the other drivers could not be set up: $(cat "$others")"
+    fetching=
+    cat "$others"
+}
+
 # run_tests PRESET: adds one line to the closing summary; a failing test does not stop the script.
 run_tests() {
     local preset=$1 report=$root/build/$1/tests.xml start=$SECONDS all bad none
     build_preset "$preset"
+    others_are_there
     rm -f "$report"
     ctest --preset "$preset" --parallel "$jobs" --output-junit "$report" || true
     [ -s "$report" ] || die 1 "ctest ran no test of the preset $preset"
@@ -30,14 +41,8 @@ run_tests() {
 }
 
 scripts/setup.sh
-# What it waits for is the network: the first build goes on beside it.
-others=$(mktemp)
-trap 'rm -f "$others"' EXIT
 scripts/other_drivers.sh >"$others" 2>&1 &
 fetching=$!
-build_preset release
-wait "$fetching" || die 1 "the other drivers could not be set up: $(cat "$others")"
-cat "$others"
 for preset in release asan; do
     run_tests $preset
 done

@@ -24,10 +24,10 @@ void cache_file_read(struct cache_file *out, const char *path, const char *magic
     cache_file_free(out);
 }
 
-void cache_file_free(struct cache_file *s)
+void cache_file_free(struct cache_file *f)
 {
-    mem_free(s->bytes);
-    *s = (struct cache_file){0};
+    mem_free(f->bytes);
+    *f = (struct cache_file){0};
 }
 
 int cache_file_write(const char *path, const char *magic, const void *data, size_t size)

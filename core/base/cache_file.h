@@ -16,7 +16,7 @@ struct cache_file { /* a zeroed one holds nothing */
 
 /* The file's data, if it begins with `magic` and is whole; nothing otherwise, whatever the reason. */
 void cache_file_read(struct cache_file *out, const char *path, const char *magic, size_t limit);
-void cache_file_free(struct cache_file *s);
+void cache_file_free(struct cache_file *f);
 /* Replaces the file, whole or not at all. */
 int cache_file_write(const char *path, const char *magic, const void *data, size_t size);
 

@@ -31,12 +31,10 @@ struct rng rng_named(uint64_t seed, const char *purpose)
 
 uint32_t rng_u32(struct rng *r)
 {
-    uint64_t i = r->next++, block = i >> 2;
-    if (r->drawn != block + 1) {
-        r->words = philox4x32(r->seed, block, r->stream);
-        r->drawn = block + 1;
-    }
-    return r->words.word[i & 3];
+    uint64_t i = r->next++;
+    if (i % 4 == 0)
+        r->block = philox4x32(r->seed, i / 4, r->stream);
+    return r->block.word[i % 4];
 }
 
 double rng_uniform(struct rng *r)

@@ -12,12 +12,10 @@ struct philox {
 };
 struct philox philox4x32(uint64_t key, uint64_t counter_low, uint64_t counter_high);
 
-/* A stream of draws: counter_low counts, `stream` names the purpose. The rest, zero at first, is the block of four draws
- * that was computed last. */
+/* A stream of draws: counter_low counts, `stream` names the purpose. Drawn from its begin on: `next` is 0 at first. */
 struct rng {
     uint64_t seed, stream, next;
-    uint64_t drawn; /* its counter and one */
-    struct philox words;
+    struct philox block; /* of four draws, the last of which was drawn from here */
 };
 /* The stream's number comes from a text (a parameter's name, say) by FNV-1a, so that adding a
  * parameter does not shift the numbers of the others. */

@@ -199,6 +199,12 @@ int engine_in_step(const struct engine *e)
     return e->in_step;
 }
 
+uint32_t engine_team(const struct engine *e, uint64_t subgroups)
+{
+    enum { TEAM = 4, ENOUGH = 256 };
+    return e->in_step && subgroups >= ENOUGH ? TEAM : 1;
+}
+
 int engine_attention_in_tiles(const struct engine *e)
 {
     return e->attention_in_tiles;

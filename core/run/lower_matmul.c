@@ -156,15 +156,6 @@ static enum order order_of(const struct product *r, const struct block *t, uint3
     return order;
 }
 
-/* Subgroups of a workgroup: its tiles of the grid's first dimension. Of samples of 1576 x 768 x 192 a tenth were between
- * workgroups of one tile, and half as many between those of four; 8 and 16 were no better, and waste more tiles. Only
- * where there are enough for all threads. */
-static uint32_t team_of(const struct engine *e, const struct block *t, const uint32_t groups[3])
-{
-    enum { TEAM = 4, ENOUGH = 256 };
-    return t->known && engine_in_step(e) && (uint64_t)groups[0] * groups[1] * groups[2] >= ENOUGH ? TEAM : 1;
-}
-
 /* Whether a row-major B is packed first, although it changes every step: so many rows of A make up for it. */
 static int packs_b(const struct product *r, const struct block *t)
 {
@@ -226,7 +217,7 @@ static void lower_gemm_cpu(struct program *p, value out, const struct fusion *f,
                                optional(p, f->keep ? f->keep : f->back)};
     uint32_t groups[3];
     const enum order order = order_of(&r, &t, t.vectors * engine_lanes(p->engine), groups);
-    const uint32_t team = team_of(p->engine, &t, groups);
+    const uint32_t team = t.known ? engine_team(p->engine, (uint64_t)groups[0] * groups[1] * groups[2]) : 1;
     groups[0] = (groups[0] + team - 1) / team;
     struct work *w =
         program_emit(p, SHADER_GEMM_CPU, &push, sizeof push, refs, 6, 4 | (f->keep ? 32 : 0), groups);

@@ -123,13 +123,11 @@ int norm_in_registers(const struct program *p, int64_t width, int with_params)
     return !engine_cpu_style(p->engine) && width <= vectors * 4 * engine_lanes(p->engine) && width > 1;
 }
 
-/* Subgroups of a workgroup, where lavapipe is slow from workgroup to workgroup and there are enough for its threads. None
- * is without a row of its own: it would repeat one that another may have overwritten. */
+/* Subgroups of a workgroup. None is without a row of its own: it would repeat one that another may have overwritten. */
 static uint32_t team_of_rows(const struct engine *e, uint32_t rows)
 {
-    enum { TEAM = 4, ENOUGH = 256 };
     const uint32_t subgroups = groups_of(rows, ROWS_A_GROUP);
-    uint32_t team = engine_in_step(e) && subgroups >= ENOUGH ? TEAM : 1;
+    uint32_t team = engine_team(e, subgroups);
     while (subgroups % team)
         team /= 2;
     return team;

@@ -150,7 +150,7 @@ int device_open_on(struct device *d, const struct device_spec *spec)
     if (d->compile_only)
         return 0; /* a cache would keep the compiler from telling */
     TRY(transfer_open(d));
-    TRY(binaries_open(d));
+    binaries_open(d);
     pipeline_cache_path(d, path, sizeof path);
     return path[0] ? pipeline_cache_open(&d->cache, d, path) : 0;
 }

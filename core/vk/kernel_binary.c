@@ -52,31 +52,13 @@ struct shader_info { /* VkShaderCreateInfoEXT */
     const VkSpecializationInfo *constants;
 };
 
-void *binaries_enable(struct device *d, struct binary_features *f, void *next, const char **name)
-{
-    struct binaries *b = &d->binaries;
-    struct binary_features has = {.sType = (VkStructureType)FEATURES};
-    VkPhysicalDeviceFeatures2 head = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &has};
-    const char *folder = getenv("VITRO_KERNEL_CACHE");
-    memset(b, 0, sizeof *b);
-    if (!d->info.is_llvmpipe || d->compile_only || d->info.api_version < VK_API_VERSION_1_3 ||
-        (folder && !folder[0]) || survey_has_extension(d->physical, extension) <= 0)
-        return next;
-    vkGetPhysicalDeviceFeatures2(d->physical, &head);
-    b->on = has.shaderObject != 0;
-    *f = (struct binary_features){.sType = (VkStructureType)FEATURES, .pNext = next, .shaderObject = VK_TRUE};
-    *name = extension;
-    return b->on ? f : next;
-}
-
 /* Below the user's cache folder or in VITRO_KERNEL_CACHE; one for each driver, whose version alone is not enough: a
  * distribution builds one version several times. */
-static int name_folder(struct device *d)
+static int name_folder(struct device *d, const char *asked)
 {
     struct binary_properties own = {.sType = (VkStructureType)PROPERTIES};
     VkPhysicalDeviceProperties2 head = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
                                         .pNext = &own};
-    const char *asked = getenv("VITRO_KERNEL_CACHE");
     char cache[768], text[HASH_TEXT];
     struct hash *h;
     vkGetPhysicalDeviceProperties2(d->physical, &head);
@@ -95,23 +77,40 @@ static int name_folder(struct device *d)
     return n < (int)sizeof d->binaries.folder ? file_make_folders(d->binaries.folder) : ERR_INPUT;
 }
 
+void *binaries_enable(struct device *d, struct binary_features *f, void *next, const char **name)
+{
+    struct binaries *b = &d->binaries;
+    struct binary_features has = {.sType = (VkStructureType)FEATURES};
+    VkPhysicalDeviceFeatures2 head = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &has};
+    const char *folder = getenv("VITRO_KERNEL_CACHE");
+    memset(b, 0, sizeof *b);
+    if (!d->info.is_llvmpipe || d->compile_only || d->info.api_version < VK_API_VERSION_1_3 ||
+        (folder && !folder[0]) || survey_has_extension(d->physical, extension) <= 0)
+        return next;
+    vkGetPhysicalDeviceFeatures2(d->physical, &head);
+    b->on = has.shaderObject && name_folder(d, folder) == 0;
+    if (!b->on)
+        return next;
+    *f = (struct binary_features){.sType = (VkStructureType)FEATURES, .pNext = next, .shaderObject = VK_TRUE};
+    *name = extension;
+    return f;
+}
+
 static void find_function(const struct device *d, const char *name, void *out)
 {
     PFN_vkVoidFunction found = vkGetDeviceProcAddr(d->handle, name);
     memcpy(out, &found, sizeof found);
 }
 
-int binaries_open(struct device *d)
+void binaries_open(struct device *d)
 {
     struct binaries *b = &d->binaries;
     if (!b->on)
-        return 0;
+        return;
     find_function(d, "vkCreateShadersEXT", &b->create);
     find_function(d, "vkDestroyShaderEXT", &b->destroy);
     find_function(d, "vkGetShaderBinaryDataEXT", &b->data);
     find_function(d, "vkCmdBindShadersEXT", &b->bind);
-    b->on = b->create && b->destroy && b->data && b->bind && name_folder(d) == 0;
-    return 0;
 }
 
 void binaries_close(struct device *d)

@@ -1,7 +1,7 @@
 /* kernel_binary.h - kernels as the driver's own binaries, kept between runs (VK_EXT_shader_object).
  *
- * lavapipe's pipeline cache holds nothing: it reads and optimises each module anew in each process, 10 to 50 ms a kernel,
- * a second before a small training begins. A shader object gives away what came of that, and is made from it within
+ * lavapipe's pipeline cache holds nothing: it reads and optimises each module anew in each process, some 20 ms a kernel,
+ * most of a second before a small training begins. A shader object gives away what came of that, and is made from it within
  * 1 ms. Only the machine code has a cache of lavapipe's own. */
 #ifndef VITRO_VK_KERNEL_BINARY_H
 #define VITRO_VK_KERNEL_BINARY_H
@@ -25,11 +25,11 @@ struct binary_features { /* VkPhysicalDeviceShaderObjectFeaturesEXT */
     VkBool32 shaderObject;
 };
 
-/* Decides whether the device's kernels are binaries: with VITRO_KERNEL_CACHE a folder, on lavapipe, where that has them.
- * Then chains the feature in front of `next`, sets *name, and returns the head; else returns `next`. */
+/* Decides whether the device's kernels are binaries: on lavapipe, where that has them and there is a folder to keep them in
+ * (VITRO_KERNEL_CACHE, or below the user's cache folder). Then chains the feature in front of `next`, sets *name to the
+ * extension's, and returns the head; else returns `next`, and there will be pipelines. */
 void *binaries_enable(struct device *d, struct binary_features *f, void *next, const char **name);
-/* After the device is there; without a folder to keep them in there will be pipelines. */
-int binaries_open(struct device *d);
+void binaries_open(struct device *d); /* once the device is there */
 void binaries_close(struct device *d);
 
 /* From the kept binary, or from the stage, whose binary is kept then. */

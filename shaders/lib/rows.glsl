@@ -6,9 +6,12 @@
 // only when it runs; `half_of_pair` then says how STORE_ROW may store.
 #include "lanes.glsl"
 
-#ifdef KNOWN_ID
 #include "turns.glsl"
+#ifdef KNOWN_ID
 layout(constant_id = KNOWN_ID) const uint KNOWN = 0;
+#else
+const uint KNOWN = 0;
+#endif
 const uint VECTORS_A_TURN = KNOWN > 0u ? 8u : 4u; // with more of them SwiftShader's stack overflows
 #define COLUMN_TURN (VECTORS_A_TURN * LANES)
 #define EACH_COLUMN(N, BODY)                                                               \
@@ -34,26 +37,6 @@ const uint VECTORS_A_TURN = KNOWN > 0u ? 8u : 4u; // with more of them SwiftShad
             at += LANES;                                                                   \
         )                                                                                  \
     }
-#else
-#define EACH_COLUMN(N, BODY)                                    \
-    {                                                           \
-        uint column = 0u;                                       \
-        WHILE(column + 4u * LANES <= N,                         \
-            [[unroll]] for (uint u = 0u; u < 4u; u++) {         \
-                const uint at = column + u * LANES;             \
-                const bool inside = true;                       \
-                BODY                                            \
-            }                                                   \
-            column += 4u * LANES;                               \
-        )                                                       \
-        WHILE(column < N,                                       \
-            const uint at = column;                             \
-            const bool inside = at + lane < N;                  \
-            BODY                                                \
-            column += LANES;                                    \
-        )                                                       \
-    }
-#endif
 
 // x where the column exists, else 0 (a select: garbage, even NaN, is dropped)
 #define KEEP(x) mix(0.0, x, inside)
@@ -68,7 +51,7 @@ const uint VECTORS_A_TURN = KNOWN > 0u ? 8u : 4u; // with more of them SwiftShad
         STORE((p) + at, x)                        \
     }
 
-const uint ROWS_PER_GROUP = 4; // grid x is ceil(rows / ROWS_PER_GROUP)
+const uint ROWS_PER_GROUP = 4; // grid x is ceil(rows / (ROWS_PER_GROUP TEAM))
 #define EACH_ROW(row, rows)                                              \
     const uint first_row = gl_WorkGroupID.x * ROWS_PER_GROUP;            \
     const uint end_row = min(first_row + ROWS_PER_GROUP, rows);          \

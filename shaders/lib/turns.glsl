@@ -13,8 +13,12 @@
 // the turn's work: behind a store the compiler may move the sums, but not what they load. Subgroups of a workgroup
 // may share the word, as they run one after the other. Such loops are not nested.
 //
-// A kernel says which constant is IN_STEP before it includes this.
+// A kernel says which constant is IN_STEP before it includes this, or has a plain counter.
+#ifdef IN_STEP_ID
 layout(constant_id = IN_STEP_ID) const uint IN_STEP = 0; // 1: a subgroup's lanes are vectors of one thread
+#else
+const uint IN_STEP = 0;
+#endif
 shared uint turn;
 
 uint turns_from_0()
