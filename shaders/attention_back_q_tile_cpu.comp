@@ -51,7 +51,7 @@ void main()
         float acc[KR][NR], weight[KR][NR];
         ACCUMULATE(KR, D, D_TURN, key_rows, 1u, ROW, q, Q)
         FOR_ROWS(KR) {
-            FOR_VECTORS weight[i][j] = power_of_2(acc[i][j] - top[j]);
+            FOR_VECTORS weight[i][j] = exp2(acc[i][j] - top[j]);
             store_paired(p + (from + i) * PITCH, weight[i]);
         }
         ACCUMULATE(KR, D, D_TURN, value_rows, 1u, ROW, g, Q)

@@ -58,7 +58,7 @@ void main()
         }
         FOR_ROWS(KR) {
             FOR_VECTORS {
-                acc[i][j] = power_of_2(acc[i][j] - top[j]);
+                acc[i][j] = exp2(acc[i][j] - top[j]);
                 total[j] += from + i < key ? 0.0 : acc[i][j]; // counted before
             }
             store_paired(weights + (from + i) * Q, acc[i]);

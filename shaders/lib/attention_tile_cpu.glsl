@@ -6,7 +6,6 @@
 // what multiplies queries (sums over a row). Each stage sums tiles of MR x NR vectors in registers.
 #define IN_STEP_ID 11
 #include "lanes.glsl"
-#include "power.glsl"
 #include "turns.glsl"
 
 layout(constant_id = 3) const uint HEADS = 1;
