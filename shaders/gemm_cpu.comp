@@ -53,6 +53,22 @@ const uint REST = C_ROW % (NR * LANES); // 0: every vector is inside C
         }                                                                                   \
     }
 
+// A processor holds some tens of stores until their cache lines are there, then it waits: 9 % of a product of K = 192, whose
+// C comes from memory. So each turn stores to the lines of some of the tile's rows what the end overwrites.
+const bool TOUCH = IN_STEP != 0u && KNOWN && REST == 0u && DEPTH <= 2u * MR * KU; // with more turns asking costs more
+
+void touch(uint z, uint row, uint col, uint turn)
+{
+    const uint turns = max(DEPTH / KU, 1u), rows = (MR + turns - 1u) / turns; // of each turn
+    [[unroll]] for (uint i = 0u; i < MR; i++)
+        if (i < rows) {
+            const uint at = (row + min(turn * rows + i, MR - 1u)) * C_ROW + col;
+            c[z * c_batch + at].v = 0.0;
+            if ((EPILOGUE & EPILOGUE_PRE) != 0u)
+                pre[z * r_batch + at].v = 0.0;
+        }
+}
+
 // What follows the sum alpha x + shift; `kept` and `added` are where its vector stands in the epilogue's operands.
 float epilogue(float x, RF kept, RF added)
 {
@@ -105,6 +121,8 @@ void main()
     if (KNOWN) {
         for (uint counted = turns_from_0();;) {
             const uint k = next_turn(counted, KU, DEPTH);
+            if (TOUCH && lane == 0u)
+                touch(z, row, col, k / KU);
             STEPS(KU)
             if (is_last_turn(k, KU, DEPTH))
                 break;
