@@ -17,11 +17,6 @@ double attention_flops(const struct attention_sizes *z, int products);
 double attention_bytes(const struct attention_sizes *z, int outs, int parts);
 struct ref attention_scratch(struct program *p, const char *name, uint64_t floats);
 
-static inline uint32_t tiles(uint32_t count, uint32_t each)
-{
-    return (count + each - 1) / each;
-}
-
 /* The kernels of engine_attention_in_tiles. */
 void attention_tiles_forward(struct program *p, const struct node *n, const struct attention_sizes *z,
                              struct ref out, struct ref lse);

@@ -42,11 +42,6 @@ struct launch { /* what both kernels of a product share */
     struct push_gemm push;
 };
 
-static uint32_t parts(uint32_t x, uint32_t each)
-{
-    return (x + each - 1) / each;
-}
-
 static void set_constants(const struct launch *l, struct work *w, uint32_t epilogue, uint32_t invocations)
 {
     const struct tile *t = l->tile;
@@ -96,8 +91,8 @@ static void emit_product(struct launch *l, struct ref c, uint32_t splits)
 {
     const struct product *r = l->r;
     const struct tile *t = l->tile;
-    const uint32_t groups[3] = {parts(r->n, t->columns), parts(r->m, t->rows), r->batches * splits};
-    l->push.k_share = parts(parts(r->k, splits), t->depth) * t->depth;
+    const uint32_t groups[3] = {tiles(r->n, t->columns), tiles(r->m, t->rows), r->batches * splits};
+    l->push.k_share = tiles(tiles(r->k, splits), t->depth) * t->depth;
     l->push.alpha = splits > 1 ? 1 : l->f->alpha;
     struct work *w = emit(l, shader_of(t, r->number), l->a.at, l->b.at, c, splits == 1, groups);
     set_constants(l, w, splits > 1 ? 0 : fusion_epilogue(l->f), ladder_invocations(l->p->engine, t));
@@ -108,7 +103,7 @@ static void emit_reduction(struct launch *l, struct ref partial, struct ref c, u
 {
     enum { INVOCATIONS = 64 };
     const struct product *r = l->r;
-    const uint32_t groups[3] = {parts(r->m * parts(r->n, 4), INVOCATIONS), 1, r->batches};
+    const uint32_t groups[3] = {tiles(r->m * tiles(r->n, 4), INVOCATIONS), 1, r->batches};
     l->push.k = splits;
     l->push.alpha = l->f->alpha;
     struct work *w = emit(l, SHADER_GEMM_REDUCE, partial, (struct ref){0}, c, 1, groups);

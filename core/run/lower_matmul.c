@@ -32,15 +32,15 @@ static struct product product_of(const struct program *p, const struct node *n)
 static void emit_pack(struct program *p, const struct product *r, struct ref from, struct ref panels,
                       int constant, int halves)
 {
-    uint32_t count = r->b_batched ? r->batches : 1, tiles = (r->n + PANEL - 1) / PANEL;
+    const uint32_t count = r->b_batched ? r->batches : 1, across = tiles(r->n, PANEL);
     struct push_pack push = {.n = r->n,
                              .k = r->k,
                              .k_stride = r->b_t ? 1 : r->n,
                              .n_stride = r->b_t ? r->k : 1,
                              .from_batch = r->n * r->k,
-                             .panels_batch = tiles * PANEL * r->k};
+                             .panels_batch = across * PANEL * r->k};
     const struct ref refs[] = {from, panels};
-    const uint32_t groups[3] = {tiles, (r->k + PACK_STEPS - 1) / PACK_STEPS, count};
+    const uint32_t groups[3] = {across, tiles(r->k, PACK_STEPS), count};
     struct work *w = program_emit(p, SHADER_PACK, &push, sizeof push, refs, 2, 2, groups);
     w->constants[0] = (uint32_t)r->number;
     w->constants[1] = (uint32_t)halves;
@@ -57,8 +57,7 @@ static void emit_pack(struct program *p, const struct product *r, struct ref fro
 static struct ref panels_of(struct program *p, value b, const struct product *r)
 {
     int fresh;
-    uint64_t bytes =
-        (uint64_t)(r->b_batched ? r->batches : 1) * ((r->n + PANEL - 1) / PANEL) * PANEL * r->k * 4;
+    uint64_t bytes = (uint64_t)(r->b_batched ? r->batches : 1) * tiles(r->n, PANEL) * PANEL * r->k * 4;
     struct ref panels = program_copy(p, b, r->b_t ? LAYOUT_PANELS_T : LAYOUT_PANELS, bytes, &fresh);
     int halves = program_has_half(p, b);
     if (fresh && p->rc == 0)
@@ -102,7 +101,7 @@ static const uint64_t worthwhile = 1 << 21;
 
 static uint32_t steps_of(uint32_t k, uint32_t longest)
 {
-    return k / ((k + longest - 1) / longest);
+    return k / tiles(k, longest);
 }
 
 /* 512-bit vectors: 32 registers, and a product takes its uniform operand from memory. 16 rows leave registers
@@ -135,25 +134,40 @@ static struct block block_of(const struct product *r, uint32_t lanes)
 
 enum order { ACROSS, DOWN, DOWN_IN_BLOCKS }; /* of tiles: DOWN of gemm_cpu.comp */
 
+/* How high blocks of tiles are: whole teams, about `high` tiles, and few beyond the last of `down`. */
+static uint32_t height_of(uint32_t down, uint32_t team, uint32_t high)
+{
+    uint32_t best = high, fewest = UINT32_MAX;
+    for (uint32_t off = 0; off <= high / 2; off += team)
+        for (int up = 1; up >= 0; up--) {
+            const uint32_t h = up ? high + off : high - off, blocks = tiles(down, h);
+            if (blocks * h < fewest)
+                fewest = blocks * h, best = h;
+        }
+    return best;
+}
+
 /* The grid. Going down the rows, a panel of B stays in the caches; in blocks, their rows of A do, too. In low blocks the
  * lines of C (and of what an epilogue reads) come soon after their neighbours, which is when a processor fetches them ahead:
  * with 8 tiles instead of 32 or more, products of up to 1576x768x768 took 10 to 15 % less time. But a block reads all of B,
- * and one that does not stay in the last cache is better read for 64 tiles. */
-static enum order order_of(const struct product *r, const struct block *t, uint32_t columns,
+ * and one that does not stay in the last cache is better read for 64 tiles. Along the first dimension the groups are
+ * teams. */
+static enum order order_of(const struct product *r, const struct block *t, uint32_t columns, uint32_t team,
                            uint32_t groups[3])
 {
     enum { CACHED = 1 << 20, LOW = 8, HIGH = 64 }; /* floats of B; tiles */
-    const uint32_t across = (r->n + columns - 1) / columns, down = (r->m + t->rows - 1) / t->rows,
-                   most = (uint64_t)r->n * r->k <= CACHED ? LOW : HIGH;
-    const enum order order = !t->down ? ACROSS : r->batches > 1 || down <= most ? DOWN : DOWN_IN_BLOCKS;
-    if (order == DOWN_IN_BLOCKS) { /* of about the same height */
-        const uint32_t blocks = (down + most - 1) / most;
-        groups[0] = (down + blocks - 1) / blocks, groups[1] = across, groups[2] = blocks;
+    const uint32_t across = tiles(r->n, columns), down = tiles(r->m, t->rows),
+                   high = (uint64_t)r->n * r->k <= CACHED ? LOW : HIGH;
+    const enum order order = !t->down ? ACROSS : r->batches > 1 || down <= high ? DOWN : DOWN_IN_BLOCKS;
+    if (order == DOWN_IN_BLOCKS) {
+        const uint32_t height = height_of(down, team, high);
+        groups[0] = height, groups[1] = across, groups[2] = tiles(down, height);
     } else {
         groups[0] = order == DOWN ? down : across;
         groups[1] = order == DOWN ? across : down;
         groups[2] = r->batches;
     }
+    groups[0] = tiles(groups[0], team);
     return order;
 }
 
@@ -185,7 +199,6 @@ static void lower_gemm_cpu(struct program *p, value out, const struct fusion *f,
         .batches = r.batches, .n = r.m, .k = r.k, .b_batched = r.a_batched, .number = r.number};
     struct ref a = a_packed ? panels_of(p, n->in[0], &flipped) : rounded(p, n->in[0]);
     struct ref b = packed ? panels_of(p, n->in[1], &r) : rounded(p, n->in[1]);
-    uint32_t tiles = (r.n + PANEL - 1) / PANEL;
     struct push_gemm push = {
         .m = r.m,
         .n = r.n,
@@ -199,10 +212,10 @@ static void lower_gemm_cpu(struct program *p, value out, const struct fusion *f,
         .c_row = r.n,
         .r_row = r.n,
         .a_batch = !r.a_batched ? 0
-                   : a_packed   ? (r.m + PANEL - 1) / PANEL * PANEL * r.k
+                   : a_packed   ? tiles(r.m, PANEL) * PANEL * r.k
                                 : r.m * r.k,
         .b_batch = !r.b_batched ? 0
-                   : packed     ? tiles * PANEL * r.k
+                   : packed     ? tiles(r.n, PANEL) * PANEL * r.k
                                 : r.k * r.n,
         .c_batch = r.m * r.n,
         .r_batch = r.m * r.n,
@@ -216,10 +229,11 @@ static void lower_gemm_cpu(struct program *p, value out, const struct fusion *f,
                                optional(p, f->bias),
                                optional(p, f->residual),
                                optional(p, f->keep ? f->keep : f->back)};
+    const uint32_t columns = t.vectors * engine_lanes(p->engine);
+    const uint64_t subgroups = (uint64_t)tiles(r.n, columns) * tiles(r.m, t.rows) * r.batches;
+    const uint32_t team = t.known ? engine_team(p->engine, subgroups) : 1;
     uint32_t groups[3];
-    const enum order order = order_of(&r, &t, t.vectors * engine_lanes(p->engine), groups);
-    const uint32_t team = t.known ? engine_team(p->engine, (uint64_t)groups[0] * groups[1] * groups[2]) : 1;
-    groups[0] = (groups[0] + team - 1) / team;
+    const enum order order = order_of(&r, &t, columns, team, groups);
     struct work *w =
         program_emit(p, SHADER_GEMM_CPU, &push, sizeof push, refs, 6, 4 | (f->keep ? 32 : 0), groups);
     const uint32_t constants[] = {fusion_epilogue(f),

@@ -28,16 +28,11 @@ static uint32_t row_count(struct shape s)
     return (uint32_t)shape_count(s) / row_length(s);
 }
 
-static uint32_t groups_of(uint32_t count, uint32_t each)
-{
-    return (count + each - 1) / each;
-}
-
 /* A kernel with one subgroup for every few rows. */
 static struct work *emit_rows(struct program *p, enum shader shader, const void *push, uint32_t push_bytes,
                               const struct ref *refs, uint32_t count, struct shape s)
 {
-    const uint32_t groups[3] = {groups_of(row_count(s), ROWS_A_GROUP), 1, 1};
+    const uint32_t groups[3] = {tiles(row_count(s), ROWS_A_GROUP), 1, 1};
     return program_emit(p, shader, push, push_bytes, refs, count, 1u << (count - 1), groups);
 }
 
@@ -74,7 +69,7 @@ static void emit_chunks(struct program *p, struct ref out, const struct sum_of *
                                    .x_batch = s->rows * row,
                                    .out_batch = chunks * s->inner};
     const struct ref refs[] = {s->x, s->y, out};
-    const uint32_t groups[3] = {groups_of(s->inner, SUM_VECTORS * engine_lanes(p->engine)), chunks, s->outer};
+    const uint32_t groups[3] = {tiles(s->inner, SUM_VECTORS * engine_lanes(p->engine)), chunks, s->outer};
     struct work *w = program_emit(p, cpu ? SHADER_COLUMN_SUM_CPU : SHADER_COLUMN_SUM, &push, sizeof push,
                                   refs, 3, 4, groups);
     /* vectors where every row begins at one */
@@ -87,12 +82,12 @@ static void emit_chunks(struct program *p, struct ref out, const struct sum_of *
 /* How many pieces a sum is cut into, so that all cores have work. */
 static uint32_t chunks_of(const struct program *p, const struct sum_of *s)
 {
-    const uint32_t across = s->outer * groups_of(s->inner, SUM_VECTORS * engine_lanes(p->engine));
+    const uint32_t across = s->outer * tiles(s->inner, SUM_VECTORS * engine_lanes(p->engine));
     if (engine_cpu_style(p->engine))
         return s->rows >= 4 * SUM_CHUNKS && across < SUM_CHUNKS ? SUM_CHUNKS : 1;
     /* each subgroup takes some rows at least, and the second stage has no more to add than the first */
     const uint32_t most = s->rows / (SUM_TURN * (SUM_GROUP / engine_lanes(p->engine)));
-    const uint32_t wanted = groups_of(SUM_GROUPS, across);
+    const uint32_t wanted = tiles(SUM_GROUPS, across);
     const uint32_t chunks = wanted < most ? wanted : most;
     return chunks > SUM_CHUNKS_GPU ? SUM_CHUNKS_GPU : chunks ? chunks : 1;
 }
@@ -101,8 +96,8 @@ static uint32_t chunks_of(const struct program *p, const struct sum_of *s)
 static void emit_column_sum(struct program *p, struct ref out, const struct sum_of *s)
 {
     uint32_t chunks = chunks_of(p, s);
-    const uint32_t per_chunk = groups_of(s->rows, chunks);
-    chunks = groups_of(s->rows, per_chunk);
+    const uint32_t per_chunk = tiles(s->rows, chunks);
+    chunks = tiles(s->rows, per_chunk);
     if (chunks == 1) {
         emit_chunks(p, out, s, 1, s->rows);
         return;
@@ -126,7 +121,7 @@ int norm_in_registers(const struct program *p, int64_t width, int with_params)
 /* Subgroups of a workgroup. None is without a row of its own: it would repeat one that another may have overwritten. */
 static uint32_t team_of_rows(const struct engine *e, uint32_t rows)
 {
-    const uint32_t subgroups = groups_of(rows, ROWS_A_GROUP);
+    const uint32_t subgroups = tiles(rows, ROWS_A_GROUP);
     uint32_t team = engine_team(e, subgroups);
     while (subgroups % team)
         team /= 2;
@@ -155,8 +150,8 @@ static void emit_norm(struct program *p, value v, const struct node *n, value w,
                                            sum ? program_value(p, sum) : none};
     const int gpu = norm_in_registers(p, width, 0);
     const uint32_t team = gpu ? 1 : team_of_rows(p->engine, rows);
-    const uint32_t groups[3] = {
-        groups_of(rows, gpu ? NORM_GROUP / engine_lanes(p->engine) : ROWS_A_GROUP * team), 1, 1};
+    const uint32_t groups[3] = {tiles(rows, gpu ? NORM_GROUP / engine_lanes(p->engine) : ROWS_A_GROUP * team),
+                                1, 1};
     struct work *work = program_emit(p, gpu ? SHADER_LAYERNORM : SHADER_LAYERNORM_CPU, &push, sizeof push,
                                      refs, 6, 8 | (sum ? 32 : 0), groups);
     const uint32_t in_registers[] = {NORM_GROUP, width, w != 0, sum != 0},
@@ -190,10 +185,10 @@ static void emit_norm_back(struct program *p, value v, value back, value add)
                    team = gpu ? 1 : team_of_rows(p->engine, rows);
     uint32_t each = gpu ? subgroups : ROWS_A_GROUP * team;
     if (with_params) { /* enough workgroups, and otherwise few, whose sums must be added up */
-        uint32_t turns = groups_of(rows, each * NORM_GROUPS);
+        uint32_t turns = tiles(rows, each * NORM_GROUPS);
         each *= turns < NORM_TURNS ? turns : NORM_TURNS;
     }
-    const uint32_t groups[3] = {groups_of(rows, each), 1, 1};
+    const uint32_t groups[3] = {tiles(rows, each), 1, 1};
     struct ref none = {0}, partial = none;
     if (with_params)
         partial.slot = program_slot(p, "partial sums", (uint64_t)groups[0] * 2 * width * 4);

@@ -128,6 +128,12 @@ static inline struct ref ref_at(struct ref r, int64_t floats)
     return r;
 }
 
+/* How many pieces of size `each` cover `count`. */
+static inline uint32_t tiles(uint32_t count, uint32_t each)
+{
+    return (count + each - 1) / each;
+}
+
 /* Appends a dispatch; `push` holds the struct of the shader with zero addresses. Returns a pointer for
  * setting flops, bytes and constants, valid until the next call; never NULL (a dummy after errors). */
 struct work *program_emit(struct program *p, enum shader shader, const void *push, uint32_t push_bytes,
