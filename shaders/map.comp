@@ -31,6 +31,8 @@ layout(constant_id = 5) const uint OUT_STEP = 1;
 layout(constant_id = 6) const uint CHUNK = 1024;
 layout(constant_id = 7) const uint THEN = 0;   // MAP_ADD, MAP_MUL or 0
 layout(constant_id = 8) const uint C_AS_B = 0;
+layout(constant_id = 9) const uint PAIRED = 0; // 1: OUT_STEP is 1 and every row of `out_` is at a multiple of 8 bytes
+layout(constant_id = 10) const uint FOURS = 0; // 1: dropout's B_STEP is 1 and every row's first draw a multiple of 4
 
 float load(RF p, uint step, uint i, uint stride)
 {
@@ -41,15 +43,36 @@ float load(RF p, uint step, uint i, uint stride)
     return p[(i + lane) * stride].v;
 }
 
-float first(RF pa, RF pb, uint i, uint draws)
+bool stays(uint index)
+{
+    return dropout_draw(uvec2(control.seed_low, control.seed_high), control.step, stream, index) >= threshold;
+}
+
+// Which elements of four vectors from i on dropout keeps. Random numbers come four at a time: each lane makes the four of
+// elements i + 4 lane and on, and vectors take theirs from other lanes.
+void stay4(uint i, uint draws, bool all, out bool kept[4])
+{
+#ifndef PLAIN
+    if (FOURS != 0u) {
+        const uvec4 words = dropout_words(uvec2(control.seed_low, control.seed_high), control.step, stream,
+                                          (draws + i) / 4u + lane);
+        [[unroll]] for (uint k = 0u; k < 4u; k++) {
+            const uint from = k * (LANES / 4u) + lane / 4u;
+            const uvec4 theirs = uvec4(subgroupShuffle(words.x, from), subgroupShuffle(words.y, from),
+                                       subgroupShuffle(words.z, from), subgroupShuffle(words.w, from));
+            kept[k] = word_at(theirs, lane) >= threshold;
+        }
+        return;
+    }
+#endif
+    [[unroll]] for (uint k = 0u; k < 4u; k++)
+        kept[k] = B_STEP == 0u ? all : stays(draws + (i + k * LANES + lane) * b_stride[3]);
+}
+
+float first(RF pa, RF pb, uint i, bool kept)
 {
     if (MAP == MAP_FILL)
         return shift;
-    if (MAP == MAP_DROPOUT) {
-        uint draw = dropout_draw(uvec2(control.seed_low, control.seed_high), control.step, stream,
-                                 draws + (i + lane) * b_stride[3]);
-        return mix(0.0, load(pa, A_STEP, i, a_stride[3]) * scale, draw >= threshold);
-    }
     float x = load(pa, A_STEP, i, a_stride[3]);
     switch (MAP) {
     case MAP_ADD: return x + load(pb, B_STEP, i, b_stride[3]);
@@ -57,13 +80,14 @@ float first(RF pa, RF pb, uint i, uint draws)
     case MAP_AFFINE: return fma(x, scale, shift);
     case MAP_UNARY: return unary(FN, x);
     case MAP_UNARY_BACK: return load(pb, B_STEP, i, b_stride[3]) * unary_derivative(FN, x);
+    case MAP_DROPOUT: return mix(0.0, x * scale, kept);
     }
     return x;
 }
 
-float compute(RF pa, RF pb, RF pc, uint i, uint draws)
+float compute(RF pa, RF pb, RF pc, uint i, bool kept)
 {
-    float x = first(pa, pb, i, draws);
+    float x = first(pa, pb, i, kept);
     if (THEN == 0u)
         return x;
     float y = C_AS_B != 0u ? load(pc, B_STEP, i, b_stride[3]) : load(pc, OUT_STEP, i, out_stride[3]);
@@ -86,16 +110,26 @@ void main()
     RF pa = a + (i0 * a_stride[0] + i1 * a_stride[1] + i2 * a_stride[2]);
     uint along = i0 * b_stride[0] + i1 * b_stride[1] + i2 * b_stride[2], draws = first_draw + along;
     RF pb = b + along, pc = c + (C_AS_B != 0u ? along : to);
+    const bool all = MAP == MAP_DROPOUT && B_STEP == 0u ? stays(draws) : true; // a draw for each row, as of stochastic depth
     uint i = gl_WorkGroupID.x * CHUNK, end = min(i + CHUNK, size[3]);
     for (; i + 4u * LANES <= end; i += 4u * LANES) {
         float x[4];
+        bool kept[4] = bool[](true, true, true, true);
+        if (MAP == MAP_DROPOUT)
+            stay4(i, draws, all, kept);
         [[unroll]] for (uint k = 0u; k < 4u; k++)
-            x[k] = compute(pa, pb, pc, i + k * LANES, draws);
-        [[unroll]] for (uint k = 0u; k < 4u; k++)
-            store(po, i + k * LANES, x[k]);
+            x[k] = compute(pa, pb, pc, i + k * LANES, kept[k]);
+        if (PAIRED != 0u) {
+            lane_store2(po + i, x[0], x[1]);
+            lane_store2(po + (i + 2u * LANES), x[2], x[3]);
+        } else {
+            [[unroll]] for (uint k = 0u; k < 4u; k++)
+                store(po, i + k * LANES, x[k]);
+        }
     }
     for (; i < end; i += LANES) {
-        float x = compute(pa, pb, pc, i, draws);
+        const bool kept = MAP != MAP_DROPOUT || B_STEP == 0u ? all : stays(draws + (i + lane) * b_stride[3]);
+        float x = compute(pa, pb, pc, i, kept);
         if (i + lane < end)
             store(po, i, x);
     }

@@ -38,6 +38,14 @@ static uint32_t step_of(int64_t stride)
     return stride == 0 ? 0 : stride == 1 ? 1 : 2;
 }
 
+static int rows_at_multiples(const int64_t stride[SHAPE_RANK], int64_t of)
+{
+    for (int i = 0; i < SHAPE_RANK - 1; i++)
+        if (stride[i] % of)
+            return 0;
+    return 1;
+}
+
 /* One dispatch: rows from .. from + count of axis 2, planes likewise of axis 1. */
 static void map_piece(struct program *p, const struct map_work *m, const struct view *v, int64_t plane,
                       int64_t planes, int64_t row, int64_t rows)
@@ -62,11 +70,19 @@ static void map_piece(struct program *p, const struct map_work *m, const struct 
     const uint32_t groups[3] = {(uint32_t)((v->size[3] + CHUNK - 1) / CHUNK), (uint32_t)rows,
                                 (uint32_t)(v->size[0] * planes)};
     struct work *w = program_emit(p, SHADER_MAP, &push, sizeof push, refs, 5, 1, groups);
-    const uint32_t constants[] = {
-        m->map, (uint32_t)m->fn, step_of(v->a[3]),   step_of(v->b[3]), step_of(v->out[3]) == 1 ? 1 : 2,
-        CHUNK,  m->then,         (uint32_t)m->c_as_b};
+    const uint32_t constants[] = {m->map,
+                                  (uint32_t)m->fn,
+                                  step_of(v->a[3]),
+                                  step_of(v->b[3]),
+                                  step_of(v->out[3]) == 1 ? 1 : 2,
+                                  CHUNK,
+                                  m->then,
+                                  (uint32_t)m->c_as_b,
+                                  v->out[3] == 1 && refs[0].offset % 8 == 0 && rows_at_multiples(v->out, 2),
+                                  m->map == MAP_DROPOUT && v->b[3] == 1 && push.first_draw % 4 == 0 &&
+                                      rows_at_multiples(v->b, 4)};
     memcpy(w->constants, constants, sizeof constants);
-    w->constant_count = 8;
+    w->constant_count = sizeof constants / sizeof *constants;
     double elements = (double)v->size[0] * (double)planes * (double)rows * (double)v->size[3];
     w->bytes = elements * 4 *
                (1 + (m->a.slot != 0 && v->a[3]) + (m->b.slot != 0 && v->b[3]) +

@@ -22,10 +22,20 @@ uvec4 philox4x32(uvec2 key, uvec4 c)
     return c;
 }
 
+// The draws of a dropout for elements 4 block to 4 block + 3.
+uvec4 dropout_words(uvec2 seed, uint step, uint stream, uint block)
+{
+    return philox4x32(seed, uvec4(block, 0u, step, stream));
+}
+
+uint word_at(uvec4 words, uint index)
+{
+    const uint pick = index & 3u;
+    return pick < 2u ? (pick == 0u ? words.x : words.y) : (pick == 2u ? words.z : words.w);
+}
+
 // The draw of element `index` of a dropout.
 uint dropout_draw(uvec2 seed, uint step, uint stream, uint index)
 {
-    uvec4 words = philox4x32(seed, uvec4(index >> 2, 0u, step, stream));
-    uint pick = index & 3u;
-    return pick < 2u ? (pick == 0u ? words.x : words.y) : (pick == 2u ? words.z : words.w);
+    return word_at(dropout_words(seed, step, stream, index >> 2), index);
 }
