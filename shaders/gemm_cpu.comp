@@ -53,9 +53,10 @@ const uint REST = C_ROW % (NR * LANES); // 0: every vector is inside C
         }                                                                                   \
     }
 
-// A processor holds some tens of stores until their cache lines are there, then it waits: 9 % of a product of K = 192, whose
-// C comes from memory. So each turn stores to the lines of some of the tile's rows what the end overwrites.
-const bool TOUCH = IN_STEP != 0u && KNOWN && REST == 0u && DEPTH <= 2u * MR * KU; // with more turns asking costs more
+// A processor keeps some tens of stores until their cache lines are there, and then stands still: for 9 % of a product of
+// K = 192 whose C is not in its caches. So each turn stores a zero to the lines of some of the tile's rows, which asks for
+// them and which the end overwrites. Where there are many turns to a tile that costs more than it saves.
+const bool TOUCH = IN_STEP != 0u && KNOWN && REST == 0u && DEPTH <= 2u * MR * KU;
 
 void touch(uint z, uint row, uint col, uint turn)
 {
