@@ -50,7 +50,7 @@ bool stays(uint index)
 
 // Which elements of four vectors from i on dropout keeps. Random numbers come four at a time: each lane makes the four of
 // elements i + 4 lane and on, and vectors take theirs from other lanes.
-void stay4(uint i, uint draws, bool all, out bool kept[4])
+void stay4(uint i, uint draws, bool row_stays, out bool kept[4])
 {
 #ifndef PLAIN
     if (FOURS != 0u) {
@@ -66,7 +66,7 @@ void stay4(uint i, uint draws, bool all, out bool kept[4])
     }
 #endif
     [[unroll]] for (uint k = 0u; k < 4u; k++)
-        kept[k] = B_STEP == 0u ? all : stays(draws + (i + k * LANES + lane) * b_stride[3]);
+        kept[k] = B_STEP == 0u ? row_stays : stays(draws + (i + k * LANES + lane) * b_stride[3]);
 }
 
 float first(RF pa, RF pb, uint i, bool kept)
@@ -110,13 +110,13 @@ void main()
     RF pa = a + (i0 * a_stride[0] + i1 * a_stride[1] + i2 * a_stride[2]);
     uint along = i0 * b_stride[0] + i1 * b_stride[1] + i2 * b_stride[2], draws = first_draw + along;
     RF pb = b + along, pc = c + (C_AS_B != 0u ? along : to);
-    const bool all = MAP == MAP_DROPOUT && B_STEP == 0u ? stays(draws) : true; // a draw for each row, as of stochastic depth
+    const bool row_stays = MAP == MAP_DROPOUT && B_STEP == 0u ? stays(draws) : true; // a draw for each row, as of stochastic depth
     uint i = gl_WorkGroupID.x * CHUNK, end = min(i + CHUNK, size[3]);
     for (; i + 4u * LANES <= end; i += 4u * LANES) {
         float x[4];
         bool kept[4] = bool[](true, true, true, true);
         if (MAP == MAP_DROPOUT)
-            stay4(i, draws, all, kept);
+            stay4(i, draws, row_stays, kept);
         [[unroll]] for (uint k = 0u; k < 4u; k++)
             x[k] = compute(pa, pb, pc, i + k * LANES, kept[k]);
         if (PAIRED != 0u) {
@@ -128,7 +128,7 @@ void main()
         }
     }
     for (; i < end; i += LANES) {
-        const bool kept = MAP != MAP_DROPOUT || B_STEP == 0u ? all : stays(draws + (i + lane) * b_stride[3]);
+        const bool kept = MAP != MAP_DROPOUT || B_STEP == 0u ? row_stays : stays(draws + (i + lane) * b_stride[3]);
         float x = compute(pa, pb, pc, i, kept);
         if (i + lane < end)
             store(po, i, x);

@@ -63,6 +63,7 @@ CASE(dropout_samples) { OUT(tape_dropout(n->tape, IN(64, 3, 5), 0.5f, 78, 1)); }
 CASE(dropout_middle) { OUT(tape_dropout(n->tape, IN(3, 70, 5), 0.3f, 79, 2)); }
 
 CASE(dropout_rows) { OUT(tape_dropout_part(n->tape, IN(3, 20, 65), (struct dropout){0.3f, 80, 7, 1, 11, 37})); }
+CASE(dropout_rows_in_fours) { OUT(tape_dropout_part(n->tape, IN(3, 20, 64), (struct dropout){0.3f, 83, 7, 1, 11, 37})); }
 CASE(dropout_columns) { OUT(tape_dropout_part(n->tape, IN(3, 5, 30), (struct dropout){0.3f, 81, 4, 2, 7, 65})); }
 
 CASE(permute) { OUT(tape_permute(n->tape, IN(3, 5, 7, 19), (const int32_t[SHAPE_RANK]){0, 2, 1, 3})); }
@@ -317,6 +318,7 @@ const struct check_case check_cases[] = {
     {"dropout samples", ROUNDED, dropout_samples},
     {"dropout middle axis", ROUNDED, dropout_middle},
     {"dropout rows of a larger one", ROUNDED, dropout_rows},
+    {"dropout rows of a larger one, in fours", ROUNDED, dropout_rows_in_fours},
     {"dropout columns of a larger one", ROUNDED, dropout_columns},
     {"permute heads", EXACT, permute},
     {"permute last", EXACT, permute_last},

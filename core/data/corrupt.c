@@ -4,11 +4,11 @@
 #include "error.h"
 #include "memory.h"
 #include "pack_file.h"
+#include "processors.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 static const struct {
     const char *name, *family;
@@ -128,8 +128,7 @@ static int run_part(const struct corrupt_job *job, uint32_t from, uint32_t to, u
 
 int corrupt_pictures(const struct corrupt_job *job, pack_progress *progress, void *context)
 {
-    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    const uint32_t threads = cores < 1 ? 1 : cores > THREAD_LIMIT ? THREAD_LIMIT : (uint32_t)cores;
+    const uint32_t threads = processor_count(THREAD_LIMIT);
     if (job->side < SIDE_LEAST)
         return fail(ERR_INPUT, "pictures of %d x %d pixels cannot be corrupted; they need %d a side",
                     job->side, job->side, SIDE_LEAST);

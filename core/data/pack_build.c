@@ -6,12 +6,12 @@
 #include "list.h"
 #include "memory.h"
 #include "pack_file.h"
+#include "processors.h"
 #include "resize.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { BATCH = 64, THREAD_LIMIT = 8 };
 
@@ -139,12 +139,6 @@ static void name_task(char *out, size_t size, const char *source)
     }
 }
 
-static int thread_count(void)
-{
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return cores < 1 ? 1 : cores > THREAD_LIMIT ? THREAD_LIMIT : (int)cores;
-}
-
 /* The three label arrays in one block, which the caller frees through labels[0]. */
 static int gather_labels(const struct lists *lists, struct pack_info *info, int32_t *labels[PACK_SPLITS])
 {
@@ -213,7 +207,7 @@ int pack_build(const struct pack_spec *spec, const char *out_path, pack_progress
         info.class_count = lists.class_count;
         info.class_names = lists.class_names;
         struct batch batch = {
-            .source = source, .pixels = &lists.pixels, .size = spec->size, .threads = thread_count()};
+            .source = source, .pixels = &lists.pixels, .size = spec->size, .threads = (int)processor_count(THREAD_LIMIT)};
         rc = build(&lists, &batch, &info, out_path, progress, context);
     }
     lists_finish(&lists);

@@ -3,7 +3,9 @@
 
 #include "device.h"
 #include "machine.h"
+#include "processors.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,20 +18,17 @@ enum { DEVICES_MOST = 32 };
 static void crew_of_processors(struct crew *c, const struct settings *s, const struct device_info *device,
                                int32_t index)
 {
-    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    const int processors = (int)processor_count(INT_MAX);
     const int threads_told = getenv("LP_NUM_THREADS") != NULL;
-    c->workers = s->jobs                  ? s->jobs
-                 : processors > CREW_MOST ? CREW_MOST
-                 : processors > 0         ? (int)processors
-                                          : 1;
-    const long threads = processors / c->workers > 1 ? processors / c->workers : 1;
+    c->workers = s->jobs ? s->jobs : processors > CREW_MOST ? CREW_MOST : processors;
+    const int threads = processors / c->workers > 1 ? processors / c->workers : 1;
     for (int i = 0; i < c->workers; i++)
         c->devices[i] = index;
     if (!threads_told && device->is_llvmpipe) {
-        snprintf(c->threads, sizeof c->threads, "LP_NUM_THREADS=%ld", threads);
+        snprintf(c->threads, sizeof c->threads, "LP_NUM_THREADS=%d", threads);
         c->environment[0] = c->threads;
     }
-    snprintf(c->text, sizeof c->text, "%d worker%s of %ld thread%s on %.80s", c->workers,
+    snprintf(c->text, sizeof c->text, "%d worker%s of %d thread%s on %.80s", c->workers,
              c->workers == 1 ? "" : "s", threads, threads == 1 ? "" : "s", device->name);
 }
 

@@ -1,8 +1,9 @@
 /* lower_attention_tiles.c - attention in tiles that are computed as products are, for lavapipe. */
 #include "lower_attention.h"
 
+#include "processors.h"
+
 #include <string.h>
-#include <unistd.h>
 
 static struct attention_sizes part_of(const struct attention_sizes *z, uint32_t first, uint32_t images)
 {
@@ -26,8 +27,7 @@ struct partition {
 static uint64_t scratch_max(void)
 {
     enum { OF_A_PROCESSOR = 1 << 20, MOST = 32 };
-    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    return (uint64_t)(processors < 1 ? 1 : processors < MOST ? processors : MOST) * OF_A_PROCESSOR;
+    return (uint64_t)processor_count(MOST) * OF_A_PROCESSOR;
 }
 
 /* Tiles as for products: 6 x 2 vectors where there are 16 registers of 256 bits, 16 x 1 where there are 32 of

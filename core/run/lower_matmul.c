@@ -148,8 +148,8 @@ static uint32_t height_of(uint32_t down, uint32_t team, uint32_t high)
 }
 
 /* The grid. Going down the rows, a panel of B stays in the caches; in blocks, their rows of A do, too. In low blocks the
- * lines of C (and of what an epilogue reads) come soon after their neighbours, which is when a processor fetches them ahead:
- * with 8 tiles instead of 32 or more, products of up to 1576x768x768 took 10 to 15 % less time. But a block reads all of B,
+ * lines of C (and of what an epilogue reads) come soon after their neighbours, likely soon enough for a processor to
+ * fetch them ahead: with 8 tiles instead of 32 or more, products of up to 1576x768x768 took 10 to 15 % less time. But a block reads all of B,
  * and one that does not stay in the last cache is better read for 64 tiles. Along the first dimension the groups are
  * teams. */
 static enum order order_of(const struct product *r, const struct block *t, uint32_t columns, uint32_t team,
