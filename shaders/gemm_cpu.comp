@@ -28,8 +28,14 @@ layout(constant_id = 8) const uint B_ROW = 0;  // b_row
 layout(constant_id = 9) const uint C_ROW = 0;  // c_row and r_row
 layout(constant_id = 10) const uint DEPTH = 0; // K
 layout(constant_id = 11) const uint DOWN = 0;  // 1: the grid's first dimension goes down the rows; 2: in blocks
+// Which matrices are in panels, [columns / 16][M][16], though not packed for this product: the sum of these. Then strides are
+// known and there is no batch; KU is a multiple of 16 for A, and for the others a tile is a panel wide.
+layout(constant_id = 14) const uint PANELLED = 0;
+const uint PANELLED_A = 1, PANELLED_C = 2, PANELLED_PRE = 4;
 
 const bool KNOWN = A_ROW != 0u;
+const bool A_PANELS = (PANELLED & PANELLED_A) != 0u, C_PANELS = (PANELLED & PANELLED_C) != 0u,
+           PRE_PANELS = (PANELLED & PANELLED_PRE) != 0u;
 const uint REST = C_ROW % (NR * LANES); // 0: every vector is inside C
 
 #define FOR_ROWS [[unroll]] for (uint i = 0u; i < MR; i++)
@@ -39,13 +45,18 @@ const uint REST = C_ROW % (NR * LANES); // 0: every vector is inside C
 // vectors. A pointer moves once a turn, by k; everything else is a constant offset where strides are known.
 #define STEPS(steps)                                                                        \
     {                                                                                       \
-        RF ka = pa[0] + (KNOWN && A_UNIT != 0u ? k * A_ROW : k), kb[NR];                    \
+        RF ka[(steps + 15u) / 16u], kb[NR];                                                 \
+        [[unroll]] for (uint h = 0u; h < (steps + 15u) / 16u; h++)                          \
+            ka[h] = pa[0] + (A_PANELS                ? (k + 16u * h) * M                    \
+                             : KNOWN && A_UNIT != 0u ? k * A_ROW                            \
+                                                     : k);                                  \
         FOR_VECTORS kb[j] = pb[j] + k * b_step;                                             \
         [[unroll]] for (uint u = 0u; u < steps; u++) {                                      \
             float y[NR];                                                                    \
             FOR_VECTORS y[j] = lane_load(kb[j] + u * b_step);                               \
             FOR_ROWS {                                                                      \
-                float x = KNOWN          ? ka[A_UNIT == 0u ? u + i * A_ROW : u * A_ROW + i].v \
+                float x = A_PANELS       ? ka[u / 16u][u % 16u + i * 16u].v                 \
+                          : KNOWN        ? ka[0][A_UNIT == 0u ? u + i * A_ROW : u * A_ROW + i].v \
                           : A_UNIT == 1u ? pa[0][(k + u) * a_col + i].v                     \
                                          : pa[i][A_UNIT == 0u ? k + u : (k + u) * a_col].v; \
                 FOR_VECTORS acc[i][j] = fma(x, y[j], acc[i][j]);                            \
@@ -55,7 +66,8 @@ const uint REST = C_ROW % (NR * LANES); // 0: every vector is inside C
 
 // A processor keeps some tens of stores until their cache lines are there, and then stands still: for 9 % of a product of
 // K = 192 whose C is not in its caches. So each turn stores a zero to the lines of some of the tile's rows, which asks for
-// them and which the end overwrites. Where there are many turns to a tile that costs more than it saves.
+// them and which the end overwrites. Where there are many turns to a tile that costs more than it saves. In panels the
+// tile's lines follow each other, and those of the tile before: no need to ask.
 const bool TOUCH = IN_STEP != 0u && KNOWN && REST == 0u && DEPTH <= 2u * MR * KU;
 
 void touch(uint z, uint row, uint col, uint turn)
@@ -64,8 +76,9 @@ void touch(uint z, uint row, uint col, uint turn)
     [[unroll]] for (uint i = 0u; i < MR; i++)
         if (i < rows) {
             const uint at = (row + min(turn * rows + i, MR - 1u)) * C_ROW + col;
-            c[z * c_batch + at].v = 0.0;
-            if ((EPILOGUE & EPILOGUE_PRE) != 0u)
+            if (!C_PANELS)
+                c[z * c_batch + at].v = 0.0;
+            if ((EPILOGUE & EPILOGUE_PRE) != 0u && !PRE_PANELS)
                 pre[z * r_batch + at].v = 0.0;
         }
 }
@@ -110,6 +123,7 @@ void main()
         pa[i] = a + z * a_batch
                 + (A_UNIT == 3u   ? row / 16u * a_row + row % 16u
                    : A_UNIT == 1u ? row + (KNOWN ? 0u : i)
+                   : A_PANELS     ? row * 16u
                                   : (KNOWN ? row * A_ROW : min(row + i, M - 1u) * a_row));
         FOR_VECTORS acc[i][j] = 0.0;
     }
@@ -147,18 +161,17 @@ void main()
         shift[j] = (EPILOGUE & EPILOGUE_BIAS) != 0u ? lane_load(bias + (z * bias_batch + n)) : 0.0;
     }
     if (KNOWN && REST == 0u) {
-        const uint other = z * r_batch + row * C_ROW + col;
-        RF top = c + (z * c_batch + row * C_ROW + col), kept = pre + other, added = residual + other;
+        const uint other = z * r_batch + row * C_ROW + col, in_panel = col * M + row * 16u;
+        const uint c_step = C_PANELS ? 16u : C_ROW, pre_step = PRE_PANELS ? 16u : C_ROW;
+        RF top = c + (C_PANELS ? in_panel : z * c_batch + row * C_ROW + col),
+           kept = pre + (PRE_PANELS ? in_panel : other), added = residual + other;
         FOR_ROWS {
             FOR_VECTORS acc[i][j] = fma(alpha, acc[i][j], shift[j]);
             if ((EPILOGUE & EPILOGUE_PRE) != 0u)
-                store_row(kept + i * C_ROW, acc[i]);
-            FOR_VECTORS {
-                const uint at = i * C_ROW + j * LANES;
-                acc[i][j] = epilogue(acc[i][j], kept + at, added + at);
-            }
+                store_row(kept + i * pre_step, acc[i]);
+            FOR_VECTORS acc[i][j] = epilogue(acc[i][j], kept + (i * pre_step + j * LANES), added + (i * C_ROW + j * LANES));
         }
-        FOR_ROWS store_row(top + i * C_ROW, acc[i]);
+        FOR_ROWS store_row(top + i * c_step, acc[i]);
         return;
     }
     FOR_VECTORS {

@@ -152,4 +152,5 @@ void fuse_epilogues(struct program *p, const value *roots, size_t count)
             follow_sum(p, uses, v);
     }
     fuse_rows(p, uses);
+    find_panels(p, uses);
 }

@@ -1,14 +1,7 @@
 /* lower_matmul.c - matrix products with their epilogues. */
-#include "program.h"
+#include "gemm_cpu.h"
 
-#include "error.h"
-#include "products.h"
-
-#include <string.h>
-
-enum { PANEL = 16, PACK_STEPS = 64 }; /* columns of a panel; steps of k a workgroup packs */
-
-static struct product product_of(const struct program *p, const struct node *n)
+struct product product_of(const struct program *p, const struct node *n)
 {
     struct shape s = n->shape, a = tape_shape(p->tape, n->in[0]), b = tape_shape(p->tape, n->in[1]);
     struct product r = {.m = (uint32_t)s.dim[s.rank - 2],
@@ -28,233 +21,10 @@ static struct product product_of(const struct program *p, const struct node *n)
     return r;
 }
 
-/* Work that fills the panels; marked as set-up when its source never changes. */
-static void emit_pack(struct program *p, const struct product *r, struct ref from, struct ref panels,
-                      int constant, int halves)
-{
-    const uint32_t count = r->b_batched ? r->batches : 1, across = tiles(r->n, PANEL);
-    struct push_pack push = {.n = r->n,
-                             .k = r->k,
-                             .k_stride = r->b_t ? 1 : r->n,
-                             .n_stride = r->b_t ? r->k : 1,
-                             .from_batch = r->n * r->k,
-                             .panels_batch = across * PANEL * r->k};
-    const struct ref refs[] = {from, panels};
-    const uint32_t groups[3] = {across, tiles(r->k, PACK_STEPS), count};
-    struct work *w = program_emit(p, SHADER_PACK, &push, sizeof push, refs, 2, 2, groups);
-    w->constants[0] = (uint32_t)r->number;
-    w->constants[1] = (uint32_t)halves;
-    w->constants[2] = !halves && push.n_stride == 1 && PANEL % engine_lanes(p->engine) == 0 &&
-                      r->n % PANEL == 0 && r->k >= PACK_STEPS;
-    w->constants[3] = (uint32_t)engine_in_step(p->engine);
-    w->constant_count = 4;
-    w->setup = constant;
-    w->label = "pack";
-    w->bytes = (double)count * r->n * r->k * 8;
-}
-
-/* B in panels of 16 columns: frozen weights once, in the bank, for all programs; others once a step. */
-static struct ref panels_of(struct program *p, value b, const struct product *r)
-{
-    int fresh;
-    uint64_t bytes = (uint64_t)(r->b_batched ? r->batches : 1) * tiles(r->n, PANEL) * PANEL * r->k * 4;
-    struct ref panels = program_copy(p, b, r->b_t ? LAYOUT_PANELS_T : LAYOUT_PANELS, bytes, &fresh);
-    int halves = program_has_half(p, b);
-    if (fresh && p->rc == 0)
-        emit_pack(p, r, halves ? program_narrow(p, b, LAYOUT_HALF) : program_value(p, b), panels,
-                  p->constant[program_root(p, b)], halves);
-    return panels;
-}
-
-/* An operand as floats that are rounded to the program's precision. */
-static struct ref rounded(struct program *p, value v)
-{
-    return p->number == NUMBER_FP32 ? program_value(p, v) : program_narrow(p, v, LAYOUT_ROUNDED);
-}
-
 uint32_t fusion_epilogue(const struct fusion *f)
 {
     return (f->bias ? EPILOGUE_BIAS : 0) | (f->residual ? EPILOGUE_RESIDUAL : 0) |
            (f->keep ? EPILOGUE_PRE : 0) | (f->activation ? EPILOGUE_ACT : 0) | (f->back ? EPILOGUE_BACK : 0);
-}
-
-/* Whether B is read from panels: a transposed one must be; a frozen one may as well. */
-static int wants_panels(const struct program *p, const struct product *r, value b)
-{
-    const struct node *n = tape_node(p->tape, program_root(p, b));
-    return r->b_t || (n->op == OP_LEAF && n->attr.leaf.kind == LEAF_FROZEN);
-}
-
-struct block { /* of C in registers, and steps of k in a turn of the loop */
-    uint32_t rows, vectors, steps;
-    int known; /* strides are compiled in */
-    int down;  /* tiles follow each other down the rows */
-};
-
-/* Measured on lavapipe (tests/bench, docs/performance.md). Compiled-in strides are 7 to 12 % faster; below
- * `worthwhile` products a program for each width would take longer to compile than it can save (LoRA's products of rank 8
- * are just above). Each turn of the
- * loop costs a blend per vector of C and reading k back from a vector, so it should be long; but one of
- * 96 steps takes a third longer a step than one of 24, likely where another thread has half of a core's decoded
- * instructions. */
-static const uint64_t worthwhile = 1 << 21;
-
-static uint32_t steps_of(uint32_t k, uint32_t longest)
-{
-    return k / tiles(k, longest);
-}
-
-/* 512-bit vectors: 32 registers, and a product takes its uniform operand from memory. 16 rows leave registers
- * for what a blend needs: with 24 it goes through memory. */
-static struct block block_of_wide(const struct product *r)
-{
-    if (!r->a_t && r->m >= 16 && r->k >= 64 && (uint64_t)r->batches * r->m * r->n * r->k >= worthwhile)
-        return (struct block){.rows = 16, .vectors = 1, .steps = steps_of(r->k, 64), .known = 1};
-    return (struct block){.rows = r->m <= 8 ? 8 : 16, .vectors = 1, .steps = r->k < 16 ? 8 : 16};
-}
-
-/* 256-bit vectors: 16 registers, and the uniform operand needs one, so 12 accumulators; 6 x 2 takes 8 loads for
- * 12 products (16 x 1 spills: half as fast). */
-static struct block block_of_narrow(const struct product *r, uint32_t lanes)
-{
-    struct block t = {.rows = 6, .vectors = 2, .steps = steps_of(r->k, 32), .known = 1, .down = 1};
-    if (r->n <= lanes)
-        t.rows = 12, t.vectors = 1;
-    else if (r->a_t || r->m <= 8) /* 4 divides the 16 rows of a panel */
-        t.rows = 4, t.vectors = 3;
-    if (r->m >= t.rows && r->k >= 8 && (uint64_t)r->batches * r->m * r->n * r->k >= worthwhile)
-        return t;
-    return (struct block){.rows = r->m <= 8 ? 8 : 12, .vectors = 1, .steps = r->k < 16 ? 8 : 16};
-}
-
-static struct block block_of(const struct product *r, uint32_t lanes)
-{
-    return lanes <= 8 ? block_of_narrow(r, lanes) : block_of_wide(r);
-}
-
-enum order { ACROSS, DOWN, DOWN_IN_BLOCKS }; /* of tiles: DOWN of gemm_cpu.comp */
-
-/* How high blocks of tiles are: whole teams, about `high` tiles, and few beyond the last of `down`. */
-static uint32_t height_of(uint32_t down, uint32_t team, uint32_t high)
-{
-    uint32_t best = high, fewest = UINT32_MAX;
-    for (uint32_t off = 0; off <= high / 2; off += team)
-        for (int up = 1; up >= 0; up--) {
-            const uint32_t h = up ? high + off : high - off, blocks = tiles(down, h);
-            if (blocks * h < fewest)
-                fewest = blocks * h, best = h;
-        }
-    return best;
-}
-
-/* The grid. Going down the rows, a panel of B stays in the caches; in blocks, their rows of A do, too. In low blocks the
- * lines of C (and of what an epilogue reads) come soon after their neighbours, likely soon enough for a processor to
- * fetch them ahead: with 8 tiles instead of 32 or more, products of up to 1576x768x768 took 10 to 15 % less time. But a block reads all of B,
- * and one that does not stay in the last cache is better read for 64 tiles. Along the first dimension the groups are
- * teams. */
-static enum order order_of(const struct product *r, const struct block *t, uint32_t columns, uint32_t team,
-                           uint32_t groups[3])
-{
-    enum { CACHED = 1 << 20, LOW = 8, HIGH = 64 }; /* floats of B; tiles */
-    const uint32_t across = tiles(r->n, columns), down = tiles(r->m, t->rows),
-                   high = (uint64_t)r->n * r->k <= CACHED ? LOW : HIGH;
-    const enum order order = !t->down ? ACROSS : r->batches > 1 || down <= high ? DOWN : DOWN_IN_BLOCKS;
-    if (order == DOWN_IN_BLOCKS) {
-        const uint32_t height = height_of(down, team, high);
-        groups[0] = height, groups[1] = across, groups[2] = tiles(down, height);
-    } else {
-        groups[0] = order == DOWN ? down : across;
-        groups[1] = order == DOWN ? across : down;
-        groups[2] = r->batches;
-    }
-    groups[0] = tiles(groups[0], team);
-    return order;
-}
-
-/* Whether a row-major B is packed first, although it changes every step: so many rows of A make up for it. */
-static int packs_b(const struct product *r, const struct block *t)
-{
-    return t->down && r->m >= 128;
-}
-
-/* Whether A is, too, of A^T B: its columns are as long as the batch has tokens, and walking down a row-major
- * matrix misses the caches once rows are some KiB (measured: 5 instead of 24 GFLOP/s). */
-static int packs_both(const struct product *r, const struct block *t)
-{
-    return t->known && r->a_t && r->m >= PANEL && r->n >= PANEL;
-}
-
-static struct ref optional(struct program *p, value v)
-{
-    return v ? program_value(p, v) : (struct ref){0};
-}
-
-static void lower_gemm_cpu(struct program *p, value out, const struct fusion *f, struct product r)
-{
-    const struct node *n = tape_node(p->tape, f->product);
-    struct block t = block_of(&r, engine_lanes(p->engine));
-    int both = packs_both(&r, &t), packed = both || packs_b(&r, &t) || wants_panels(p, &r, n->in[1]);
-    int a_packed = both && PANEL % t.rows == 0 && r.m % t.rows == 0;
-    const struct product flipped = {
-        .batches = r.batches, .n = r.m, .k = r.k, .b_batched = r.a_batched, .number = r.number};
-    struct ref a = a_packed ? panels_of(p, n->in[0], &flipped) : rounded(p, n->in[0]);
-    struct ref b = packed ? panels_of(p, n->in[1], &r) : rounded(p, n->in[1]);
-    struct push_gemm push = {
-        .m = r.m,
-        .n = r.n,
-        .k = r.k,
-        .a_row = a_packed ? PANEL * r.k
-                 : r.a_t  ? 1
-                          : r.k,
-        .a_col = r.a_t ? r.m : 1,
-        .b_panel = packed ? PANEL * r.k : PANEL,
-        .b_row = packed ? PANEL : r.n,
-        .c_row = r.n,
-        .r_row = r.n,
-        .a_batch = !r.a_batched ? 0
-                   : a_packed   ? tiles(r.m, PANEL) * PANEL * r.k
-                                : r.m * r.k,
-        .b_batch = !r.b_batched ? 0
-                   : packed     ? tiles(r.n, PANEL) * PANEL * r.k
-                                : r.k * r.n,
-        .c_batch = r.m * r.n,
-        .r_batch = r.m * r.n,
-        .alpha = f->alpha,
-        .batches = r.batches,
-        .k_share = r.k,
-    };
-    const struct ref refs[] = {a,
-                               b,
-                               program_value(p, out),
-                               optional(p, f->bias),
-                               optional(p, f->residual),
-                               optional(p, f->keep ? f->keep : f->back)};
-    const uint32_t columns = t.vectors * engine_lanes(p->engine);
-    const uint64_t subgroups = (uint64_t)tiles(r.n, columns) * tiles(r.m, t.rows) * r.batches;
-    const uint32_t team = t.known ? engine_team(p->engine, subgroups) : 1;
-    uint32_t groups[3];
-    const enum order order = order_of(&r, &t, columns, team, groups);
-    struct work *w =
-        program_emit(p, SHADER_GEMM_CPU, &push, sizeof push, refs, 6, 4 | (f->keep ? 32 : 0), groups);
-    const uint32_t constants[] = {fusion_epilogue(f),
-                                  (uint32_t)f->fn,
-                                  a_packed ? 3 : (uint32_t)r.a_t,
-                                  t.rows,
-                                  t.vectors,
-                                  t.steps,
-                                  !t.known   ? 0
-                                  : a_packed ? PANEL
-                                  : r.a_t    ? push.a_col
-                                             : push.a_row,
-                                  t.known ? push.b_row : 0,
-                                  t.known ? push.c_row : 0,
-                                  t.known ? r.k : 0,
-                                  (uint32_t)order,
-                                  team,
-                                  (uint32_t)engine_in_step(p->engine)};
-    memcpy(w->constants, constants, sizeof constants);
-    w->constant_count = sizeof constants / sizeof *constants;
-    w->flops = 2.0 * r.batches * r.m * r.n * r.k;
 }
 
 void lower_gemm(struct program *p, value out, const struct fusion *f)
@@ -267,7 +37,7 @@ void lower_gemm(struct program *p, value out, const struct fusion *f)
         return;
     }
     if (choice.tile->rung == RUNG_CPU)
-        lower_gemm_cpu(p, out, f, r);
+        lower_gemm_cpu(p, out, f, &r);
     else
         lower_gemm_gpu(p, out, f, &r, &choice);
 }

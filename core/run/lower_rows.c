@@ -1,5 +1,5 @@
 /* lower_rows.c - ops along rows: softmax, normalisation, cross-entropy, and sums over any axes. */
-#include "program.h"
+#include "gemm_cpu.h"
 
 #include "error.h"
 
@@ -293,6 +293,12 @@ void lower_sum(struct program *p, value v, const struct node *n)
         return;
     }
     struct ref from = program_value(p, n->in[0]);
+    if (p->in_panels[program_root(p, n->in[0])]) { /* each panel is a matrix of its own */
+        const struct sum_of panels = {
+            .x = from, .outer = row_length(s) / PANEL, .rows = row_count(s), .inner = PANEL};
+        emit_column_sum(p, program_value(p, v), &panels);
+        return;
+    }
     uint32_t axes = 0;
     for (int i = 0; i < s.rank; i++)
         if ((n->attr.sum.axes >> i & 1) && s.dim[i] > 1)

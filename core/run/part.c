@@ -52,9 +52,10 @@ static int program_begin(struct program *p, const struct run_spec *s)
     p->fusions = arena_alloc(&p->arena, n, sizeof *p->fusions);
     p->norm_back = arena_alloc(&p->arena, n, sizeof *p->norm_back);
     p->summed = arena_alloc(&p->arena, n, sizeof *p->summed);
+    p->in_panels = arena_alloc(&p->arena, n, 1);
     value *roots = arena_alloc(&p->arena, s->log_count + s->gradient_count + 1, sizeof *roots);
     if (!p->live || !p->constant || !p->absorbed || !p->kernels || !p->slot_of || !p->fusions ||
-        !p->norm_back || !p->summed || !roots)
+        !p->norm_back || !p->summed || !p->in_panels || !roots)
         return ERR_MEMORY;
     size_t count = gather_roots(s, roots);
     for (size_t i = 0; i < count; i++)

@@ -96,6 +96,7 @@ struct program {
     value *summed;    /* per sum over rows: the elementwise product that it adds up */
     value *chained;   /* per sum or product: the elementwise op that it goes on from, in one kernel */
     value *norm_add;  /* per normalisation: the addition before it, which it computes too */
+    unsigned char *in_panels; /* per value: it is kept in panels (gemm_cpu.h); [0] is 0 */
     struct norm_params *norm_params; /* per normalisation's gradient: those of its parameters */
     struct slot *slots;
     uint32_t slot_count, slot_room;
@@ -195,9 +196,10 @@ void map_emit(struct program *p, const struct map_work *m);
 #define OP(NAME, name, arity) void lower_##name(struct program *p, value v, const struct node *n);
 #include "ops.def"
 #undef OP
-void lower_gemm(struct program *p, value out, const struct fusion *f);
 struct ladder_choice;
 struct product;
+struct product product_of(const struct program *p, const struct node *n); /* of a matmul */
+void lower_gemm(struct program *p, value out, const struct fusion *f);
 void lower_gemm_gpu(struct program *p, value out, const struct fusion *f, const struct product *r,
                     const struct ladder_choice *choice);
 enum { EPILOGUE_BIAS = 1, EPILOGUE_RESIDUAL = 2, EPILOGUE_PRE = 4, EPILOGUE_ACT = 8, EPILOGUE_BACK = 16 };
@@ -219,5 +221,8 @@ void fuse_epilogues(struct program *p, const value *roots, size_t count);
 /* The rest of it, without products: pairs of elementwise ops, additions before normalisations, gradients of
  * normalisations' parameters. */
 void fuse_rows(struct program *p, const struct use *uses);
+/* Then, in the style of CPU devices: which values only products and sums read, who take them in panels: fills
+ * p->in_panels. */
+void find_panels(struct program *p, const struct use *uses);
 
 #endif
