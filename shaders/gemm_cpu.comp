@@ -25,12 +25,15 @@ layout(constant_id = 6) const uint KU = 16;    // steps of k in a turn of the lo
 // not 2, M at least MR and C_ROW is N.
 layout(constant_id = 7) const uint A_ROW = 0;  // a_row; with A_UNIT 1 a_col; with A_UNIT 3 the panel's 16
 layout(constant_id = 8) const uint B_ROW = 0;  // b_row
-layout(constant_id = 9) const uint C_ROW = 0;  // c_row and r_row
+layout(constant_id = 9) const uint C_ROW = 0;  // c_row
 layout(constant_id = 10) const uint DEPTH = 0; // K
 layout(constant_id = 11) const uint DOWN = 0;  // 1: the grid's first dimension goes down the rows; 2: in blocks
 // Which matrices are in panels, [columns / 16][M][16], though not packed for this product: the sum of these. Then strides are
 // known and there is no batch; KU is a multiple of 16 for A, and for the others a tile is a panel wide.
 layout(constant_id = 14) const uint PANELLED = 0;
+// Steps of a second product, of second_a [M][SECOND] and second_b in panels: second_alpha times it is added to alpha times
+// the first. 0: there is none. Else strides are known, and every vector is inside C.
+layout(constant_id = 15) const uint SECOND = 0;
 const uint PANELLED_A = 1, PANELLED_C = 2, PANELLED_PRE = 4;
 
 const bool KNOWN = A_ROW != 0u;
@@ -79,7 +82,7 @@ void touch(uint z, uint row, uint col, uint turn)
             if (!C_PANELS)
                 c[z * c_batch + at].v = 0.0;
             if ((EPILOGUE & EPILOGUE_PRE) != 0u && !PRE_PANELS)
-                pre[z * r_batch + at].v = 0.0;
+                pre[z * c_batch + at].v = 0.0;
         }
 }
 
@@ -155,18 +158,35 @@ void main()
         [[unroll]] for (uint i = 1u; i < MR; i++)
             FOR_VECTORS acc[i][j] = mix(acc[i - 1u][j], acc[i][j], row + i < M);
 
+    if (SECOND != 0u) {
+        FOR_ROWS FOR_VECTORS acc[i][j] *= alpha;
+        RF rows = second_a + row * SECOND, panel[NR];
+        FOR_VECTORS {
+            const uint n = col + j * LANES;
+            panel[j] = second_b + (n / 16u * (16u * SECOND) + n % 16u);
+        }
+        [[unroll]] for (uint u = 0u; u < SECOND; u++) {
+            float y[NR];
+            FOR_VECTORS y[j] = lane_load(panel[j] + u * 16u);
+            FOR_ROWS {
+                const float x = second_alpha * rows[i * SECOND + u].v;
+                FOR_VECTORS acc[i][j] = fma(x, y[j], acc[i][j]);
+            }
+        }
+    }
+
     float shift[NR];
     FOR_VECTORS {
         const uint n = col + j * LANES;
         shift[j] = (EPILOGUE & EPILOGUE_BIAS) != 0u ? lane_load(bias + (z * bias_batch + n)) : 0.0;
     }
     if (KNOWN && REST == 0u) {
-        const uint other = z * r_batch + row * C_ROW + col, in_panel = col * M + row * 16u;
+        const uint in_rows = z * c_batch + row * C_ROW + col, in_panel = col * M + row * 16u;
         const uint c_step = C_PANELS ? 16u : C_ROW, pre_step = PRE_PANELS ? 16u : C_ROW;
-        RF top = c + (C_PANELS ? in_panel : z * c_batch + row * C_ROW + col),
-           kept = pre + (PRE_PANELS ? in_panel : other), added = residual + other;
+        RF top = c + (C_PANELS ? in_panel : in_rows), kept = pre + (PRE_PANELS ? in_panel : in_rows),
+           added = residual + in_rows;
         FOR_ROWS {
-            FOR_VECTORS acc[i][j] = fma(alpha, acc[i][j], shift[j]);
+            FOR_VECTORS acc[i][j] = SECOND != 0u ? acc[i][j] + shift[j] : fma(alpha, acc[i][j], shift[j]);
             if ((EPILOGUE & EPILOGUE_PRE) != 0u)
                 store_row(kept + i * pre_step, acc[i]);
             FOR_VECTORS acc[i][j] = epilogue(acc[i][j], kept + (i * pre_step + j * LANES), added + (i * C_ROW + j * LANES));
@@ -179,13 +199,13 @@ void main()
         const bool inside = n + lane < N;
         RF to[MR];
         FOR_ROWS {
-            const uint r = KNOWN ? row + i : min(row + i, M - 1u), c_at = KNOWN ? C_ROW : c_row,
-                       r_at = KNOWN ? C_ROW : r_row, other = z * r_batch + r * r_at + n;
-            to[i] = c + (z * c_batch + r * c_at + n);
+            const uint r = KNOWN ? row + i : min(row + i, M - 1u),
+                       at = z * c_batch + r * (KNOWN ? C_ROW : c_row) + n;
+            to[i] = c + at;
             acc[i][j] = fma(alpha, acc[i][j], shift[j]);
             if ((EPILOGUE & EPILOGUE_PRE) != 0u && inside)
-                lane_store(pre + other, acc[i][j]);
-            acc[i][j] = epilogue(acc[i][j], pre + other, residual + other);
+                lane_store(pre + at, acc[i][j]);
+            acc[i][j] = epilogue(acc[i][j], pre + at, residual + at);
         }
         if (inside) // addresses are scalars only outside the branch
             FOR_ROWS lane_store(to[i], acc[i][j]);

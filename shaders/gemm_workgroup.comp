@@ -19,7 +19,7 @@ float finish_one(const in uint i, const in uint j, const in float sum)
     const uint m = gl_WorkGroupID.y * ROWS + i, n = gl_WorkGroupID.x * COLUMNS + j, z = gl_WorkGroupID.z;
     if (m >= M || n >= N)
         return sum;
-    const uint at = z * r_batch + m * r_row + n, to = z * c_batch + m * c_row + n;
+    const uint at = z * c_batch + m * c_row + n;
     float x = alpha * sum;
     if ((EPILOGUE & EPILOGUE_BIAS) != 0u)
         x += bias[z * bias_batch + n].v;
@@ -32,9 +32,9 @@ float finish_one(const in uint i, const in uint j, const in float sum)
     if ((EPILOGUE & EPILOGUE_RESIDUAL) != 0u)
         x += residual[at].v;
     if ((C_KIND & KIND_HALF) != 0u)
-        RC(c).v[to] = float16_t(x);
+        RC(c).v[at] = float16_t(x);
     else
-        c[to].v = x;
+        c[at].v = x;
     return sum;
 }
 

@@ -2,7 +2,7 @@
  * the value before it when the backward pass wants it), the derivative of one, and a sum with another
  * tensor; the sums that a normalisation's gradient ends in; and the products
  * that a sum over rows adds up. */
-#include "program.h"
+#include "gemm_cpu.h"
 
 #include "error.h"
 
@@ -30,9 +30,29 @@ static int same_count(const struct program *p, value a, value b)
     return shape_count(tape_shape(p->tape, a)) == shape_count(tape_shape(p->tape, b));
 }
 
+/* Another product of few steps, scaled or not, that is added and has no other use: LoRA's beside the frozen one. */
+static int take_second(struct program *p, struct fusion *f, const struct use *uses, value v)
+{
+    const struct node *n = tape_node(p->tape, v);
+    const value scaled = n->op == OP_AFFINE && n->attr.affine.shift == 0 ? v : 0,
+                second = scaled ? program_root(p, n->in[0]) : v;
+    if (f->second || tape_node(p->tape, second)->op != OP_MATMUL || p->fusions[v].product ||
+        p->fusions[second].product || uses[second].count > 1 || uses[v].count > 1 ||
+        p->constant[second] != p->constant[f->product])
+        return 0;
+    const struct product r = product_of(p, tape_node(p->tape, f->product)),
+                         other = product_of(p, tape_node(p->tape, second));
+    if (!gemm_cpu_adds(p, &r, &other))
+        return 0;
+    f->second = second;
+    f->second_alpha = scaled ? n->attr.affine.scale : 1;
+    p->absorbed[second] = p->absorbed[v] = 1;
+    return 1;
+}
+
 /* Takes over the value u = op(at, ...) if it can; returns whether it did. `width` is the product's last
  * axis, `keep` says that `at` has other, later uses. */
-static int take(const struct program *p, struct fusion *f, value at, value u, int32_t width, int keep)
+static int take(struct program *p, struct fusion *f, const struct use *uses, value at, value u, int32_t width, int keep)
 {
     const struct node *n = tape_node(p->tape, u);
     int plain = !f->bias && !f->activation && !f->back && !f->residual;
@@ -47,7 +67,7 @@ static int take(const struct program *p, struct fusion *f, value at, value u, in
     }
     if (keep)
         return 0;
-    if (n->op == OP_AFFINE && plain && n->attr.affine.shift == 0) {
+    if (n->op == OP_AFFINE && plain && !f->second && n->attr.affine.shift == 0) {
         f->alpha *= n->attr.affine.scale;
         return 1;
     }
@@ -61,10 +81,18 @@ static int take(const struct program *p, struct fusion *f, value at, value u, in
         return 1;
     }
     if (n->op == OP_ADD && other && same_count(p, other, u)) {
+        if (!f->activation && !f->back && take_second(p, f, uses, other))
+            return 1;
         f->residual = other;
         return 1;
     }
     return 0;
+}
+
+static int is_product(const struct program *p, value v, int brief)
+{
+    const struct node *n = tape_node(p->tape, v);
+    return n->op == OP_MATMUL && (product_of(p, n).k <= SECOND_MOST) == brief;
 }
 
 /* Follows the product at v upwards through its users. It runs where its epilogue ends, so that all
@@ -79,7 +107,7 @@ static void follow(struct program *p, const struct use *uses, value v)
         value u = uses[at].first;
         if (!u || p->absorbed[u] || p->fusions[u].product)
             break;
-        if (!take(p, &f, at, u, s.dim[s.rank - 1], uses[at].count > 1))
+        if (!take(p, &f, uses, at, u, s.dim[s.rank - 1], uses[at].count > 1))
             break;
         p->absorbed[at] = 1;
         at = u;
@@ -141,9 +169,10 @@ void fuse_epilogues(struct program *p, const value *roots, size_t count)
         return;
     }
     count_uses(p, uses, roots, count);
-    for (value v = 1; v < tape_size(p->tape); v++)
-        if (p->live[v] && tape_node(p->tape, v)->op == OP_MATMUL)
-            follow(p, uses, v);
+    for (int brief = 0; brief < 2; brief++) /* those that others may add come last */
+        for (value v = 1; v < tape_size(p->tape); v++)
+            if (p->live[v] && !p->absorbed[v] && !p->fusions[v].product && is_product(p, v, brief))
+                follow(p, uses, v);
     for (value v = 1; v < tape_size(p->tape); v++) {
         enum op op = tape_node(p->tape, v)->op;
         if (p->live[v] && (op == OP_LAYERNORM_BACK || op == OP_NORMALIZE_BACK))

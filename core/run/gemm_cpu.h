@@ -8,10 +8,15 @@
 #include "program.h"
 #include "products.h"
 
-enum { PANEL = 16 }; /* columns */
+enum { PANEL = 16 };       /* columns */
+enum { SECOND_MOST = 32 }; /* steps of a second product: all of them are unrolled */
 
 void lower_gemm_cpu(struct program *p, value out, const struct fusion *f, const struct product *r);
 
+/* Whether this style computes the product here at all. */
+int gemm_cpu_serves(struct program *p, const struct product *r);
+/* Whether the kernel of r can add such a second product, of few steps. */
+int gemm_cpu_adds(struct program *p, const struct product *r, const struct product *second);
 /* Whether its result, and what its epilogue keeps or multiplies by, may be in panels. */
 int gemm_cpu_leaves_panels(const struct program *p, const struct product *r);
 /* Whether its operand 0 or 1, which changes every step, may be a matrix in panels; PANELS_SAVE_PACKING where it would

@@ -165,6 +165,24 @@ static int packs_a(const struct product *r, const struct block *t)
     return packs_both(r, t) && PANEL % t->rows == 0 && r->m % t->rows == 0;
 }
 
+int gemm_cpu_serves(struct program *p, const struct product *r)
+{
+    struct ladder_choice choice;
+    const int rc = engine_cpu_style(p->engine) ? products_choose(p->engine, r, &choice) : 0;
+    if (rc < 0)
+        program_refuse(p, rc);
+    return engine_cpu_style(p->engine) && rc == 0 && choice.tile->rung == RUNG_CPU;
+}
+
+int gemm_cpu_adds(struct program *p, const struct product *r, const struct product *second)
+{
+    const struct block t = block_of(r, engine_lanes(p->engine));
+    return second->k <= SECOND_MOST && second->m == r->m && second->n == r->n && r->batches == 1 &&
+           second->batches == 1 && !r->a_t && !second->a_t && t.known &&
+           r->n % (t.vectors * engine_lanes(p->engine)) == 0 && gemm_cpu_serves(p, r) &&
+           gemm_cpu_serves(p, second);
+}
+
 int gemm_cpu_leaves_panels(const struct program *p, const struct product *r)
 {
     const struct block t = block_of(r, engine_lanes(p->engine));
@@ -209,7 +227,6 @@ void lower_gemm_cpu(struct program *p, value out, const struct fusion *f, const 
         .b_panel = packed ? PANEL * r->k : PANEL,
         .b_row = packed ? PANEL : r->n,
         .c_row = r->n,
-        .r_row = r->n,
         .a_batch = !r->a_batched ? 0
                    : a_packed   ? tiles(r->m, PANEL) * PANEL * r->k
                                 : r->m * r->k,
@@ -217,27 +234,37 @@ void lower_gemm_cpu(struct program *p, value out, const struct fusion *f, const 
                    : packed     ? tiles(r->n, PANEL) * PANEL * r->k
                                 : r->k * r->n,
         .c_batch = r->m * r->n,
-        .r_batch = r->m * r->n,
         .alpha = f->alpha,
+        .second_alpha = f->second_alpha,
         .batches = r->batches,
         .k_share = r->k,
     };
     const uint32_t panelled = (!a_packed && p->in_panels[program_root(p, n->in[0])] ? PANELLED_A : 0) |
                               (p->in_panels[out] ? PANELLED_C : 0) |
                               (p->in_panels[f->keep ? f->keep : f->back] ? PANELLED_PRE : 0);
+    const struct node *second = f->second ? tape_node(p->tape, f->second) : NULL;
+    struct product added = {0};
+    struct ref second_a = {0}, second_b = {0};
+    if (second) {
+        added = product_of(p, second);
+        second_a = rounded(p, second->in[0]);
+        second_b = panels_of(p, second->in[1], &added);
+    }
     const struct ref refs[] = {a,
                                b,
                                program_value(p, out),
                                optional(p, f->bias),
                                optional(p, f->residual),
-                               optional(p, f->keep ? f->keep : f->back)};
+                               optional(p, f->keep ? f->keep : f->back),
+                               second_a,
+                               second_b};
     const uint32_t columns = t.vectors * engine_lanes(p->engine);
     const uint64_t subgroups = (uint64_t)tiles(r->n, columns) * tiles(r->m, t.rows) * r->batches;
     const uint32_t team = t.known ? engine_team(p->engine, subgroups) : 1;
     uint32_t groups[3];
     const enum order order = order_of(r, &t, columns, team, groups);
     struct work *w =
-        program_emit(p, SHADER_GEMM_CPU, &push, sizeof push, refs, 6, 4 | (f->keep ? 32 : 0), groups);
+        program_emit(p, SHADER_GEMM_CPU, &push, sizeof push, refs, 8, 4 | (f->keep ? 32 : 0), groups);
     const uint32_t constants[] = {fusion_epilogue(f),
                                   (uint32_t)f->fn,
                                   a_packed ? 3 : (uint32_t)r->a_t,
@@ -254,8 +281,9 @@ void lower_gemm_cpu(struct program *p, value out, const struct fusion *f, const 
                                   (uint32_t)order,
                                   team,
                                   (uint32_t)engine_in_step(p->engine),
-                                  panelled};
+                                  panelled,
+                                  added.k};
     memcpy(w->constants, constants, sizeof constants);
     w->constant_count = sizeof constants / sizeof *constants;
-    w->flops = 2.0 * r->batches * r->m * r->n * r->k;
+    w->flops = 2.0 * r->batches * r->m * r->n * ((double)r->k + added.k);
 }

@@ -129,11 +129,9 @@ void lower_gemm_gpu(struct program *p, value out, const struct fusion *f, const 
         .a_col = l.a.row,
         .b_row = l.b.row,
         .c_row = r->n,
-        .r_row = r->n,
         .a_batch = r->a_batched ? r->m * r->k : 0,
         .b_batch = r->b_batched ? r->k * r->n : 0,
         .c_batch = r->m * r->n,
-        .r_batch = r->m * r->n,
         .batches = r->batches,
     };
     struct ref c = program_value(p, out), partial = c;

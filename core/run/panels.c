@@ -33,11 +33,7 @@ static void read_product(struct program *p, struct reader *readers, value out)
     const struct fusion *f = &p->fusions[out];
     const struct node *n = tape_node(p->tape, f->product);
     const struct product r = product_of(p, n);
-    struct ladder_choice choice;
-    const int rc = products_choose(p->engine, &r, &choice);
-    if (rc < 0)
-        program_refuse(p, rc);
-    if (rc < 0 || choice.tile->rung != RUNG_CPU)
+    if (!gemm_cpu_serves(p, &r))
         return;
     for (int i = 0; i < 2; i++)
         read_operand(p, readers, &r, n->in[i], i);

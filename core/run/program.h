@@ -53,9 +53,10 @@ struct work { /* one dispatch */
 struct fusion { /* a matrix product and what its epilogue takes over; product 0: none */
     value product, bias, residual, keep; /* keep: the value before the activation, wanted elsewhere */
     value back;                          /* multiply by fn'(back) */
+    value second;                        /* another product, computed and added in the same kernel */
     int32_t fn;                          /* of activation or back */
     int activation;
-    float alpha;
+    float alpha, second_alpha;
 };
 
 struct norm_params { /* sums over rows, 0: not wanted */

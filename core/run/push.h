@@ -39,11 +39,11 @@ struct push_layernorm_back { /* layernorm_back.comp */
     uint32_t rows_per_group;
 };
 struct push_gemm { /* gemm*.comp */
-    uint64_t a, b, c, bias, residual, pre;
+    uint64_t a, b, c, bias, residual, pre, second_a, second_b;
     uint32_t m, n, k;
-    uint32_t a_row, a_col, b_panel, b_row, c_row, r_row;
-    uint32_t a_batch, b_batch, c_batch, r_batch, bias_batch;
-    float alpha;
+    uint32_t a_row, a_col, b_panel, b_row, c_row;
+    uint32_t a_batch, b_batch, c_batch, bias_batch;
+    float alpha, second_alpha;
     uint32_t batches, k_share;
 };
 struct push_narrow { /* narrow.comp */

@@ -2,19 +2,20 @@
 //
 //     C[z][m][n] = act(alpha sum_k A[z][m][k] B[z][k][n] + bias[z][n]) + residual[z][m][n]
 //
-// or, with EPILOGUE_BACK, (alpha sum + bias) act'(pre[z][m][n]) + residual[z][m][n].
+// or, with EPILOGUE_BACK, (alpha sum + bias) act'(pre[z][m][n]) + residual[z][m][n]. gemm_cpu.comp can add a second, short
+// product to alpha sum (SECOND).
 // A[m][k] is a[m a_row + k a_col]. B[k][n] is b[(n / 16) b_panel + k b_row + n % 16]: packed panels of 16
 // columns (pack.comp) have b_panel = 16 K, b_row = 16; a row-major matrix b_panel = 16, b_row = its width.
-// `residual` and `pre` share the row length r_row.
+// `residual` and `pre` lie as C does.
 // All strides count floats; a batch stride of 0 lends one operand to the whole batch.
 #include "unary.glsl"
 
 layout(push_constant) uniform Push {
-    RF a, b, c, bias, residual, pre;                          // unused ones may be 0
+    RF a, b, c, bias, residual, pre, second_a, second_b;      // unused ones may be 0
     uint M, N, K;
-    uint a_row, a_col, b_panel, b_row, c_row, r_row;
-    uint a_batch, b_batch, c_batch, r_batch, bias_batch;      // strides over gl_WorkGroupID.z
-    float alpha;
+    uint a_row, a_col, b_panel, b_row, c_row;
+    uint a_batch, b_batch, c_batch, bias_batch;      // strides over gl_WorkGroupID.z
+    float alpha, second_alpha;
     uint batches, k_share;                                    // of gl_WorkGroupID.z: see lib/gemm_gpu.glsl
 };
 

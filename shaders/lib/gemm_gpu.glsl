@@ -93,7 +93,7 @@ void store4(RF p, uint at, uint n, vec4 x)
 // Four numbers of C, in row m from column n on, both inside.
 void finish(uint m, uint n, vec4 sum)
 {
-    const uint z = gl_WorkGroupID.z, at = z * r_batch + m * r_row + n;
+    const uint z = gl_WorkGroupID.z, at = z * c_batch + m * c_row + n;
     vec4 x = alpha * sum;
     if ((EPILOGUE & EPILOGUE_BIAS) != 0u)
         x += load4(bias, z * bias_batch + n);
@@ -108,7 +108,7 @@ void finish(uint m, uint n, vec4 sum)
     if ((EPILOGUE & EPILOGUE_RESIDUAL) != 0u)
         x += load4(residual, at);
     if ((C_KIND & KIND_HALF) != 0u) // then rows are whole fours
-        RU2(uint64_t(c) + 2ul * (z * c_batch + m * c_row + n)).v = uvec2(narrow2(NUMBER, x.xy), narrow2(NUMBER, x.zw));
+        RU2(uint64_t(c) + 2ul * at).v = uvec2(narrow2(NUMBER, x.xy), narrow2(NUMBER, x.zw));
     else
-        store4(c, z * c_batch + m * c_row + n, n, x);
+        store4(c, at, n, x);
 }
