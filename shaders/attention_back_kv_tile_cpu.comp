@@ -13,21 +13,28 @@ layout(push_constant) uniform Push {
     uint T;
     float scale;
     uint q_from, k_from;
+    uint rows; // of d_qkv
 };
 
-// to[key] = sum over queries of rows[query] weights[key][query], where rows are `stride` apart.
-#define GRADIENT(to, weights, rows, stride)                                       \
-    [[dont_unroll]] for (uint d = 0u; d < D; d += NR * LANES) {                                   \
-        RF columns = rows + d;                                                    \
-        float acc[KR][NR];                                                        \
-        ACCUMULATE(KR, QUERIES, QUERY_TURN, weights, 1u, PITCH, columns, stride)  \
-        FOR_VECTORS {                                                             \
-            RF place = to + (d + j * LANES);                                      \
-            if (d + IN_ORDER(j) < D)                                              \
-                FOR_ROWS(KR) lane_store(place + i * ROW, acc[i][j]);              \
-        }                                                                         \
-        if (d + NR * LANES >= D)                                                  \
-            break;                                                                \
+// The columns of d_qkv from `column` on: row `to` + i is the sum over queries of weights[i][query] rows[query], where
+// rows are `stride` apart.
+#define GRADIENT(column, to, weights, from, stride)                                      \
+    [[dont_unroll]] for (uint d = 0u; d < D; d += NR * LANES) {                          \
+        RF columns = (from) + d, place = place_of(d_qkv, to, (column) + d, rows);        \
+        float acc[KR][NR];                                                               \
+        ACCUMULATE(KR, QUERIES, QUERY_TURN, weights, 1u, PITCH, columns, stride)         \
+        FOR_ROWS(KR) STORE_TILE_ROW(place + i * STEP_OF_ROWS, acc[i], d)                      \
+        if (d + NR * LANES >= D)                                                         \
+            break;                                                                       \
+    }
+#define STORE_TILE_ROW(place, x, d)                                                           \
+    {                                                                                    \
+        if (NR == 2u && D % (2u * LANES) == 0u)                                          \
+            lane_store2(place, x[0], x[NR - 1u]);                                        \
+        else                                                                             \
+            FOR_VECTORS                                                                  \
+                if ((d) + IN_ORDER(j) < D)                                               \
+                    lane_store((place) + j * LANES, x[j]);                               \
     }
 
 void main()
@@ -36,12 +43,11 @@ void main()
     const uint h = gl_WorkGroupID.y, z = gl_WorkGroupID.z;
     RF queries = qkv + ((z * T + q_from) * ROW + h * D), gradients = d_out + (z * QUERIES * WIDTH + h * D);
     RF p = weights + ((z * HEADS + h) * (2u * KEYS) + key) * PITCH, ds = p + KEYS * PITCH;
-    RF d_keys = d_qkv + (z * T * ROW + h * D + WIDTH), d_values = d_keys + WIDTH;
-    RF to_keys = d_keys + (k_from + key) * ROW, to_values = to_keys + WIDTH;
-    GRADIENT(to_keys, ds, queries, ROW)
-    GRADIENT(to_values, p, gradients, WIDTH)
+    const uint d_keys = WIDTH + h * D, d_values = d_keys + WIDTH, to = z * T + k_from + key;
+    GRADIENT(d_keys, to, ds, queries, ROW)
+    GRADIENT(d_values, to, p, gradients, WIDTH)
     if (gl_WorkGroupID.x == 0u) {
-        clear(d_keys, 0u, k_from);
-        clear(d_values, 0u, k_from);
+        clear(d_qkv, d_keys, rows, z * T, z * T + k_from);
+        clear(d_qkv, d_values, rows, z * T, z * T + k_from);
     }
 }

@@ -16,12 +16,13 @@ layout(push_constant) uniform Push {
     uint T;
     float scale;
     uint q_from, k_from;
+    uint rows; // of d_qkv
 };
 
 void main()
 {
     const uint first = gl_WorkGroupID.x * Q, h = gl_WorkGroupID.y, z = gl_WorkGroupID.z, row = z * HEADS + h;
-    RF head = qkv + (z * T * ROW + h * D), d_head = d_qkv + (z * T * ROW + h * D);
+    RF head = qkv + (z * T * ROW + h * D);
     RF result = from + (z * QUERIES * WIDTH + h * D), gradients = d_out + (z * QUERIES * WIDTH + h * D);
     RF sums = lse + row * QUERIES;
     RF p = weights + (row * (2u * KEYS * PITCH) + first), ds = p + KEYS * PITCH;
@@ -64,18 +65,21 @@ void main()
     }
     STAGE_ENDS
 
-    float whole[NR];
-    FOR_VECTORS whole[j] = 1.0;
     [[dont_unroll]] for (uint column = 0u; column < D; column += MR) {
         const uint d = min(column, D - MR);
         float acc[MR][NR];
         ACCUMULATE(MR, KEYS, KEY_TURN, (keys + d), ROW, 1u, ds, PITCH)
-        STORE_COLUMNS(d_head + ((q_from + t) * ROW + d), first, whole)
+        FOR_VECTORS {
+            const uint t = first + IN_ORDER(j), to = z * T + q_from + t;
+            if (t < QUERIES)
+                [[unroll]] for (uint i = 0u; i < MR; i += 2u)
+                    store_pair(PAIR(place_of(d_qkv, to, h * D + d + i, rows)), vec2(acc[i][j], acc[i + 1u][j]));
+        }
         if (column + MR >= D)
             break;
     }
     if (gl_WorkGroupID.x == 0u) {
-        clear(d_head, 0u, q_from);
-        clear(d_head, q_from + QUERIES, T);
+        clear(d_qkv, h * D, rows, z * T, z * T + q_from);
+        clear(d_qkv, h * D, rows, z * T + q_from + QUERIES, (z + 1u) * T);
     }
 }

@@ -19,9 +19,9 @@ int gemm_cpu_serves(struct program *p, const struct product *r);
 int gemm_cpu_adds(struct program *p, const struct product *r, const struct product *second);
 /* Whether its result, and what its epilogue keeps or multiplies by, may be in panels. */
 int gemm_cpu_leaves_panels(const struct program *p, const struct product *r);
-/* Whether its operand 0 or 1, which changes every step, may be a matrix in panels; PANELS_SAVE_PACKING where it would
- * have to be packed else. */
-enum panel_use { PANELS_UNREAD, PANELS_READ, PANELS_SAVE_PACKING };
+/* Whether its operand 0 or 1, which changes every step, may be a matrix in panels; wanted where it would have to be packed
+ * else, or its columns be walked down. */
+enum panel_use { PANELS_UNREAD, PANELS_READ, PANELS_WANTED };
 enum panel_use gemm_cpu_reads_panels(const struct program *p, const struct product *r, int operand);
 
 #endif

@@ -1,6 +1,7 @@
 /* lower_attention_tiles.c - attention in tiles that are computed as products are, for lavapipe. */
 #include "lower_attention.h"
 
+#include "gemm_cpu.h"
 #include "processors.h"
 
 #include <string.h>
@@ -12,11 +13,13 @@ static struct attention_sizes part_of(const struct attention_sizes *z, uint32_t 
     return part;
 }
 
+enum { PANELLED = 11 }; /* of a partition's constants */
+
 /* How the CPU-device kernels (shaders/lib/attention_tile_cpu.glsl) divide a pass. Scratch memory is for `images` at a
  * time, so that it does not grow with the batch and what the first half of the backward leaves is still in a cache when the
  * second reads it. */
 struct partition {
-    uint32_t constants[11];
+    uint32_t constants[12];
     uint32_t tiles, rows; /* tiles of queries; keys of a tile */
     uint32_t images;
     uint64_t queries; /* in that many images: of whole tiles, in all heads */
@@ -49,7 +52,8 @@ static struct partition partition_of(const struct program *p, const struct atten
                                   keys / tiles(keys, TURN),
                                   z->queries / tiles(z->queries, TURN),
                                   z->width / tiles(z->width, D_TURN),
-                                  (uint32_t)engine_in_step(p->engine)};
+                                  (uint32_t)engine_in_step(p->engine),
+                                  0 /* PANELLED */};
     memcpy(t.constants, constants, sizeof constants);
     if (keys < t.rows)
         t.rows = keys;
@@ -63,6 +67,12 @@ static void apply(struct work *w, const struct partition *t)
 {
     memcpy(w->constants, t->constants, sizeof t->constants);
     w->constant_count = sizeof t->constants / sizeof *t->constants;
+}
+
+int attention_tiles_leave_panels(const struct program *p, const struct node *n)
+{
+    const struct shape s = tape_shape(p->tape, n->in[0]);
+    return engine_attention_in_tiles(p->engine) && s.dim[2] / 3 / n->attr.attention.heads % PANEL == 0;
 }
 
 void attention_tiles_forward(struct program *p, const struct node *n, const struct attention_sizes *z,
@@ -93,9 +103,13 @@ void attention_tiles_forward(struct program *p, const struct node *n, const stru
 void attention_tiles_back(struct program *p, value v, const struct node *n, const struct attention_sizes *z)
 {
     const uint32_t of_weights = 2 * (z->tokens - z->k_from), of_panels = 2 * z->width + 1;
-    const struct partition t = partition_of(p, z, of_weights + of_panels);
-    const struct push_attention_back_tile push = {
-        .tokens = z->tokens, .scale = z->scale, .q_from = z->q_from, .k_from = z->k_from};
+    struct partition t = partition_of(p, z, of_weights + of_panels);
+    const struct push_attention_back_tile push = {.tokens = z->tokens,
+                                                  .scale = z->scale,
+                                                  .q_from = z->q_from,
+                                                  .k_from = z->k_from,
+                                                  .rows = z->batch * z->tokens};
+    t.constants[PANELLED] = p->in_panels[v];
     const struct ref qkv = program_value(p, n->in[0]), out = program_value(p, n->in[1]),
                      lse = program_value(p, n->in[2]), d_out = program_value(p, n->in[3]),
                      weights = attention_scratch(p, "attention weights", t.queries * of_weights),
@@ -105,12 +119,13 @@ void attention_tiles_back(struct program *p, value v, const struct node *n, cons
     for (uint32_t first = 0; first < z->batch; first += t.images) {
         const struct attention_sizes part = part_of(z, first, t.images);
         const int64_t fused = first * 3 * width * z->tokens, result = first * width * z->queries;
+        const int64_t d_fused = p->in_panels[v] ? (int64_t)first * z->tokens * PANEL : fused;
         const struct ref refs[] = {ref_at(qkv, fused),
                                    ref_at(out, result),
                                    ref_at(lse, first * rows),
                                    ref_at(d_out, result),
                                    weights,
-                                   ref_at(d_qkv, fused),
+                                   ref_at(d_qkv, d_fused),
                                    panels};
         const uint32_t by_query[3] = {t.tiles, z->heads, part.batch};
         const uint32_t by_key[3] = {tiles(z->tokens - z->k_from, t.rows), z->heads, part.batch};

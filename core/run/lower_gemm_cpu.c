@@ -165,6 +165,12 @@ static int packs_a(const struct product *r, const struct block *t)
     return packs_both(r, t) && PANEL % t->rows == 0 && r->m % t->rows == 0;
 }
 
+/* A^T B with so few columns that nothing is packed: A is read from panels only where it is in them. */
+static int is_thin(const struct product *r, const struct program *p)
+{
+    return r->a_t && r->n <= engine_lanes(p->engine) && engine_lanes(p->engine) <= 8;
+}
+
 int gemm_cpu_serves(struct program *p, const struct product *r)
 {
     struct ladder_choice choice;
@@ -194,11 +200,13 @@ enum panel_use gemm_cpu_reads_panels(const struct program *p, const struct produ
     const struct block t = block_of(r, engine_lanes(p->engine));
     if (r->number != NUMBER_FP32 || r->batches != 1) /* else they are rounded first */
         return PANELS_UNREAD;
-    if (r->a_t)
-        return packs_both(r, &t) && (operand == 1 ? r->n % PANEL == 0 && !r->b_t : r->m % PANEL == 0 && packs_a(r, &t))
-                   ? PANELS_SAVE_PACKING
-                   : PANELS_UNREAD;
-    return operand == 0 && t.known && t.steps % PANEL == 0 && r->k % PANEL == 0 ? PANELS_READ : PANELS_UNREAD;
+    int reads = t.known && operand == 0 && t.steps % PANEL == 0 && r->k % PANEL == 0, wants = 0;
+    if (r->a_t) {
+        reads = t.known && (operand == 1 ? packs_both(r, &t) && !r->b_t && r->n % PANEL == 0
+                                         : r->m % PANEL == 0 && (packs_a(r, &t) || is_thin(r, p)));
+        wants = reads;
+    }
+    return wants ? PANELS_WANTED : reads ? PANELS_READ : PANELS_UNREAD;
 }
 
 static struct ref optional(struct program *p, value v)
@@ -210,8 +218,11 @@ void lower_gemm_cpu(struct program *p, value out, const struct fusion *f, const 
 {
     const struct node *n = tape_node(p->tape, f->product);
     struct block t = block_of(r, engine_lanes(p->engine));
+    const int a_there = p->in_panels[program_root(p, n->in[0])];
+    if (a_there && is_thin(r, p))
+        t.rows = 8; /* divides the 16 of a panel, and 8 sums keep both multipliers busy */
     int both = packs_both(r, &t), packed = both || packs_b(r, &t) || wants_panels(p, r, n->in[1]);
-    int a_packed = packs_a(r, &t);
+    int a_packed = packs_a(r, &t) || (r->a_t && a_there);
     const struct product flipped = {
         .batches = r->batches, .n = r->m, .k = r->k, .b_batched = r->a_batched, .number = r->number};
     struct ref a = a_packed ? panels_of(p, n->in[0], &flipped) : rounded(p, n->in[0]);
@@ -239,7 +250,7 @@ void lower_gemm_cpu(struct program *p, value out, const struct fusion *f, const 
         .batches = r->batches,
         .k_share = r->k,
     };
-    const uint32_t panelled = (!a_packed && p->in_panels[program_root(p, n->in[0])] ? PANELLED_A : 0) |
+    const uint32_t panelled = (a_there && !a_packed ? PANELLED_A : 0) |
                               (p->in_panels[out] ? PANELLED_C : 0) |
                               (p->in_panels[f->keep ? f->keep : f->back] ? PANELLED_PRE : 0);
     const struct node *second = f->second ? tape_node(p->tape, f->second) : NULL;

@@ -1,13 +1,13 @@
-/* panels.c - finds the values that stay in panels: results of products, and what their epilogues keep, which nobody reads
- * but products and sums over rows. */
+/* panels.c - finds the values that stay in panels: results of products, what their epilogues keep, and gradients of
+ * attention, which nobody reads but products and sums over rows. */
 #include "gemm_cpu.h"
 
 #include "error.h"
 
 struct reader { /* of a value */
-    uint32_t uses;  /* that take it in panels */
-    uint16_t saved; /* it would be packed else */
-    uint16_t left;  /* its product may leave it in panels */
+    uint32_t uses;   /* that take it in panels */
+    uint16_t wanted; /* not only taken */
+    uint16_t left;   /* its product may leave it in panels */
 };
 
 /* Whether the value is, to its reader, a matrix of as many columns as it has. */
@@ -25,7 +25,7 @@ static void read_operand(const struct program *p, struct reader *readers, const 
     if (use == PANELS_UNREAD || !has_columns(p, root, operand == 1 ? r->n : r->a_t ? r->m : r->k))
         return;
     readers[root].uses++;
-    readers[root].saved |= use == PANELS_SAVE_PACKING;
+    readers[root].wanted |= use == PANELS_WANTED;
 }
 
 static void read_product(struct program *p, struct reader *readers, value out)
@@ -41,7 +41,7 @@ static void read_product(struct program *p, struct reader *readers, value out)
         return;
     readers[out].left = 1;
     if (f->keep) {
-        readers[f->keep].left = readers[f->keep].saved = 1; /* in panels its stores wait for fewer lines */
+        readers[f->keep].left = readers[f->keep].wanted = 1; /* in panels its stores wait for fewer lines */
         readers[f->keep].uses++;                            /* by the activation, in the same epilogue */
     }
     if (f->back && has_columns(p, f->back, r.n))
@@ -68,13 +68,16 @@ void find_panels(struct program *p, const struct use *uses)
     if (!engine_cpu_style(p->engine))
         return;
     for (value v = 1; v < tape_size(p->tape) && p->rc == 0; v++) {
+        const struct node *n = tape_node(p->tape, v);
         if (!p->live[v] || p->absorbed[v])
             continue;
         if (p->fusions[v].product)
             read_product(p, readers, v);
-        else if (tape_node(p->tape, v)->op == OP_SUM && !p->summed[v])
+        else if (n->op == OP_SUM && !p->summed[v])
             read_sum(p, readers, v);
+        else if (n->op == OP_ATTENTION_BACK)
+            readers[v].left = attention_tiles_leave_panels(p, n) != 0;
     }
     for (value v = 1; v < tape_size(p->tape); v++)
-        p->in_panels[v] = readers[v].left && readers[v].saved && readers[v].uses == uses[v].count;
+        p->in_panels[v] = readers[v].left && readers[v].wanted && readers[v].uses == uses[v].count;
 }

@@ -210,6 +210,9 @@ void lower_norm_back_sum(struct program *p, value sum, value back);
  * the parameters' gradients besides: only such kernels add before, or give those gradients. */
 int norm_in_registers(const struct program *p, int64_t width, int with_params);
 
+/* Whether the gradient of attention n may be in panels. */
+int attention_tiles_leave_panels(const struct program *p, const struct node *n);
+
 /* Finds which custom values are computed by their own kernels: fills p->kernels, and p->live accordingly. */
 int choose_customs(struct program *p, const value *roots, size_t count);
 

@@ -76,7 +76,7 @@ struct push_attention_back_tile { /* attention_back_q_tile_cpu.comp, attention_b
     uint64_t qkv, out, lse, d_out, weights, d_qkv, panels;
     uint32_t tokens;
     float scale;
-    uint32_t q_from, k_from;
+    uint32_t q_from, k_from, rows;
 };
 struct push_patches { /* patches.comp */
     uint64_t out, images, index;

@@ -16,6 +16,7 @@ layout(constant_id = 7) const uint NR = 2;         // vectors of a tile's row, 1
 layout(constant_id = 8) const uint KEY_TURN = 8;   // keys in a turn of a loop over them
 layout(constant_id = 9) const uint QUERY_TURN = 8; // queries, likewise
 layout(constant_id = 10) const uint D_TURN = 8;    // columns, likewise
+layout(constant_id = 12) const uint PANELLED = 0;  // 1: d_qkv is in panels of 16 columns, as products pack them; 16 divides D
 #include "attention.glsl"
 
 const uint KR = KEYS < MR ? KEYS : MR; // rows of a tile whose rows are keys
@@ -104,10 +105,17 @@ void store_paired(RF p, float x[NR])
                 store_pair(PAIR((to) + i), vec2(acc[i][j], acc[i + 1u][j]) * factor[j]);       \
     }
 
-// Zeros for the tokens from `first` to before `end` in the columns from `to` on.
-void clear(RF to, uint first, uint end)
+// Column `column` of d_qkv in row `row` of `rows`, and what is between two rows there.
+#define STEP_OF_ROWS (PANELLED != 0u ? 16u : ROW)
+RF place_of(RF d_qkv, uint row, uint column, uint rows)
 {
-    [[dont_unroll]] for (uint t = first; t < end; t++)
+    return d_qkv + (PANELLED != 0u ? column / 16u * (16u * rows) + row * 16u + column % 16u : row * ROW + column);
+}
+
+// Zeros for a head's D columns from `column` on, in the rows from `first` to before `end`.
+void clear(RF d_qkv, uint column, uint rows, uint first, uint end)
+{
+    [[dont_unroll]] for (uint row = first; row < end; row++)
         for (uint d = lane; d < D; d += LANES)
-            to[t * ROW + d].v = 0.0;
+            place_of(d_qkv, row, column + d, rows).v = 0.0;
 }
