@@ -48,8 +48,8 @@ const uint REST = C_ROW % (NR * LANES); // 0: every vector is inside C
 // vectors. A pointer moves once a turn, by k; everything else is a constant offset where strides are known.
 #define STEPS(steps)                                                                        \
     {                                                                                       \
-        RF ka[(steps + 15u) / 16u], kb[NR];                                                 \
-        [[unroll]] for (uint h = 0u; h < (steps + 15u) / 16u; h++)                          \
+        RF ka[steps / 16u + 1u], kb[NR];                                                    \
+        [[unroll]] for (uint h = 0u; h <= steps / 16u; h++)                                 \
             ka[h] = pa[0] + (A_PANELS                ? (k + 16u * h) * M                    \
                              : KNOWN && A_UNIT != 0u ? k * A_ROW                            \
                                                      : k);                                  \

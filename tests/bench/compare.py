@@ -17,7 +17,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 MODELS = {"tiny": (192, 3, 12), "small": (384, 6, 12), "base": (768, 12, 12)}  # width, heads, blocks
-ITEMS = {"inference": "none", "lora_step": "lora[r=8,dropout=0]", "full_step": "full", "linear_step": "linear"}
+ITEMS = {"inference": "none", "lora_step": "lora[r=8,dropout=0]",
+         "vpt_step": "vpt[prompts=10,mode=deep,dropout=0]", "full_step": "full", "linear_step": "linear"}
 
 
 def last_json(command, env=None):

@@ -25,10 +25,12 @@ import vit  # noqa: E402
 from methods.full import Full  # noqa: E402
 from methods.linear import Linear  # noqa: E402
 from methods.lora import LoRA  # noqa: E402
+from methods.vpt import VPT  # noqa: E402
 
 MODELS = {"tiny": (192, 3, 12), "small": (384, 6, 12), "base": (768, 12, 12), "large": (1024, 16, 24)}
 CLASSES = 10
 RANK = 8
+PROMPTS = 10  # a block
 GEMMS = "1576x768x768,1576x576x192,1576x192x192,1576x768x192,1576x192x768"  # MxNxK, 8 images of 197 tokens
 GEMM_SECONDS = 0.2  # one run of a GEMM repeats it for about this long
 
@@ -83,12 +85,17 @@ def lora(model):
     return LoRA(model, RANK, 1)
 
 
+def vpt(model):
+    return VPT(model, PROMPTS, "deep")
+
+
 ITEMS = {
     "inference": inference,
     "inference_compiled": lambda args: inference(args, compiled=True),
     "linear_step": lambda args: training(args, lambda model: Linear()),
     "lora_step": lambda args: training(args, lora),
     "lora_step_compiled": lambda args: training(args, lora, compiled=True),
+    "vpt_step": lambda args: training(args, vpt),
     "full_step": lambda args: training(args, lambda model: Full()),
 }
 
