@@ -1,9 +1,10 @@
 // pack_cpu.comp - a matrix B [K][N] into panels of 16 columns, [ceil(N / 16)][K][16], zeros beyond N.
 //
 // The matrix is of floats, which are rounded to NUMBER, or (HALVES) kept as such halves. B[k][n] is
-// from[k k_stride + n n_stride], so a weight stored as [N][K] is packed as its transpose. EVEN says that rows are
-// packed (n_stride is 1), of floats, in vectors that divide 16, that 16 divides N, and that K is at least 64.
-// Grid: (ceil(N / 16), ceil(K / 64), batch); any subgroup size.
+// from[k k_stride + n n_stride], so a weight stored as [N][K] is packed as its transpose. EVEN: floats are packed, 16
+// divides N, and K is at least STEPS; 1: rows (n_stride is 1), in vectors that divide 16; 2: columns (k_stride is 1), by
+// 8 lanes, STEPS and K being multiples of 8. A long STEPS is for columns, which are read along k.
+// Grid: (ceil(N / 16), ceil(K / STEPS), batch); any subgroup size.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #define IN_STEP_ID 4
@@ -14,6 +15,8 @@
 layout(constant_id = 1) const uint NUMBER = 0;
 layout(constant_id = 2) const uint HALVES = 0;
 layout(constant_id = 3) const uint EVEN = 0;
+layout(constant_id = 5) const uint STEPS = 64; // of k, of a workgroup
+const uint TURN = 8u;                          // and of a turn
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer RU { uint v; };
 const uint VECTORS = LANES < 16u ? 16u / LANES : 1u; // of a panel's row
 
@@ -24,7 +27,6 @@ layout(push_constant) uniform Push {
     uint from_batch, panels_batch;
 };
 
-const uint STEPS = 64u, TURN = 8u; // rows of a workgroup, and of a turn
 
 void pack_row(RF to, RF row)
 {
@@ -38,16 +40,48 @@ void pack_row(RF to, RF row)
             lane_store(to + j * LANES, x[j]);
 }
 
+// x[i][lane] becomes x[lane][i]: three times, halves change places. The shuffles are known when compiling. (A build for
+// devices without them is never told to pack columns.)
+void turn_around(inout float x[8])
+{
+#ifndef PLAIN
+    [[unroll]] for (uint s = 4u; s > 0u; s /= 2u)
+        [[unroll]] for (uint i = 0u; i < 8u; i++)
+            if ((i & s) == 0u) {
+                const float low = x[i], high = x[i + s];
+                x[i] = mix(low, subgroupShuffleXor(high, s), (lane & s) != 0u);
+                x[i + s] = mix(subgroupShuffleXor(low, s), high, (lane & s) != 0u);
+            }
+#endif
+}
+
+// Eight steps of k of a panel of columns that lie along k.
+void pack_across(RF to, RF columns)
+{
+    float x[2][8];
+    [[unroll]] for (uint h = 0u; h < 2u; h++) {
+        [[unroll]] for (uint n = 0u; n < 8u; n++)
+            x[h][n] = rounded(NUMBER, lane_load(columns + (8u * h + n) * n_stride));
+        turn_around(x[h]);
+    }
+    [[unroll]] for (uint k = 0u; k < 8u; k++)
+        lane_store2(to + k * 16u, x[0][k], x[1][k]);
+}
+
 void main()
 {
     RF panel = panels + gl_WorkGroupID.z * panels_batch + gl_WorkGroupID.x * (16u * K);
     if (EVEN != 0u) { // the last workgroup starts early enough to be whole
         const uint first = min(gl_WorkGroupID.y * STEPS, K - STEPS);
-        RF rows = from + (gl_WorkGroupID.z * from_batch + gl_WorkGroupID.x * 16u);
+        RF rows = from + (gl_WorkGroupID.z * from_batch + gl_WorkGroupID.x * 16u),
+           columns = from + (gl_WorkGroupID.z * from_batch + gl_WorkGroupID.x * 16u * n_stride);
         for (uint turned = turns_from_0();;) {
             const uint k = first + next_turn(turned, TURN, STEPS);
-            [[unroll]] for (uint u = 0u; u < TURN; u++)
-                pack_row(panel + (k + u) * 16u, rows + (k + u) * k_stride);
+            if (EVEN == 2u)
+                pack_across(panel + k * 16u, columns + k);
+            else
+                [[unroll]] for (uint u = 0u; u < TURN; u++)
+                    pack_row(panel + (k + u) * 16u, rows + (k + u) * k_stride);
             if (is_last_turn(k - first, TURN, STEPS))
                 break;
         }

@@ -52,7 +52,8 @@ static int take_second(struct program *p, struct fusion *f, const struct use *us
 
 /* Takes over the value u = op(at, ...) if it can; returns whether it did. `width` is the product's last
  * axis, `keep` says that `at` has other, later uses. */
-static int take(struct program *p, struct fusion *f, const struct use *uses, value at, value u, int32_t width, int keep)
+static int take(struct program *p, struct fusion *f, const struct use *uses, value at, value u, int32_t width,
+                int keep)
 {
     const struct node *n = tape_node(p->tape, u);
     int plain = !f->bias && !f->activation && !f->back && !f->residual;

@@ -5,8 +5,8 @@
 #ifndef VITRO_RUN_GEMM_CPU_H
 #define VITRO_RUN_GEMM_CPU_H
 
-#include "program.h"
 #include "products.h"
+#include "program.h"
 
 enum { PANEL = 16 };       /* columns */
 enum { SECOND_MOST = 32 }; /* steps of a second product: all of them are unrolled */

@@ -5,14 +5,36 @@
 
 #include <string.h>
 
-enum { PACK_STEPS = 64 }; /* steps of k a workgroup packs */
+enum { PACK_STEPS = 64 };                                  /* of k, that a workgroup packs */
 enum { PANELLED_A = 1, PANELLED_C = 2, PANELLED_PRE = 4 }; /* PANELLED of gemm_cpu.comp */
+
+enum even { UNEVEN, ROWS, COLUMNS }; /* EVEN of pack_cpu.comp */
+
+static enum even even_of(const struct program *p, const struct product *r, int halves)
+{
+    const uint32_t lanes = engine_lanes(p->engine);
+    if (halves || r->n % PANEL || r->k < PACK_STEPS)
+        return UNEVEN;
+    if (!r->b_t)
+        return PANEL % lanes == 0 ? ROWS : UNEVEN;
+    return engine_in_step(p->engine) && lanes == 8 && r->k % 8 == 0 ? COLUMNS : UNEVEN;
+}
+
+/* Of k, that a workgroup packs. Columns are read along k, and come from memory at twice the pace where they are long. */
+static uint32_t pack_steps(const struct product *r, enum even even)
+{
+    enum { LONG = 256 };
+    const uint32_t steps = r->k / tiles(r->k, LONG);
+    return even == COLUMNS && steps % 8 == 0 ? steps : PACK_STEPS;
+}
 
 /* Work that fills the panels; marked as set-up when its source never changes. */
 static void emit_pack(struct program *p, const struct product *r, struct ref from, struct ref panels,
                       int constant, int halves)
 {
-    const uint32_t count = r->b_batched ? r->batches : 1, across = tiles(r->n, PANEL);
+    const enum even even = even_of(p, r, halves);
+    const uint32_t count = r->b_batched ? r->batches : 1, across = tiles(r->n, PANEL),
+                   steps = pack_steps(r, even);
     struct push_pack push = {.n = r->n,
                              .k = r->k,
                              .k_stride = r->b_t ? 1 : r->n,
@@ -20,14 +42,12 @@ static void emit_pack(struct program *p, const struct product *r, struct ref fro
                              .from_batch = r->n * r->k,
                              .panels_batch = across * PANEL * r->k};
     const struct ref refs[] = {from, panels};
-    const uint32_t groups[3] = {across, tiles(r->k, PACK_STEPS), count};
+    const uint32_t groups[3] = {across, tiles(r->k, steps), count};
     struct work *w = program_emit(p, SHADER_PACK, &push, sizeof push, refs, 2, 2, groups);
-    w->constants[0] = (uint32_t)r->number;
-    w->constants[1] = (uint32_t)halves;
-    w->constants[2] = !halves && push.n_stride == 1 && PANEL % engine_lanes(p->engine) == 0 &&
-                      r->n % PANEL == 0 && r->k >= PACK_STEPS;
-    w->constants[3] = (uint32_t)engine_in_step(p->engine);
-    w->constant_count = 4;
+    const uint32_t constants[] = {(uint32_t)r->number, (uint32_t)halves, even,
+                                  (uint32_t)engine_in_step(p->engine), steps};
+    memcpy(w->constants, constants, sizeof constants);
+    w->constant_count = sizeof constants / sizeof *constants;
     w->setup = constant;
     w->label = "pack";
     w->bytes = (double)count * r->n * r->k * 8;
@@ -232,26 +252,25 @@ void lower_gemm_cpu(struct program *p, value out, const struct fusion *f, const 
         .n = r->n,
         .k = r->k,
         .a_row = a_packed ? PANEL * r->k
-                 : r->a_t  ? 1
+                 : r->a_t ? 1
                           : r->k,
         .a_col = r->a_t ? r->m : 1,
         .b_panel = packed ? PANEL * r->k : PANEL,
         .b_row = packed ? PANEL : r->n,
         .c_row = r->n,
         .a_batch = !r->a_batched ? 0
-                   : a_packed   ? tiles(r->m, PANEL) * PANEL * r->k
-                                : r->m * r->k,
+                   : a_packed    ? tiles(r->m, PANEL) * PANEL * r->k
+                                 : r->m * r->k,
         .b_batch = !r->b_batched ? 0
-                   : packed     ? tiles(r->n, PANEL) * PANEL * r->k
-                                : r->k * r->n,
+                   : packed      ? tiles(r->n, PANEL) * PANEL * r->k
+                                 : r->k * r->n,
         .c_batch = r->m * r->n,
         .alpha = f->alpha,
         .second_alpha = f->second_alpha,
         .batches = r->batches,
         .k_share = r->k,
     };
-    const uint32_t panelled = (a_there && !a_packed ? PANELLED_A : 0) |
-                              (p->in_panels[out] ? PANELLED_C : 0) |
+    const uint32_t panelled = (a_there && !a_packed ? PANELLED_A : 0) | (p->in_panels[out] ? PANELLED_C : 0) |
                               (p->in_panels[f->keep ? f->keep : f->back] ? PANELLED_PRE : 0);
     const struct node *second = f->second ? tape_node(p->tape, f->second) : NULL;
     struct product added = {0};
@@ -284,7 +303,7 @@ void lower_gemm_cpu(struct program *p, value out, const struct fusion *f, const 
                                   t.steps,
                                   !t.known   ? 0
                                   : a_packed ? PANEL
-                                  : r->a_t    ? push.a_col
+                                  : r->a_t   ? push.a_col
                                              : push.a_row,
                                   t.known ? push.b_row : 0,
                                   t.known ? push.c_row : 0,

@@ -4,7 +4,7 @@
 
 #include "error.h"
 
-struct reader { /* of a value */
+struct reader {      /* of a value */
     uint32_t uses;   /* that take it in panels */
     uint16_t wanted; /* not only taken */
     uint16_t left;   /* its product may leave it in panels */
@@ -42,7 +42,7 @@ static void read_product(struct program *p, struct reader *readers, value out)
     readers[out].left = 1;
     if (f->keep) {
         readers[f->keep].left = readers[f->keep].wanted = 1; /* in panels its stores wait for fewer lines */
-        readers[f->keep].uses++;                            /* by the activation, in the same epilogue */
+        readers[f->keep].uses++;                             /* by the activation, in the same epilogue */
     }
     if (f->back && has_columns(p, f->back, r.n))
         readers[f->back].uses++;
