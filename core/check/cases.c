@@ -229,6 +229,32 @@ CASE(epilogue_wanted_twice)
     OUT(y);
 }
 
+/* What only products and sums read stays in panels in the style of CPU devices: here pre, h, d_pre and, below, d_qkv. The
+ * rank-8 product is added by the long one's kernel, and its gradient walks down the panels of d_pre. */
+static void weight_gradient(struct check_net *n, value d, value x)
+{
+    const struct shape to = tape_shape(n->tape, d), from = tape_shape(n->tape, x);
+    const int32_t rows = (int32_t)shape_count(from) / from.dim[2];
+    OUT(tape_matmul(n->tape, tape_reshape(n->tape, d, SHAPE(rows, to.dim[2])),
+                    tape_reshape(n->tape, x, SHAPE(rows, from.dim[2])), 1, 0));
+}
+CASE(mlp_with_backward)
+{
+    value x = IN(2, 701, 32), up = IN(192, 32), a = IN(8, 32), b = IN(192, 8), down = IN(32, 192), d = IN(2, 701, 32);
+    value low = tape_matmul(n->tape, x, a, 0, 1),
+          update = tape_affine(n->tape, tape_matmul(n->tape, low, b, 0, 1), 0.5f, 0);
+    value pre = tape_add(n->tape, tape_add(n->tape, tape_matmul(n->tape, x, up, 0, 1), IN(192)), update);
+    value h = tape_unary(n->tape, pre, UNARY_GELU);
+    value d_pre = tape_unary_back(n->tape, pre, tape_matmul(n->tape, d, down, 0, 0), UNARY_GELU);
+    OUT(tape_matmul(n->tape, h, down, 0, 1));
+    OUT(tape_add(n->tape, tape_matmul(n->tape, d_pre, up, 0, 0),
+                 tape_matmul(n->tape, tape_matmul(n->tape, d_pre, b, 0, 0), a, 0, 0)));
+    weight_gradient(n, d_pre, x);
+    weight_gradient(n, d_pre, low);
+    weight_gradient(n, d, h);
+    OUT(tape_sum(n->tape, d_pre, 3));
+}
+
 static void attention_part(struct check_net *n, struct shape tokens, int32_t width, struct attention part)
 {
     struct shape d = SHAPE(tokens.dim[0], part.q_to - part.q_from, part.heads * width);
@@ -276,6 +302,17 @@ CASE(attention_steep)
     OUT(out);
     OUT(tape_attention_back(n->tape, qkv, out, lse, IN(1, 197, 192), whole));
 }
+static void attention_gradients(struct check_net *n, struct attention part)
+{
+    value x = IN(2, 101, 64), w = IN(192, 64), qkv = tape_affine(n->tape, tape_matmul(n->tape, x, w, 0, 1), 0.125f, 0);
+    value out = tape_attention_part(n->tape, qkv, part), lse = tape_attention_lse(n->tape, qkv, part);
+    value d_qkv = tape_attention_back(n->tape, qkv, out, lse, IN(2, part.q_to - part.q_from, 64), part);
+    OUT(tape_matmul(n->tape, d_qkv, w, 0, 0));
+    weight_gradient(n, d_qkv, x);
+    OUT(tape_sum(n->tape, d_qkv, 3));
+}
+CASE(attention_gradients_all) { attention_gradients(n, (struct attention){2, 0, 101, 0}); }
+CASE(attention_gradients_part) { attention_gradients(n, (struct attention){2, 7, 95, 11}); }
 CASE(attention_lse_alone) { OUT(tape_attention_lse(n->tape, IN(2, 19, 48), (struct attention){2, 0, 19, 0})); }
 
 CASE(cross_entropy) { OUT(tape_cross_entropy(n->tape, IN(64, 10), check_ranged(n, SHAPE(64), 0, 10))); }
@@ -395,6 +432,7 @@ const struct check_case check_cases[] = {
     {"matmul x gelu'", PRODUCT, epilogue_gelu_back},
     {"matmul + matmul", PRODUCT, epilogue_two_products},
     {"matmul wanted twice", PRODUCT, epilogue_wanted_twice},
+    {"two layers, low-rank update, all gradients", PRODUCT, mlp_with_backward},
     {"attention 2x197, 3x64", ATTENTION, attention_tiny},
     {"attention 3x37, 3x64", ATTENTION, attention_small},
     {"attention 2x47, 2x32", ATTENTION, attention_prompts},
@@ -412,6 +450,8 @@ const struct check_case check_cases[] = {
     {"attention 2x90, 2x24, to 40 ask from 45", ATTENTION, attention_apart},
     {"attention of two parts of one tensor", ATTENTION, attention_two_parts},
     {"attention 1x197, 3x64, steep", ATTENTION, attention_steep},
+    {"attention and the gradients before it", ATTENTION, attention_gradients_all},
+    {"attention, 7 to 95 ask from 11, and the gradients before it", ATTENTION, attention_gradients_part},
     {"attention lse alone", ATTENTION, attention_lse_alone},
     {"cross-entropy 64x10", ROWS, cross_entropy},
     {"cross-entropy 5x1000", ROWS, cross_entropy_wide},
