@@ -137,10 +137,10 @@ void fuse_rows(struct program *p, const struct use *uses)
         const int64_t width = n->shape.rank ? n->shape.dim[n->shape.rank - 1] : 1;
         if (!p->live[v])
             continue;
-        if ((n->op == OP_LAYERNORM || n->op == OP_NORMALIZE) && norm_in_registers(p, width, 0) &&
+        if ((n->op == OP_LAYERNORM || n->op == OP_NORMALIZE) && norm_in_registers(p, width) &&
             !p->absorbed[v])
             add_before(p, uses, v);
-        if (n->op == OP_LAYERNORM_BACK && norm_in_registers(p, width, 1))
+        if (n->op == OP_LAYERNORM_BACK && norm_gives_params(p, width))
             params_with(p, uses, v, runs_at[v] ? runs_at[v] : v);
     }
 }

@@ -112,10 +112,19 @@ static void emit_column_sum(struct program *p, struct ref out, const struct sum_
 
 enum { NORM_GROUP = 128, NORM_VECTORS = 16, NORM_PARAMS_VECTORS = 8, NORM_GROUPS = 256, NORM_TURNS = 16 };
 
-int norm_in_registers(const struct program *p, int64_t width, int with_params)
+static int in_registers(const struct program *p, int64_t width, int64_t vectors)
 {
-    const int64_t vectors = with_params ? NORM_PARAMS_VECTORS : NORM_VECTORS;
     return !engine_cpu_style(p->engine) && width <= vectors * 4 * engine_lanes(p->engine) && width > 1;
+}
+
+int norm_in_registers(const struct program *p, int64_t width)
+{
+    return in_registers(p, width, NORM_VECTORS);
+}
+
+int norm_gives_params(const struct program *p, int64_t width)
+{
+    return in_registers(p, width, NORM_PARAMS_VECTORS) || engine_in_step(p->engine);
 }
 
 /* Subgroups of a workgroup. None is without a row of its own: it would repeat one that another may have overwritten. */
@@ -148,16 +157,16 @@ static void emit_norm(struct program *p, value v, const struct node *n, value w,
                                            program_value(p, v),
                                            sum ? program_value(p, add->in[1]) : none,
                                            sum ? program_value(p, sum) : none};
-    const int gpu = norm_in_registers(p, width, 0);
+    const int gpu = norm_in_registers(p, width);
     const uint32_t team = gpu ? 1 : team_of_rows(p->engine, rows);
     const uint32_t groups[3] = {tiles(rows, gpu ? NORM_GROUP / engine_lanes(p->engine) : ROWS_A_GROUP * team),
                                 1, 1};
     struct work *work = program_emit(p, gpu ? SHADER_LAYERNORM : SHADER_LAYERNORM_CPU, &push, sizeof push,
                                      refs, 6, 8 | (sum ? 32 : 0), groups);
-    const uint32_t in_registers[] = {NORM_GROUP, width, w != 0, sum != 0},
-                   passing[] = {w != 0, team, known_width(p->engine, rows, width),
-                                (uint32_t)engine_in_step(p->engine)};
-    memcpy(work->constants, gpu ? in_registers : passing, sizeof passing);
+    const uint32_t of_gpu[] = {NORM_GROUP, width, w != 0, sum != 0},
+                   of_cpu[] = {w != 0, team, known_width(p->engine, rows, width),
+                               (uint32_t)engine_in_step(p->engine)};
+    memcpy(work->constants, gpu ? of_gpu : of_cpu, sizeof of_cpu);
     work->constant_count = 4;
     work->bytes = (double)shape_count(n->shape) * 4 * (sum ? 4 : 2);
 }
@@ -180,18 +189,20 @@ static void emit_norm_back(struct program *p, value v, value back, value add)
     const struct norm_params params = p->norm_params[back];
     const value w = n->op == OP_LAYERNORM_BACK ? n->in[1] : 0, d_y = n->in[w ? 2 : 1];
     const uint32_t rows = row_count(n->shape), width = row_length(n->shape);
-    const int with_params = params.gain || params.bias, gpu = norm_in_registers(p, width, with_params);
+    const int with_params = params.gain || params.bias,
+              gpu = in_registers(p, width, with_params ? NORM_PARAMS_VECTORS : NORM_VECTORS);
     const uint32_t subgroups = NORM_GROUP / engine_lanes(p->engine),
                    team = gpu ? 1 : team_of_rows(p->engine, rows);
     uint32_t each = gpu ? subgroups : ROWS_A_GROUP * team;
-    if (with_params) { /* enough workgroups, and otherwise few, whose sums must be added up */
+    if (with_params && gpu) { /* enough workgroups, and otherwise few, whose sums must be added up */
         uint32_t turns = tiles(rows, each * NORM_GROUPS);
         each *= turns < NORM_TURNS ? turns : NORM_TURNS;
     }
     const uint32_t groups[3] = {tiles(rows, each), 1, 1};
+    const uint32_t sums = gpu ? groups[0] : tiles(rows, ROWS_A_GROUP);
     struct ref none = {0}, partial = none;
     if (with_params)
-        partial.slot = program_slot(p, "partial sums", (uint64_t)groups[0] * 2 * width * 4);
+        partial.slot = program_slot(p, "partial sums", (uint64_t)sums * 2 * width * 4);
     struct push_layernorm_back push = {
         .rows = rows, .n = width, .eps = n->attr.norm.eps, .rows_per_group = each};
     const struct ref refs[] = {program_value(p, n->in[0]), w ? program_value(p, w) : none,
@@ -199,15 +210,19 @@ static void emit_norm_back(struct program *p, value v, value back, value add)
                                program_value(p, v),        partial};
     struct work *work = program_emit(p, gpu ? SHADER_LAYERNORM_BACK : SHADER_LAYERNORM_BACK_CPU, &push,
                                      sizeof push, refs, 6, 16 | (with_params ? 32 : 0), groups);
-    const uint32_t in_registers[] = {NORM_GROUP, width, w != 0, add != 0, (uint32_t)with_params},
-                   passing[] = {w != 0, add != 0, team, known_width(p->engine, rows, width),
-                                (uint32_t)engine_in_step(p->engine)};
-    memcpy(work->constants, gpu ? in_registers : passing, sizeof passing);
-    work->constant_count = 5;
+    const uint32_t of_gpu[] = {NORM_GROUP, width, w != 0, add != 0, (uint32_t)with_params, 0},
+                   of_cpu[] = {w != 0,
+                               add != 0,
+                               team,
+                               known_width(p->engine, rows, width),
+                               (uint32_t)engine_in_step(p->engine),
+                               (uint32_t)with_params};
+    memcpy(work->constants, gpu ? of_gpu : of_cpu, sizeof of_cpu);
+    work->constant_count = gpu ? 5 : 6;
     work->bytes =
-        4 * ((double)shape_count(n->shape) * (add ? 4 : 3) + (with_params ? 2.0 * groups[0] * width : 0));
-    emit_params(p, params.gain, partial, groups[0], width, 0);
-    emit_params(p, params.bias, partial, groups[0], width, width);
+        4 * ((double)shape_count(n->shape) * (add ? 4 : 3) + (with_params ? 2.0 * sums * width : 0));
+    emit_params(p, params.gain, partial, sums, width, 0);
+    emit_params(p, params.bias, partial, sums, width, width);
 }
 
 void lower_norm_back_sum(struct program *p, value sum, value back)

@@ -206,9 +206,10 @@ void lower_gemm_gpu(struct program *p, value out, const struct fusion *f, const 
 enum { EPILOGUE_BIAS = 1, EPILOGUE_RESIDUAL = 2, EPILOGUE_PRE = 4, EPILOGUE_ACT = 8, EPILOGUE_BACK = 16 };
 uint32_t fusion_epilogue(const struct fusion *f);
 void lower_norm_back_sum(struct program *p, value sum, value back);
-/* Whether a normalisation's kernels hold rows of `width` floats in registers, and its gradient's the sums for
- * the parameters' gradients besides: only such kernels add before, or give those gradients. */
-int norm_in_registers(const struct program *p, int64_t width, int with_params);
+/* Whether a normalisation's kernel holds rows of `width` floats in registers: only such ones add before. */
+int norm_in_registers(const struct program *p, int64_t width);
+/* Whether its gradient's kernel gives the parameters' gradients, too: in registers, or lavapipe's. */
+int norm_gives_params(const struct program *p, int64_t width);
 
 /* Whether the gradient of attention n may be in panels. */
 int attention_tiles_leave_panels(const struct program *p, const struct node *n);
