@@ -17,7 +17,7 @@ layout(push_constant) uniform Push {
     uint q_from, queries, k_from;
 };
 
-shared uvec4 tile_k[STEP * PITCH], tile_v[STEP * PITCH];
+shared uvec4 own[BQ * PITCH], tile_k[STEP * PITCH], tile_v[STEP * PITCH];
 shared float factors[BQ];
 
 void main()
@@ -29,7 +29,6 @@ void main()
     RF head = qkv + (z * T * row + h * D), keys = head + width, values = keys + width;
 
     vec4 next_k[2 * FETCH], next_v[2 * FETCH];
-    Left own[DEPTH];
     Sums sum[ACROSS];
     FOR_ACROSS sum[c] = Sums(0.0);
     float top = LOWEST, total = 0.0;
@@ -44,8 +43,9 @@ void main()
         FETCH_TILE(next_v, values, row, k + STEP, T)
         if (asks) {
             FOR_KEYS {
-                MULTIPLY(s, own, tile_k, J)
-                STASH(s, stash, J)
+                Sums s[UNROLL];
+                MULTIPLY(s, own, tile_k)
+                FOR_UNROLL STASH(s[u], stash, j + u)
             }
             subgroupBarrier();
             vec4 p[2 * PARTS_OF_ROW];

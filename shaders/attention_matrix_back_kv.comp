@@ -15,7 +15,8 @@ layout(push_constant) uniform Push {
     uint q_from, queries, k_from;
 };
 
-shared uvec4 tile_q[STEP * PITCH], tile_g[STEP * PITCH], stash_ds[BQ * S_PITCH]; // `stash` has p
+shared uvec4 own_k[BQ * PITCH], own_v[BQ * PITCH], tile_q[STEP * PITCH], tile_g[STEP * PITCH];
+shared uvec4 stash_ds[BQ * S_PITCH]; // `stash` has p
 shared float tops[STEP], rests[STEP];
 
 const uint FETCH_ROWS = (STEP + GROUP - 1) / GROUP; // an invocation's share of a tile's rows
@@ -46,7 +47,6 @@ void main()
 
     vec4 next_q[2 * FETCH], next_g[2 * FETCH];
     float next_top[FETCH_ROWS], next_rest[FETCH_ROWS];
-    Left own_k[DEPTH], own_v[DEPTH];
     Sums dk[ACROSS], dv[ACROSS];
     FOR_ACROSS dk[c] = dv[c] = Sums(0.0);
     if (first < keys) {
@@ -66,17 +66,19 @@ void main()
         FETCH_ROW_NUMBERS(q + STEP)
         if (asked) {
             FOR_KEYS {
-                Sums top, rest;
-                SPREAD_COLUMNS(top, tops, J * NN)
-                SPREAD_COLUMNS(rest, rests, J * NN)
-                MULTIPLY(p, own_k, tile_q, J)
-                MULTIPLY(ds, own_v, tile_g, J)
-                FOR_LENGTH(p) {
-                    p[i] = exp2(fma(p[i], factor, -top[i]));
-                    ds[i] = p[i] * (ds[i] - rest[i]);
+                Sums p[UNROLL], ds[UNROLL], top, rest;
+                MULTIPLY(p, own_k, tile_q)
+                MULTIPLY(ds, own_v, tile_g)
+                FOR_UNROLL {
+                    SPREAD_COLUMNS(top, tops, (j + u) * NN)
+                    SPREAD_COLUMNS(rest, rests, (j + u) * NN)
+                    FOR_LENGTH(top) {
+                        p[u][i] = exp2(fma(p[u][i], factor, -top[i]));
+                        ds[u][i] = p[u][i] * (ds[u][i] - rest[i]);
+                    }
+                    STASH(p[u], stash, j + u)
+                    STASH(ds[u], stash_ds, j + u)
                 }
-                STASH(p, stash, J)
-                STASH(ds, stash_ds, J)
             }
             subgroupBarrier();
             NARROW(stash, queries - q)

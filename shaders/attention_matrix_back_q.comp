@@ -17,7 +17,7 @@ layout(push_constant) uniform Push {
     uint q_from, queries, k_from;
 };
 
-shared uvec4 tile_k[STEP * PITCH], tile_v[STEP * PITCH];
+shared uvec4 own_q[BQ * PITCH], own_g[BQ * PITCH], tile_k[STEP * PITCH], tile_v[STEP * PITCH];
 shared float tops[BQ], rests[BQ];
 
 void main()
@@ -31,7 +31,6 @@ void main()
     RF results = from + (z * queries * width + h * D), gradients = d_out + (z * queries * width + h * D);
 
     vec4 next_k[2 * FETCH], next_v[2 * FETCH];
-    Left own_q[DEPTH], own_g[DEPTH];
     Sums sum[ACROSS], top, rest;
     FOR_ACROSS sum[c] = Sums(0.0);
     if (first < queries) {
@@ -65,10 +64,13 @@ void main()
         FETCH_TILE(next_v, values, row, k + STEP, T)
         if (asks) {
             FOR_KEYS {
-                MULTIPLY(s, own_q, tile_k, J)
-                MULTIPLY(ds, own_g, tile_v, J)
-                FOR_LENGTH(s) ds[i] = exp2(fma(s[i], factor, -top[i])) * (ds[i] - rest[i]);
-                STASH(ds, stash, J)
+                Sums s[UNROLL], ds[UNROLL];
+                MULTIPLY(s, own_q, tile_k)
+                MULTIPLY(ds, own_g, tile_v)
+                FOR_UNROLL {
+                    FOR_LENGTH(top) ds[u][i] = exp2(fma(s[u][i], factor, -top[i])) * (ds[u][i] - rest[i]);
+                    STASH(ds[u], stash, j + u)
+                }
             }
             subgroupBarrier();
             NARROW(stash, T - k)

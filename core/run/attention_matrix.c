@@ -15,12 +15,12 @@ enum {
     SUBGROUPS_MAX = 8,
     UNIT_SHARED = 65536, /* as in attention_tile.c */
     UNIT_WAITS = 64,
-    REGISTERS_MAX = 176, /* of what stays in an invocation's registers: some 255 less what comes and goes */
+    REGISTERS_MAX = 128, /* of what stays in an invocation's registers: some 255 less what comes and goes */
     CARRY_COST = 48 /* bringing in a row, fetched and rounded, takes as long as 48 rows' products with it */
 };
 
 static const struct shape_of {       /* of a pass */
-    uint32_t own, sums;              /* operands in registers, and sums */
+    uint32_t own, sums;              /* operands of the owned rows, and their sums */
     uint32_t stashes;                /* through which scores become operands */
     uint32_t floats, floats_of_step; /* numbers in shared memory per owned row, and per row of a turn */
     enum shader shaders[NUMBER_COUNT];
@@ -60,12 +60,13 @@ int attention_matrix_choose(struct attention_matrix *out, enum attention_pass wh
     if (!suits(width, limits->lanes, unit))
         return 0;
     for (uint32_t subgroups = 1; subgroups <= SUBGROUPS_MAX; subgroups++) {
-        struct attention_matrix t = {.step = STEP, .unroll = 1};
+        struct attention_matrix t = {.step = STEP};
         t.group = subgroups * limits->lanes;
         t.owned = subgroups * unit->m;
-        const uint32_t fetch = up(STEP * eights, t.group), rows = unit->m * width / limits->lanes;
-        const uint32_t registers = pass->own * rows / 2 + pass->sums * rows + 2 * 8 * fetch;
-        t.shared_bytes = EIGHT_BYTES * (2 * STEP * pitch + pass->stashes * t.owned * (STEP / 4 + 1)) +
+        const uint32_t fetch = up(STEP * eights, t.group);
+        const uint32_t registers = pass->sums * unit->m * width / limits->lanes + 2 * 8 * fetch;
+        t.shared_bytes = EIGHT_BYTES * ((2 * STEP + pass->own * t.owned) * pitch +
+                                        pass->stashes * t.owned * (STEP / 4 + 1)) +
                          4 * (pass->floats * t.owned + pass->floats_of_step * STEP);
         if (t.group > limits->max_invocations || t.shared_bytes > limits->shared_bytes ||
             t.shared_bytes > UNIT_SHARED || (!limits->brief && registers > REGISTERS_MAX))
@@ -84,8 +85,7 @@ int attention_matrix_choose(struct attention_matrix *out, enum attention_pass wh
         return 0;
     /* lavapipe's subgroupBarrier() waits for the whole workgroup */
     out->skips = !limits->brief;
-    if (which == ATTENTION_FORWARD && !limits->brief) /* the others have two chains of products as it is */
-        out->unroll = STEP / unit->n;
+    out->unroll = limits->brief ? 1 : STEP / unit->n;
     return 1;
 }
 

@@ -1,8 +1,8 @@
 // attention_matrix.glsl - the attention kernels' workgroup on the matrix units of subgroups. Operands of products
 // are of the one type of 16 bits, which is fp16, or bf16 in the twin of core/run/bfloat_module.c; sums are fp32.
 //
-// A subgroup owns MM rows, which it keeps as matrices; a workgroup of GROUP invocations owns BQ. The other side passes
-// through shared memory, STEP rows at a time. What an invocation holds of a matrix is the driver's affair, so that
+// A subgroup owns MM rows, a workgroup of GROUP invocations BQ, which stay in shared memory (in registers they would
+// take RADV three times their size); the other side passes through it, STEP rows at a time. What an invocation holds of a matrix is the driver's affair, so that
 // sums become operands by way of the subgroup's part of `stash`: lane l has row l % MM there, and of its STEP numbers
 // every SHARES-th eight. First they lie in it as floats, then, in the first half of each row, rounded. A number per
 // row (or per column) becomes a matrix by being loaded with a stride of 0.
@@ -21,7 +21,7 @@ layout(constant_id = 3) const uint GROUP = 128;
 layout(constant_id = 4) const uint MM = 16; // a matrix: MM x KK times KK x NN
 layout(constant_id = 5) const uint NN = 16;
 layout(constant_id = 6) const uint KK = 16;
-layout(constant_id = 7) const uint UNROLL = 1; // matrices of keys (or queries) in a turn of the loop for scores
+layout(constant_id = 7) const uint UNROLL = 1; // matrices of keys (or queries) that are multiplied at a time
 layout(constant_id = 8) const uint SKIPS = 0;  // subgroups that own no row do nothing; not where they would be waited for
 layout(local_size_x_id = 3, local_size_y = 1, local_size_z = 1) in;
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer RF { float v; };
@@ -88,18 +88,12 @@ float row_max(float x)
     return x;
 }
 
-// the subgroup's rows of a matrix of `total` rows, `stride` floats apart, from `first` on, to Left to[DEPTH]; rows
-// beyond repeat the last one
-#define LOAD_OWN(to, p, stride, first, total)                                                              \
-    FOR_DEPTH {                                                                                            \
-        for (uint e = lane; e < MM * (KK / 8u); e += LANES) {                                              \
-            RF from = (p) + min((first) + mine + e / (KK / 8u), (total) - 1u) * (stride) + d * KK;         \
-            const uint at = e % (KK / 8u);                                                                 \
-            stash[(mine + e / (KK / 8u)) * S_PITCH + at] = narrow8(R4(from)[2u * at].v, R4(from)[2u * at + 1u].v); \
-        }                                                                                                  \
-        subgroupBarrier();                                                                                 \
-        coopMatLoad(to[d], stash, mine * S_PITCH, S_PITCH, gl_CooperativeMatrixLayoutRowMajor);            \
-        subgroupBarrier();                                                                                 \
+// the workgroup's rows of a matrix of `total` rows, `stride` floats apart, from `first` on; rows beyond repeat the last
+#define LOAD_OWN(tile, p, stride, first, total)                                                            \
+    for (uint e = me; e < BQ * EIGHTS; e += GROUP) {                                                       \
+        RF from = (p) + min((first) + e / EIGHTS, (total) - 1u) * (stride);                                \
+        const uint at = e % EIGHTS;                                                                        \
+        tile[e / EIGHTS * PITCH + at] = narrow8(R4(from)[2u * at].v, R4(from)[2u * at + 1u].v);            \
     }
 
 // STEP rows from `first` on, as they are, to registers, and from there, rounded, to shared memory
@@ -117,23 +111,25 @@ float row_max(float x)
             tile[e / EIGHTS * PITCH + e % EIGHTS] = narrow8(from[2u * n], from[2u * n + 1u]);              \
     }
 
-// for each NN of the tile's rows, the J-th, unrolled by UNROLL
-#define J (j_first + j_next)
-#define FOR_KEYS                                                                                           \
-    [[dont_unroll]] for (uint j_first = 0u; j_first < KEYS; j_first += UNROLL)                             \
-        [[unroll]] for (uint j_next = 0u; j_next < UNROLL; j_next++)
+// the tile's rows, UNROLL times NN from j NN on
+#define FOR_KEYS [[dont_unroll]] for (uint j = 0u; j < KEYS; j += UNROLL)
+#define FOR_UNROLL [[unroll]] for (uint u = 0u; u < UNROLL; u++)
 
-// s = the subgroup's rows `own` times the tile's j-th NN rows
-#define MULTIPLY(s, own, tile, j)                                                                          \
-    Sums s = Sums(0.0);                                                                                    \
+// s[u] = the subgroup's rows times the tile's NN from (j + u) NN on
+#define MULTIPLY(s, own, tile)                                                                             \
+    FOR_UNROLL s[u] = Sums(0.0);                                                                           \
     FOR_DEPTH {                                                                                            \
-        Right y;                                                                                           \
-        coopMatLoad(y, tile, (j) * NN * PITCH + d * (KK / 8u), PITCH, gl_CooperativeMatrixLayoutColumnMajor); \
-        s = coopMatMulAdd(own[d], y, s);                                                                   \
+        Left x;                                                                                            \
+        coopMatLoad(x, own, mine * PITCH + d * (KK / 8u), PITCH, gl_CooperativeMatrixLayoutRowMajor);      \
+        FOR_UNROLL {                                                                                       \
+            Right y;                                                                                       \
+            coopMatLoad(y, tile, (j + u) * NN * PITCH + d * (KK / 8u), PITCH,                              \
+                        gl_CooperativeMatrixLayoutColumnMajor);                                            \
+            s[u] = coopMatMulAdd(x, y, s[u]);                                                              \
+        }                                                                                                  \
     }
 #define STASH(s, place, j)                                                                                 \
     coopMatStore(s, place, mine * S_PITCH + (j) * (NN / 4u), S_PITCH, gl_CooperativeMatrixLayoutRowMajor);
-
 #define STASHED(place, row, four) uintBitsToFloat(place[(row) * S_PITCH + (four)])
 
 // what the subgroup stashed, rounded, and zeros from column `count` on
