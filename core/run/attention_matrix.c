@@ -15,7 +15,7 @@ enum {
     SUBGROUPS_MAX = 8,
     UNIT_SHARED = 65536, /* as in attention_tile.c */
     UNIT_WAITS = 64,
-    REGISTERS_MAX = 128, /* of what stays in an invocation's registers: some 255 less what comes and goes */
+    REGISTERS_MAX = 144, /* of what stays in an invocation's registers: some 255 less what comes and goes */
     CARRY_COST = 48 /* bringing in a row, fetched and rounded, takes as long as 48 rows' products with it */
 };
 
