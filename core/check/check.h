@@ -25,4 +25,9 @@ int check_ops(struct engine *engine, const char *filter, int repeats,
 int check_products(struct engine *engine, const char *filter, int repeats,
                    void (*report)(void *context, const struct check_result *result), void *context);
 
+/* As check_ops: attention in fp16 and bf16, where this engine computes it on matrix units. Results are named
+ * "attention subgroup fp16 2x197, 3x64": batch x tokens, heads x width. */
+int check_attention(struct engine *engine, const char *filter, int repeats,
+                    void (*report)(void *context, const struct check_result *result), void *context);
+
 #endif

@@ -81,10 +81,14 @@ static int run(const struct settings *s)
     progress_begin(&report.bar, "selftest", NULL, 0);
     int failed = check_ops(m.engine, s->filter, s->repeats, add_result, &report);
     int products = failed < 0 ? 0 : check_products(m.engine, s->filter, s->repeats, add_result, &report);
+    int attention = failed < 0 || products < 0
+                        ? 0
+                        : check_attention(m.engine, s->filter, s->repeats, add_result, &report);
     progress_end(&report.bar);
     TRY_OUT(failed);
     TRY_OUT(products);
-    failed += products;
+    TRY_OUT(attention);
+    failed += products + attention;
     TRY_OUT(report.rc);
     TRY_OUT(machine_check(&m));
     if (report.cases == 0)
@@ -112,10 +116,11 @@ const struct verb verb_selftest = {
     .name = "selftest",
     .summary = "every kernel on this device against the reference",
     .synopsis = "[--device N] [--filter TEXT] [--json]",
-    .about = "Runs every kernel on this device and holds its results against an interpreter that computes in "
-             "double on the processor; matrix products by every tile that this device may take, in every "
-             "precision. The error is the largest difference relative to the largest number. "
-             "Exits 1 if a kernel disagrees.",
+    .about =
+        "Runs every kernel on this device and holds its results against an interpreter that computes in "
+        "double on the processor; matrix products by every tile that this device may take, and "
+        "attention, in every precision. The error is the largest difference relative to the largest number. "
+        "Exits 1 if a kernel disagrees.",
     .examples = {"vitro selftest", "vitro selftest --filter attention --repeats 20"},
     .groups = groups,
     .run = run,

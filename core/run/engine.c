@@ -23,6 +23,9 @@
 #include "attention_back_q_spv.h"
 #include "attention_back_q_tile_cpu_spv.h"
 #include "attention_cpu_spv.h"
+#include "attention_matrix_back_kv_spv.h"
+#include "attention_matrix_back_q_spv.h"
+#include "attention_matrix_spv.h"
 #include "attention_spv.h"
 #include "attention_tile_cpu_spv.h"
 #include "column_sum_cpu_spv.h"
@@ -64,6 +67,18 @@ static const struct source {
     SHADERS(X)
 #undef X
 };
+
+/* Rows whose kernel is made of the file's for fp16. */
+static int is_bfloat_twin(enum shader shader)
+{
+    static const enum shader twins[] = {SHADER_GEMM_SUBGROUP_BF16, SHADER_GEMM_WORKGROUP_BF16,
+                                        SHADER_ATTENTION_MATRIX_BF16, SHADER_ATTENTION_MATRIX_BACK_Q_BF16,
+                                        SHADER_ATTENTION_MATRIX_BACK_KV_BF16};
+    for (size_t i = 0; i < sizeof twins / sizeof *twins; i++)
+        if (shader == twins[i])
+            return 1;
+    return 0;
+}
 
 /* The same for devices without subgroups that can be relied on. */
 static const struct {
@@ -248,7 +263,7 @@ static int make_kernel(struct engine *e, enum shader shader, struct kernel_spec 
     if (!engine_has(e, shader))
         return fail(ERR_DEVICE, "the kernel %s is not in this program: its shader compiler was too old",
                     source->name);
-    if (shader == SHADER_GEMM_SUBGROUP_BF16 || shader == SHADER_GEMM_WORKGROUP_BF16) {
+    if (is_bfloat_twin(shader)) {
         TRY(bfloat_module(source->spirv, source->bytes, &twin, &spec->spirv_bytes));
         spec->spirv = twin;
     }

@@ -127,18 +127,29 @@ uint32_t ladder_invocations(const struct engine *e, const struct tile *t)
     return t->rows / t->m * (t->columns / t->n) * (t->rung == RUNG_SUBGROUP ? engine_lanes(e) : 1);
 }
 
-const struct device_matrix *ladder_matrix(const struct engine *e, const struct tile *t, enum number number)
+/* Intel's matrix units want subgroups of 16 lanes, whatever size the driver likes best. */
+const struct device_matrix *ladder_unit(const struct engine *e, enum number number, uint32_t rows,
+                                        uint32_t columns, uint32_t depth)
 {
+    enum { INTEL = 0x8086, INTEL_LANES = 16 };
     const struct device_info *info = device_info(engine_device(e));
     const struct device_matrix *best = NULL;
+    if (!info->has_coopmat || (number == NUMBER_BF16 && !info->has_bf16) ||
+        (info->vendor_id == INTEL && engine_lanes(e) != INTEL_LANES))
+        return NULL;
     for (uint32_t i = 0; i < info->matrix_count; i++) {
         const struct device_matrix *m = &info->matrices[i];
-        int whole = t->m % m->m == 0 && t->n % m->n == 0 && t->depth % m->k == 0;
+        int whole = rows % m->m == 0 && columns % m->n == 0 && depth % m->k == 0;
         if (m->number == number && whole && m->m % 8 == 0 && m->n % 8 == 0 && m->k % 8 == 0 &&
             (!best || m->m * m->n * m->k > best->m * best->n * best->k))
             best = m;
     }
     return best;
+}
+
+const struct device_matrix *ladder_matrix(const struct engine *e, const struct tile *t, enum number number)
+{
+    return ladder_unit(e, number, t->m, t->n, t->depth);
 }
 
 /* Bytes of shared memory that the kernels declare, see shaders/lib/gemm_tiled.glsl and gemm_subgroup.comp. An
@@ -177,15 +188,6 @@ static int suits_workgroup(const struct device_info *info, const struct tile *t,
     return 0;
 }
 
-/* Intel's matrix units want subgroups of 16 lanes, whatever size the driver likes best. */
-static int suits_subgroup(const struct engine *e, const struct tile *t, const struct product *p)
-{
-    enum { INTEL = 0x8086, INTEL_LANES = 16 };
-    const struct device_info *info = device_info(engine_device(e));
-    return info->has_coopmat && engine_has(e, SHADER_GEMM_SUBGROUP) && ladder_matrix(e, t, p->number) &&
-           (info->vendor_id != INTEL || engine_lanes(e) == INTEL_LANES);
-}
-
 static int suits_number(const struct engine *e, const struct tile *t, const struct product *p)
 {
     const struct device_info *info = device_info(engine_device(e));
@@ -193,7 +195,7 @@ static int suits_number(const struct engine *e, const struct tile *t, const stru
     switch (t->rung) {
     case RUNG_WORKGROUP:
         return matrices && engine_has(e, SHADER_GEMM_WORKGROUP) && suits_workgroup(info, t, p);
-    case RUNG_SUBGROUP: return matrices && suits_subgroup(e, t, p);
+    case RUNG_SUBGROUP: return engine_has(e, SHADER_GEMM_SUBGROUP) && ladder_matrix(e, t, p->number);
     case RUNG_PACKED: return p->number == NUMBER_FP16 && info->has_fp16;
     default: return 1;
     }
@@ -218,6 +220,12 @@ int ladder_serves(const struct engine *e, const struct tile *tile)
     if (only != RUNG_COUNT)
         return (int)tile->rung == only;
     return engine_cpu_style(e) ? tile->rung == RUNG_CPU : tile->rung != RUNG_CPU;
+}
+
+int ladder_takes_units(const struct engine *e)
+{
+    int only = engine_ladder(e)->only;
+    return only == RUNG_SUBGROUP || (!engine_cpu_style(e) && (only == RUNG_COUNT || only == RUNG_WORKGROUP));
 }
 
 static int allowed(const struct engine *e, const struct tile *tile, const struct product *product)

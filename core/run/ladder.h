@@ -85,6 +85,13 @@ int ladder_serves(const struct engine *e, const struct tile *tile);
 uint32_t ladder_invocations(const struct engine *e, const struct tile *tile);
 const struct device_matrix *ladder_matrix(const struct engine *e, const struct tile *tile,
                                           enum number number);
+/* The largest matrix of subgroups that rows x columns x depth are whole numbers of; NULL: the device has none that
+ * can be used. */
+const struct device_matrix *ladder_unit(const struct engine *e, enum number number, uint32_t rows,
+                                        uint32_t columns, uint32_t depth);
+/* Of kernels that have only the choice between matrix units of subgroups and fp32, which is attention's: whether the
+ * style and the rung that is allowed ask for the former. A workgroup's units are none for it and ask for a subgroup's. */
+int ladder_takes_units(const struct engine *e);
 
 /* An engine's own part: what was set and forbidden. Reads VITRO_LADDER. */
 struct ladder;

@@ -1,8 +1,10 @@
 /* lower_attention.c - attention and its derivative, from fused queries, keys and values. */
 #include "lower_attention.h"
 
+#include "attention_matrix.h"
 #include "attention_tile.h"
 #include "error.h"
+#include "products.h"
 
 #include <math.h>
 #include <string.h>
@@ -42,9 +44,33 @@ double attention_bytes(const struct attention_sizes *z, int outs, int parts)
 
 struct choice { /* of a kernel for a pass */
     enum shader shader;
-    uint32_t constants[5], constant_count;
+    uint32_t constants[8], constant_count;
     uint32_t owned; /* rows of a workgroup */
 };
+
+static struct attention_limits limits_of(const struct engine *e)
+{
+    const struct device_info *info = device_info(engine_device(e));
+    return (struct attention_limits){engine_lanes(e), info->max_invocations, info->shared_bytes,
+                                     info->is_cpu};
+}
+
+/* On matrix units: 1, or 0 where none are for heads so wide. */
+static int choose_matrix(struct choice *out, const struct program *p, enum attention_pass pass,
+                         const struct attention_sizes *z, uint32_t count)
+{
+    const struct attention_limits limits = limits_of(p->engine);
+    const struct device_matrix *unit = attention_matrix_unit(p->engine, p->number, z->width);
+    struct attention_matrix t;
+    if (!unit || !attention_matrix_choose(&t, pass, z->width, count, &limits, unit))
+        return 0;
+    *out = (struct choice){attention_matrix_shader(pass, p->number),
+                           {z->width, t.step, t.group, unit->m, unit->n, unit->k, t.unroll, t.skips},
+                           8,
+                           t.owned};
+    products_note_attention(p->engine, p->number, z->width);
+    return 1;
+}
 
 /* `count` rows are computed. The CPU style, which needs no shared memory, owns a row a lane. */
 static struct choice choose(const struct program *p, enum attention_pass pass,
@@ -55,17 +81,18 @@ static struct choice choose(const struct program *p, enum attention_pass pass,
         [ATTENTION_BACK_Q] = {SHADER_ATTENTION_BACK_Q, SHADER_ATTENTION_BACK_Q_CPU},
         [ATTENTION_BACK_KV] = {SHADER_ATTENTION_BACK_KV, SHADER_ATTENTION_BACK_KV_CPU},
     };
-    const struct device_info *info = device_info(engine_device(p->engine));
-    const struct attention_limits limits = {engine_lanes(p->engine), info->max_invocations,
-                                            info->shared_bytes, info->is_cpu};
+    const struct attention_limits limits = limits_of(p->engine);
     struct attention_tile t;
+    struct choice c;
+    if (choose_matrix(&c, p, pass, z, count))
+        return c;
     if (!engine_cpu_style(p->engine) && attention_tile_choose(&t, pass, z->width, count, &limits))
         return (struct choice){shaders[pass][0], {z->width, t.step, t.group, t.rows, t.unroll}, 5, t.owned};
     /* Chains of additions that fill the registers, 32 or 16 of them. Measured with 512-bit vectors: 4 keys 7 %
      * slower, 8 as fast; with 256-bit ones, where 6 x 4 chains spill: 6 x 4 a quarter slower. */
     const int narrow = engine_lanes(p->engine) <= 8;
     const uint32_t keys = z->tokens - z->k_from, turn = narrow ? 8 : 6;
-    struct choice c = {shaders[pass][1], {z->width}, 1, engine_lanes(p->engine)};
+    c = (struct choice){shaders[pass][1], {z->width}, 1, engine_lanes(p->engine)};
     if (pass == ATTENTION_FORWARD) {
         c.constants[1] = keys < turn ? keys : turn;
         c.constants[2] = z->heads;
@@ -73,6 +100,12 @@ static struct choice choose(const struct program *p, enum attention_pass pass,
         c.constant_count = 4;
     }
     return c;
+}
+
+/* The kernels of lower_attention_tiles.c, which matrix units are taken before. */
+static int in_tiles(const struct program *p, const struct attention_sizes *z)
+{
+    return engine_attention_in_tiles(p->engine) && !attention_matrix_unit(p->engine, p->number, z->width);
 }
 
 static void apply(struct work *w, const struct choice *c)
@@ -89,7 +122,7 @@ struct ref attention_scratch(struct program *p, const char *name, uint64_t float
 static void emit_forward(struct program *p, const struct node *n, struct ref out, struct ref lse)
 {
     struct attention_sizes z = sizes_of(p, n);
-    if (engine_attention_in_tiles(p->engine)) {
+    if (in_tiles(p, &z)) {
         attention_tiles_forward(p, n, &z, out, lse);
         return;
     }
@@ -145,7 +178,7 @@ void lower_attention_lse(struct program *p, value v, const struct node *n)
 void lower_attention_back(struct program *p, value v, const struct node *n)
 {
     struct attention_sizes z = sizes_of(p, n);
-    if (engine_attention_in_tiles(p->engine)) {
+    if (in_tiles(p, &z)) {
         attention_tiles_back(p, v, n, &z);
         return;
     }

@@ -11,7 +11,14 @@
  * fp16 would show with a thousandth, a wrong layout with about 1. */
 static const double right_enough = 1e-4;
 
-enum { TILES_MOST = 64 };
+/* Weights and ds are rounded inside: a half in the last place of 11 or 8 bits, of independent sign. */
+static const double attention_right_enough[NUMBER_COUNT] = {0, 4e-3, 3e-2};
+
+enum { MARKS = 64, HEAD_STEP = 8 }; /* widths of heads on matrix units are whole steps, and few */
+
+struct marks { /* of the kernels for a number, a bit each */
+    uint64_t used, checked, wrong;
+};
 
 struct product_list {
     struct product *list;
@@ -20,8 +27,9 @@ struct product_list {
 };
 
 struct products {
-    struct product_list all, *also; /* also: of the trial that asks now, or NULL */
-    uint64_t used[NUMBER_COUNT], checked[NUMBER_COUNT], wrong[NUMBER_COUNT]; /* bit i: ladder_tiles[i] */
+    struct product_list all, *also;       /* also: of the trial that asks now, or NULL */
+    struct marks tiles[NUMBER_COUNT];     /* bit i: ladder_tiles[i] */
+    struct marks attention[NUMBER_COUNT]; /* on matrix units, bit i: heads of width i HEAD_STEP */
     const struct json *tuning;
     int checking;
 };
@@ -66,7 +74,8 @@ void products_note_in(struct engine *e, struct product_list *l)
 
 void products_forget_checks(struct products *p)
 {
-    memset(p->checked, 0, sizeof p->checked);
+    for (int number = 0; number < NUMBER_COUNT; number++)
+        p->tiles[number].checked = p->attention[number].checked = 0;
 }
 
 void products_set_tuning(struct engine *e, const struct json *choices)
@@ -115,7 +124,7 @@ static int list_add(struct product_list *p, const struct product *product, const
 
 static int note(struct products *p, const struct product *product, const struct ladder_choice *choice)
 {
-    p->used[product->number] |= bit_of(choice->tile);
+    p->tiles[product->number].used |= bit_of(choice->tile);
     if (p->checking)
         return 0;
     if (p->also)
@@ -155,9 +164,9 @@ int products_choose(struct engine *e, const struct product *product, struct ladd
     if (p->tuning && !p->checking)
         take_tuning(e, product);
     *out = ladder_choose(e, product);
-    if (p->wrong[product->number] & bit_of(out->tile)) { /* the ladder had none left */
+    if (p->tiles[product->number].wrong & bit_of(out->tile)) { /* the ladder had none left */
         *out = (struct ladder_choice){plainest(), 1};
-        if (p->wrong[product->number] & bit_of(out->tile))
+        if (p->tiles[product->number].wrong & bit_of(out->tile))
             return fail(
                 ERR_DEVICE,
                 "no kernel for matrix products gives right numbers on %s; update its driver, or use another "
@@ -167,43 +176,99 @@ int products_choose(struct engine *e, const struct product *product, struct ladd
     return note(p, product, out);
 }
 
-static int verify(struct engine *e, int tile, enum number number)
+void products_note_attention(struct engine *e, enum number number, uint32_t width)
 {
-    struct products *p = engine_products(e);
-    double error = 0;
-    p->checked[number] |= 1ull << tile;
-    p->checking = 1;
-    device_count_buffers(engine_device(e), 0);
-    int rc = product_check(e, &ladder_tiles[tile], number, &error);
-    device_count_buffers(engine_device(e), 1);
-    p->checking = 0;
-    TRY(rc);
-    if (!rc || error <= right_enough)
-        return 0;
-    p->wrong[number] |= 1ull << tile;
+    engine_products(e)->attention[number].used |= 1ull << width / HEAD_STEP;
+}
+
+int products_attention_is_wrong(const struct engine *e, enum number number, uint32_t width)
+{
+    return engine_products(e)->attention[number].wrong >> width / HEAD_STEP & 1;
+}
+
+static int check_tile(struct engine *e, int tile, enum number number, double *error)
+{
+    return product_check(e, &ladder_tiles[tile], number, error);
+}
+
+static void tile_is_wrong(struct engine *e, int tile, enum number number, double error)
+{
     ladder_forbid(e, &ladder_tiles[tile]);
     engine_say(e,
                "warning: the kernel \"%s\" for products in %s is wrong on %s (error %.1g of the largest "
                "number) and not "
                "used",
                ladder_tiles[tile].name, number_names[number], device_info(engine_device(e))->name, error);
+}
+
+static int check_attention(struct engine *e, int step, enum number number, double *error)
+{
+    return attention_check(e, (uint32_t)step * HEAD_STEP, number, error);
+}
+
+static void attention_is_wrong(struct engine *e, int step, enum number number, double error)
+{
+    engine_say(
+        e,
+        "warning: attention on matrix units, with heads of width %d in %s, is wrong on %s (error %.1g of "
+        "the largest number) and computed in fp32",
+        step * HEAD_STEP, number_names[number], device_info(engine_device(e))->name, error);
+}
+
+struct family { /* of kernels that are checked */
+    int (*check)(struct engine *e, int bit, enum number number, double *error);
+    void (*is_wrong)(struct engine *e, int bit, enum number number, double error);
+};
+
+static int verify(struct engine *e, const struct family *f, struct marks *m, int bit, enum number number,
+                  double enough)
+{
+    struct products *p = engine_products(e);
+    double error = 0;
+    m->checked |= 1ull << bit;
+    p->checking = 1;
+    device_count_buffers(engine_device(e), 0);
+    int rc = f->check(e, bit, number, &error);
+    device_count_buffers(engine_device(e), 1);
+    p->checking = 0;
+    TRY(rc);
+    if (!rc || error <= enough)
+        return 0;
+    m->wrong |= 1ull << bit;
+    f->is_wrong(e, bit, number, error);
     return 1;
+}
+
+static int verify_marked(struct engine *e, const struct family *f, struct marks *m, enum number number,
+                         double enough)
+{
+    int wrong = 0;
+    for (int bit = 0; bit < MARKS; bit++)
+        if ((m->used & ~m->checked) >> bit & 1) {
+            int rc = verify(e, f, m, bit, number, enough);
+            TRY(rc);
+            wrong += rc;
+        }
+    return wrong;
 }
 
 int products_verify(struct engine *e)
 {
+    static const struct family tiles = {check_tile, tile_is_wrong},
+                               attention = {check_attention, attention_is_wrong};
     struct products *p = engine_products(e);
     int wrong = 0;
     const struct device *d = engine_device(e);
     if (p->checking || device_rehearses(d) || !device_computes(d))
         return 0;
-    for (int number = 0; number < NUMBER_COUNT; number++)
-        for (int tile = 0; tile < TILES_MOST; tile++)
-            if ((p->used[number] & ~p->checked[number]) >> tile & 1) {
-                int rc = verify(e, tile, (enum number)number);
-                TRY(rc);
-                wrong += rc;
-            }
+    for (int i = 0; i < NUMBER_COUNT; i++) {
+        const enum number number = (enum number)i;
+        int of_tiles = verify_marked(e, &tiles, &p->tiles[i], number, right_enough);
+        TRY(of_tiles);
+        int of_attention = verify_marked(e, &attention, &p->attention[i], number, attention_right_enough[i]);
+        TRY(of_attention);
+        wrong += of_tiles + of_attention;
+    }
     return wrong;
 }
 

@@ -18,6 +18,10 @@ void products_forget_checks(struct products *p); /* after a loss of the device *
 
 /* How a program computes the product. */
 int products_choose(struct engine *e, const struct product *product, struct ladder_choice *out);
+/* Attention of heads of this width is computed on matrix units (attention_matrix.h), whose kernels are checked too;
+ * and whether they were found wrong. */
+void products_note_attention(struct engine *e, enum number number, uint32_t width);
+int products_attention_is_wrong(const struct engine *e, enum number number, uint32_t width);
 /* Checks kernels that were chosen and not checked yet; returns how many were found wrong, or negative. */
 int products_verify(struct engine *e);
 
@@ -42,6 +46,9 @@ void products_set_tuning(struct engine *e, const struct json *choices);
 /* Largest error of a kernel on small random products of each layout, relative to the largest number: 1; 0 where it
  * suits none of them. */
 int product_check(struct engine *e, const struct tile *tile, enum number number, double *error);
+/* Largest difference of a small attention, forward and backward, from the same by the fp32 kernels, relative to the
+ * largest number: 1; 0 where heads of this width are not for matrix units. */
+int attention_check(struct engine *e, uint32_t width, enum number number, double *error);
 /* Median of `repeats` times that the product takes by that choice. */
 int product_time(struct engine *e, const struct product *product, const struct ladder_choice *choice,
                  int repeats, double *seconds);

@@ -29,12 +29,18 @@
     X(ATTENTION, attention, struct push_attention)                                  \
     X(ATTENTION_CPU, attention_cpu, struct push_attention)                          \
     X(ATTENTION_TILE_CPU, attention_tile_cpu, struct push_attention_tile)           \
+    X(ATTENTION_MATRIX, attention_matrix, struct push_attention)                    \
+    X(ATTENTION_MATRIX_BF16, attention_matrix, struct push_attention)               \
     X(ATTENTION_BACK_Q, attention_back_q, struct push_attention_back)               \
     X(ATTENTION_BACK_Q_CPU, attention_back_q_cpu, struct push_attention_back)       \
     X(ATTENTION_BACK_Q_TILE_CPU, attention_back_q_tile_cpu, struct push_attention_back_tile) \
+    X(ATTENTION_MATRIX_BACK_Q, attention_matrix_back_q, struct push_attention_back) \
+    X(ATTENTION_MATRIX_BACK_Q_BF16, attention_matrix_back_q, struct push_attention_back) \
     X(ATTENTION_BACK_KV, attention_back_kv, struct push_attention_back)             \
     X(ATTENTION_BACK_KV_CPU, attention_back_kv_cpu, struct push_attention_back)     \
     X(ATTENTION_BACK_KV_TILE_CPU, attention_back_kv_tile_cpu, struct push_attention_back_tile) \
+    X(ATTENTION_MATRIX_BACK_KV, attention_matrix_back_kv, struct push_attention_back) \
+    X(ATTENTION_MATRIX_BACK_KV_BF16, attention_matrix_back_kv, struct push_attention_back) \
     X(PATCHES, patches, struct push_patches)                                        \
     X(GATHER, gather, struct push_gather)                                           \
     X(UNFOLD, unfold, struct push_unfold)                                           \
