@@ -73,7 +73,7 @@ enum layout {
     LAYOUT_PANELS_T, /* of B transposed */
     LAYOUT_HALF,     /* as halves of the program's number */
     LAYOUT_ROUNDED,  /* floats, rounded to it */
-    LAYOUT_WIDE      /* floats, of a frozen tensor that the bank keeps as halves */
+    LAYOUT_WIDE      /* floats, of a value that is stored as halves */
 };
 struct copy_memo { /* copies that were made in this program */
     struct copy_memo *next;
@@ -97,6 +97,8 @@ struct program {
     value *chained;   /* per sum or product: the elementwise op that it goes on from, in one kernel */
     value *norm_add;  /* per normalisation: the addition before it, which it computes too */
     struct norm_params *norm_params; /* per normalisation's gradient: those of its parameters */
+    unsigned char *multiplied; /* per value: only products read it, and they may read halves; see halves.c */
+    unsigned char *halves;     /* per value: its producer stores it as halves of `number` */
     struct slot *slots;
     uint32_t slot_count, slot_room;
     struct work *works;
@@ -121,7 +123,10 @@ int program_renames(const struct program *p, value v);
 value program_root(const struct program *p, value v);
 uint32_t program_slot(struct program *p, const char *name, uint64_t bytes);
 uint32_t program_slot_at(struct program *p, const char *name, uint64_t bytes, uint64_t address);
-struct ref program_value(struct program *p, value v); /* made on first use */
+struct ref program_value(struct program *p, value v); /* floats; made on first use */
+/* The same for the kernel that computes v. Where that can store halves of p->number, and nobody wants more, v is
+ * stored so from now on, and *halves. */
+struct ref program_result(struct program *p, value v, int can_be_halves, int *halves);
 static inline struct ref ref_at(struct ref r, int64_t floats)
 {
     r.offset += (uint64_t)(floats * 4);
@@ -167,9 +172,9 @@ struct ref program_copy(struct program *p, value v, enum layout layout, uint64_t
 struct ref program_narrow(struct program *p, value v, enum layout layout);
 /* Whether it is there as halves of p->number already. */
 int program_has_half(const struct program *p, value v);
-/* What the bank keeps the value as, if it is a frozen leaf; else fp32. */
+/* What the value is stored as: a frozen leaf by the bank, another by program_result. */
 enum number program_kept_as(const struct program *p, value v);
-/* The floats of a frozen tensor that the bank keeps as halves, made once. */
+/* The floats of a value that is stored as halves, made once. */
 struct ref program_widen(struct program *p, value v);
 
 /* A strided view of up to four axes: the outermost may be merged by map_emit. */
@@ -212,6 +217,9 @@ int choose_customs(struct program *p, const value *roots, size_t count);
 
 /* The operand of a two-operand value that is not `of`, as a root; 0 when both are or neither is. */
 value other_operand(const struct program *p, value v, value of);
+
+/* Finds what may be stored as halves: fills p->multiplied. */
+void find_multiplied(struct program *p, const value *roots, size_t count);
 
 /* Finds what kernels take over: fills p->fusions, p->norm_back, p->summed and p->absorbed; the roots
  * stay. */

@@ -1,0 +1,207 @@
+/* test_stored_halves.c - each kernel that can store halves, beside itself storing floats: products with the identity hand
+ * on what they read, which must be the same bits, those that the host rounds the floats to. In the GPU style, by every rung
+ * that this machine's device can run. */
+#include "error.h"
+#include "ladder.h"
+#include "memory.h"
+#include "rng.h"
+#include "run.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { LEAVES = 6, BATCH = 3, TOKENS = 9, WIDE = 72, ODD = 51 };
+
+static struct device *device;
+
+static void must(int rc)
+{
+    if (rc < 0)
+        fail_msg("%s", error_text());
+}
+
+struct net {
+    struct tape *t;
+    value leaves[LEAVES], identity;
+    uint32_t count;
+};
+
+static value in(struct net *n, struct shape s)
+{
+    value v = tape_leaf(n->t, LEAF_INPUT, s, n->count, "input");
+    n->leaves[n->count++] = v;
+    return v;
+}
+
+static value layernorm(struct net *n)
+{
+    return tape_layernorm(n->t, in(n, SHAPE(BATCH, TOKENS, WIDE)), in(n, SHAPE(WIDE)), in(n, SHAPE(WIDE)),
+                          1e-6f);
+}
+static value layernorm_odd(struct net *n)
+{
+    return tape_layernorm(n->t, in(n, SHAPE(BATCH, TOKENS, ODD)), in(n, SHAPE(ODD)), in(n, SHAPE(ODD)),
+                          1e-6f);
+}
+static value normalize_sum(struct net *n)
+{
+    value x = tape_add(n->t, in(n, SHAPE(BATCH, TOKENS, WIDE)), in(n, SHAPE(BATCH, TOKENS, WIDE)));
+    return tape_normalize(n->t, x, 1e-6f);
+}
+
+static const struct producer {
+    const char *name;
+    value (*trace)(struct net *n);
+    int halves; /* it stores them */
+} producers[] = {
+    {"layernorm", layernorm, 1},
+    {"layernorm of odd rows", layernorm_odd, 0},
+    {"normalize of a sum", normalize_sum, 1},
+};
+enum { PRODUCERS = sizeof producers / sizeof *producers };
+
+static const struct rung_case {
+    const char *tile;
+    enum number number;
+} rungs[] = {
+    {"tiled 32x32", NUMBER_FP16},    {"tiled 32x32", NUMBER_BF16}, {"packed 32x32", NUMBER_FP16},
+    {"subgroup 32x32", NUMBER_FP16}, {"cpu", NUMBER_FP16},         {"cpu", NUMBER_BF16},
+};
+enum { RUNG_CASES = sizeof rungs / sizeof *rungs };
+
+/* Normal numbers, with some that are tiny, large, or halfway between two halves. */
+static void fill(struct run *run, const struct net *n)
+{
+    for (uint32_t i = 0; i < n->count; i++) {
+        const size_t count = (size_t)shape_count(tape_shape(n->t, n->leaves[i]));
+        const int32_t across = tape_shape(n->t, n->leaves[i]).dim[1];
+        float *data = mem_alloc(count, sizeof *data);
+        assert_non_null(data);
+        struct rng g = {.seed = 3, .stream = i};
+        for (size_t k = 0; k < count; k++) {
+            data[k] = (float)rng_normal(&g) * (k % 7 == 0 ? 1e-6f : k % 11 == 0 ? 1e2f : 1);
+            if (n->leaves[i] == n->identity)
+                data[k] = k % (size_t)across == k / (size_t)across;
+        }
+        must(run_write(run, n->leaves[i], data));
+        mem_free(data);
+    }
+}
+
+/* The producer's floats, or what a product reads of them; *activations: bytes. */
+static float *compute(struct engine *e, struct bank *bank, const struct producer *p, enum number number,
+                      int product, size_t *count, uint64_t *activations)
+{
+    struct net n = {.t = tape_create()};
+    struct run *run;
+    assert_non_null(n.t);
+    value v = p->trace(&n);
+    if (product) {
+        const struct shape s = tape_shape(n.t, v);
+        const int32_t width = s.dim[s.rank - 1];
+        n.identity = in(&n, SHAPE(width, width));
+        v = tape_matmul(n.t, v, n.identity, 0, 0);
+    }
+    assert_null(tape_why(n.t));
+    must(run_create(
+        &run, &(struct run_spec){
+                  .tape = n.t, .bank = bank, .number = number, .logs = &v, .log_count = 1, .series = 1}));
+    fill(run, &n);
+    must(run_begin(run, &(struct run_series){.steps = 1, .seed = 5}));
+    must(run_go(run, 1));
+    must(run_wait(run, 0));
+    *count = (size_t)shape_count(tape_shape(n.t, v));
+    *activations = run_memory(run).activations;
+    float *out = mem_alloc(*count, sizeof *out);
+    assert_non_null(out);
+    must(run_log(run, 0, 0, 1, out));
+    run_destroy(run);
+    tape_destroy(n.t);
+    (void)e;
+    return out;
+}
+
+static void check(struct engine *e, struct bank *bank, const struct producer *p, const struct rung_case *c)
+{
+    size_t count, same;
+    uint64_t bytes[3];
+    float *exact = compute(e, bank, p, c->number, 0, &count, &bytes[0]);
+    engine_want_halves(e, 0);
+    float *floats = compute(e, bank, p, c->number, 1, &same, &bytes[1]);
+    engine_want_halves(e, 1);
+    float *halves = compute(e, bank, p, c->number, 1, &same, &bytes[2]);
+    assert_int_equal(count, same);
+    for (size_t i = 0; i < count; i++) {
+        if (memcmp(&floats[i], &halves[i], 4) != 0)
+            fail_msg("%s by %s %s, number %zu: %.9g as floats, %.9g as halves", p->name, c->tile,
+                     number_names[c->number], i, (double)floats[i], (double)halves[i]);
+        const float rounded = number_round(c->number, exact[i]);
+        if (halves[i] != rounded)
+            fail_msg("%s by %s %s, number %zu: %.9g is not %.9g", p->name, c->tile, number_names[c->number],
+                     i, (double)halves[i], (double)rounded);
+    }
+    if (strcmp(c->tile, "cpu") != 0)
+        assert_int_equal(bytes[2] < bytes[1], p->halves);
+    mem_free(exact);
+    mem_free(floats);
+    mem_free(halves);
+}
+
+static int take_only(struct engine *e, const struct rung_case *c)
+{
+    struct product p = {.batches = 1, .m = 64, .n = 64, .k = 64, .number = c->number};
+    struct ladder_choice choice;
+    must(ladder_parse(c->tile, &choice));
+    if (!ladder_suits(e, choice.tile, &p))
+        return 0;
+    ladder_only(e, choice.tile->rung);
+    for (const struct tile *t = ladder_tiles; t->name; t++)
+        if (t != choice.tile && t->rung == choice.tile->rung)
+            ladder_forbid(e, t);
+    return 1;
+}
+
+static void stored_halves_are_what_products_round_floats_to(void **state)
+{
+    (void)state;
+    for (int r = 0; r < RUNG_CASES; r++) {
+        struct engine *e;
+        struct bank *bank;
+        must(engine_create(&e, device, ENGINE_GPU));
+        must(bank_create(&bank, e, NULL, 0));
+        if (take_only(e, &rungs[r]))
+            for (int i = 0; i < PRODUCERS; i++)
+                check(e, bank, &producers[i], &rungs[r]);
+        bank_destroy(bank);
+        engine_destroy(e);
+    }
+}
+
+static void the_validation_layers_have_nothing_to_say(void **state)
+{
+    (void)state;
+    assert_int_equal(device_check(device), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(stored_halves_are_what_products_round_floats_to),
+        cmocka_unit_test(the_validation_layers_have_nothing_to_say),
+    };
+    const struct device_spec spec = {.index = -1, .validate = getenv("VITRO_VALIDATE") != NULL};
+    if (device_open(&device, &spec) < 0) {
+        fprintf(stderr, "no device to test: %s\n", error_text());
+        return 77;
+    }
+    int rc = cmocka_run_group_tests(tests, NULL, NULL);
+    device_close(device);
+    return rc;
+}
