@@ -188,6 +188,7 @@ struct map_work {
     int32_t fn;
     struct view view;
     struct ref out, a, b; /* b: none for maps of one operand */
+    int halves;           /* out is stored as halves: its rows begin and end at even numbers */
     enum map then;        /* MAP_ADD or MAP_MUL: the result goes on with c; 0 (MAP_COPY): it does not */
     struct ref c;
     int c_as_b;           /* c's strides are b's, else out's */

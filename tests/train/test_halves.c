@@ -6,16 +6,21 @@
 
 enum { STEPS = 6, TRIALS = 6, PACK = 3 };
 
-/* Dropout between two products, prompts, branches beside the network's products, gradients of everything. */
+/* Gradients of everything, dropout between two products, branches beside the network's products, prompts. */
 static const char *const methods[TRIALS] = {
-    "linear", "lora[r=4,dropout=0.3]", "adaptformer[r=8]", "vpt[prompts=3]", "full", "convpass+bitfit"};
+    "full", "lora[r=4,dropout=0.3]", "adaptformer[r=8]", "vpt[prompts=3]", "linear", "convpass+bitfit"};
 
 static const struct rung_case {
     const char *tile;
     enum number number;
-} rungs[] = {
-    {"tiled 32x32", NUMBER_FP16},    {"tiled 32x32", NUMBER_BF16}, {"packed 32x32", NUMBER_FP16},
-    {"subgroup 32x32", NUMBER_FP16}, {"cpu", NUMBER_FP16}, /* which wants floats of what is stored as halves */
+    uint32_t trials; /* how many of the methods: kernels take their time to compile */
+} rungs[] =
+    {
+        {"tiled 32x32", NUMBER_FP16, TRIALS},
+        {"tiled 32x32", NUMBER_BF16, 2},
+        {"packed 32x32", NUMBER_FP16, 2},
+        {"subgroup 32x32", NUMBER_FP16, 2},
+        {"cpu", NUMBER_FP16, 2}, /* which wants floats of what is stored as halves */
 };
 enum { RUNG_CASES = sizeof rungs / sizeof *rungs };
 
@@ -117,7 +122,7 @@ static void halves_change_no_bit_of_a_training(void **state)
     for (int r = 0; r < RUNG_CASES; r++) {
         struct engine *e = gpu();
         if (take_only(e, &rungs[r])) {
-            for (uint32_t i = 0; i < TRIALS; i++)
+            for (uint32_t i = 0; i < rungs[r].trials; i++)
                 same_bits(e, rungs[r].number, i, 1, 0);
             printf("%s %s: equal\n", rungs[r].tile, number_names[rungs[r].number]);
         }
@@ -132,8 +137,8 @@ static void nor_where_activations_are_computed_again_or_trials_packed(void **sta
     assert_true(take_only(e, &rungs[0]));
     for (uint32_t i = 0; i < TRIALS; i++)
         same_bits(e, NUMBER_FP16, i, 1, 1);
-    same_bits(e, NUMBER_FP16, 1, PACK, 0);
-    same_bits(e, NUMBER_FP16, 2, PACK, 1);
+    same_bits(e, NUMBER_FP16, 0, PACK, 0);
+    same_bits(e, NUMBER_FP16, PACK, PACK, 1);
     engine_destroy(e);
 }
 
@@ -198,5 +203,5 @@ static int run(void)
 int main(void)
 {
     const char *const folders[] = {PLUGINS, NULL};
-    return run_world(run, folders, 3);
+    return run_world(run, folders, 2);
 }
