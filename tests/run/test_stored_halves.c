@@ -4,6 +4,7 @@
 #include "error.h"
 #include "ladder.h"
 #include "memory.h"
+#include "program.h"
 #include "rng.h"
 #include "run.h"
 
@@ -267,6 +268,54 @@ static void stored_halves_are_what_products_round_floats_to(void **state)
     }
 }
 
+/* How many copies of operands a program makes; it is planned for and does not run. */
+static int copies_of(struct engine *e, struct bank *bank, const struct producer *p, int halves)
+{
+    struct net n = {.t = tape_create()};
+    struct run *run;
+    int copies = 0;
+    engine_want_halves(e, halves);
+    value v = p->trace(&n);
+    v = tape_matmul(n.t, v, in(&n, SHAPE(WIDE, WIDE)), 0, 0);
+    assert_null(tape_why(n.t));
+    must(run_create(
+        &run,
+        &(struct run_spec){
+            .tape = n.t, .bank = bank, .number = NUMBER_FP16, .logs = &v, .log_count = 1, .series = 1}));
+    const struct program *program = (const struct program *)(const void *)run; /* its first member */
+    for (uint32_t i = 0; i < program->work_count; i++)
+        copies += program->works[i].shader == SHADER_NARROW;
+    run_destroy(run);
+    tape_destroy(n.t);
+    return copies;
+}
+
+/* As if the device had them: no driver here does. */
+static void matrix_units_of_workgroups_take_halves_as_they_are_stored(void **state)
+{
+    struct device_info *info = (struct device_info *)device_info(device), honest = *info;
+    struct engine *e;
+    struct bank *bank;
+    (void)state;
+    device_rehearse_begin(device);
+    must(engine_create(&e, device, ENGINE_GPU));
+    must(bank_create(&bank, e, NULL, 0));
+    if (engine_has(e, SHADER_GEMM_WORKGROUP)) {
+        info->has_coopmat2 = 1;
+        info->flexible[0] = (struct device_flexible){{NUMBER_FP16, 16, 16, 16}, 128};
+        info->flexible_count = 1;
+        info->flexible_invocations = info->flexible_dimension = 256;
+        info->flexible_reserved = 0;
+        ladder_only(e, RUNG_WORKGROUP);
+        assert_int_equal(copies_of(e, bank, &producers[0], 0), 2); /* and the weights */
+        assert_int_equal(copies_of(e, bank, &producers[0], 1), 1);
+    }
+    bank_destroy(bank);
+    engine_destroy(e);
+    *info = honest;
+    device_rehearse_end(device);
+}
+
 static void the_validation_layers_have_nothing_to_say(void **state)
 {
     (void)state;
@@ -277,6 +326,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stored_halves_are_what_products_round_floats_to),
+        cmocka_unit_test(matrix_units_of_workgroups_take_halves_as_they_are_stored),
         cmocka_unit_test(the_validation_layers_have_nothing_to_say),
     };
     const struct device_spec spec = {.index = -1, .validate = getenv("VITRO_VALIDATE") != NULL};

@@ -1,6 +1,7 @@
 /* test_halves.c - activations that only products read, stored as halves: trainings end in the same bits as with floats, and
  * take less memory. In the GPU style, by the rungs of the ladder that this machine's device can run. */
 #include "bank.h"
+#include "foresee.h"
 #include "ladder.h"
 #include "train_world.h"
 
@@ -30,6 +31,17 @@ struct outcome {
     size_t floats;
 };
 
+static struct session_spec spec_on(struct engine *e, struct method *m, enum number number)
+{
+    return (struct session_spec){.engine = e,
+                                 .method = m,
+                                 .vit = vit,
+                                 .mean = {0.5f, 0.5f, 0.5f},
+                                 .std = {0.5f, 0.5f, 0.5f},
+                                 .seed = 3,
+                                 .number = number};
+}
+
 /* Trainings of the methods from `first` on, packed where there are several. */
 static void train(struct engine *e, enum number number, uint32_t first, uint32_t count, int again,
                   struct outcome *out)
@@ -45,14 +57,9 @@ static void train(struct engine *e, enum number number, uint32_t first, uint32_t
     for (uint32_t i = 0; i < count; i++) {
         must(method_create(&method[i], plugins, methods[first + i]));
         must(method_declare(method[i], vit));
-        must(session_create(&session[i], &(struct session_spec){.engine = e,
-                                                                .method = method[i],
-                                                                .vit = vit,
-                                                                .mean = {0.5f, 0.5f, 0.5f},
-                                                                .std = {0.5f, 0.5f, 0.5f},
-                                                                .seed = 3,
-                                                                .shared = shared,
-                                                                .number = number}));
+        struct session_spec s = spec_on(e, method[i], number);
+        s.shared = shared;
+        must(session_create(&session[i], &s));
         spec[i] = short_training();
         spec[i].recipe.precision = (int32_t)number;
         spec[i].recipe.drop_path = 0.1f;
@@ -190,12 +197,38 @@ static void halves_take_less_memory(void **state)
     assert_int_equal(floats == activations_of(engine, "full", NUMBER_FP16, 1), engine_cpu_style(engine));
 }
 
+static void what_is_foreseen_is_what_is_taken(void **state)
+{
+    (void)state;
+    struct device *d;
+    struct engine *e;
+    struct foreseen f;
+    struct train_result result;
+    must(device_open(&d, &(struct device_spec){.index = -1}));
+    must(engine_create(&e, d, ENGINE_GPU));
+    assert_true(take_only(e, &rungs[0]));
+    struct setting s = {0};
+    must(method_create(&s.method, plugins, methods[0]));
+    must(method_declare(s.method, vit));
+    const struct session_spec session = spec_on(e, s.method, NUMBER_FP16);
+    must(session_create(&s.session, &session));
+    struct train_spec spec = short_training();
+    spec.recipe.precision = NUMBER_FP16;
+    must(foresee(&f, &s.session->spec, &(struct foresee_spec){.recipe = &spec.recipe, .images = IMAGES}));
+    must(session_train(s.session, &spec, &result));
+    assert_int_equal(f.peak, result.device_bytes);
+    end(&s);
+    engine_destroy(e);
+    device_close(d);
+}
+
 static int run(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(halves_change_no_bit_of_a_training),
         cmocka_unit_test(nor_where_activations_are_computed_again_or_trials_packed),
         cmocka_unit_test(halves_take_less_memory),
+        cmocka_unit_test(what_is_foreseen_is_what_is_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
