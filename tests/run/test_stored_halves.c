@@ -268,6 +268,43 @@ static void stored_halves_are_what_products_round_floats_to(void **state)
     }
 }
 
+/* Logged, or added to: a product reads it beside them. */
+static void what_others_read_too_stays_floats(void **state)
+{
+    enum { SEEN = BATCH * TOKENS * WIDE };
+    static float out[2][2][SEEN];
+    struct engine *e;
+    struct bank *bank;
+    (void)state;
+    must(engine_create(&e, device, ENGINE_GPU));
+    must(bank_create(&bank, e, NULL, 0));
+    for (int logged = 0; logged < 2; logged++)
+        for (int halves = 0; halves < 2; halves++) {
+            struct net n = {.t = tape_create()};
+            struct run *run;
+            engine_want_halves(e, halves);
+            const value v = layernorm(&n), logs[] = {logged ? v : tape_affine(n.t, v, 1, 0.125f),
+                                                     tape_matmul(n.t, v, in(&n, SHAPE(WIDE, WIDE)), 0, 0)};
+            must(run_create(&run, &(struct run_spec){.tape = n.t,
+                                                     .bank = bank,
+                                                     .number = NUMBER_FP16,
+                                                     .logs = logs,
+                                                     .log_count = 2,
+                                                     .series = 1}));
+            fill(run, &n);
+            must(run_begin(run, &(struct run_series){.steps = 1}));
+            must(run_go(run, 1));
+            must(run_wait(run, 0));
+            for (size_t i = 0; i < 2; i++)
+                must(run_log(run, i, 0, 1, out[halves][i]));
+            assert_memory_equal(out[0], out[halves], sizeof *out);
+            run_destroy(run);
+            tape_destroy(n.t);
+        }
+    bank_destroy(bank);
+    engine_destroy(e);
+}
+
 /* How many copies of operands a program makes; it is planned for and does not run. */
 static int copies_of(struct engine *e, struct bank *bank, const struct producer *p, int halves)
 {
@@ -326,6 +363,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stored_halves_are_what_products_round_floats_to),
+        cmocka_unit_test(what_others_read_too_stays_floats),
         cmocka_unit_test(matrix_units_of_workgroups_take_halves_as_they_are_stored),
         cmocka_unit_test(the_validation_layers_have_nothing_to_say),
     };
