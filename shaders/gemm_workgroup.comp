@@ -13,6 +13,7 @@
 #include "gemm_gpu.glsl"
 
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer RC { float16_t v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 2) buffer RS { uint16_t v; };
 
 float finish_one(const in uint i, const in uint j, const in float sum)
 {
@@ -31,8 +32,8 @@ float finish_one(const in uint i, const in uint j, const in float sum)
         x *= unary_derivative(ACT, pre[at].v);
     if ((EPILOGUE & EPILOGUE_RESIDUAL) != 0u)
         x += residual[at].v;
-    if ((C_KIND & KIND_HALF) != 0u)
-        RC(c).v[at] = float16_t(x);
+    if ((C_KIND & KIND_HALF) != 0u) // by bits: how a conversion rounds is the driver's affair
+        RS(uint64_t(c) + 2ul * at).v = uint16_t(narrow1(NUMBER, x));
     else
         c[at].v = x;
     return sum;

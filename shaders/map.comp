@@ -7,6 +7,7 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "lanes.glsl"
+#include "lane_halves.glsl"
 #include "unary.glsl"
 #include "philox.glsl"
 
@@ -33,6 +34,8 @@ layout(constant_id = 7) const uint THEN = 0;   // MAP_ADD, MAP_MUL or 0
 layout(constant_id = 8) const uint C_AS_B = 0;
 layout(constant_id = 9) const uint PAIRED = 0; // 1: OUT_STEP is 1 and every row of `out_` is at a multiple of 8 bytes
 layout(constant_id = 10) const uint FOURS = 0; // 1: dropout's B_STEP is 1 and every row's first draw a multiple of 4
+layout(constant_id = 11) const uint NUMBER = 0; // other than fp32: `out_` is halves of it, OUT_STEP 1, and all its rows begin
+                                               // and end at even numbers
 
 float load(RF p, uint step, uint i, uint stride)
 {
@@ -107,6 +110,7 @@ void main()
     uint i0 = gl_WorkGroupID.z / size[1], i1 = gl_WorkGroupID.z % size[1], i2 = gl_WorkGroupID.y;
     uint to = i0 * out_stride[0] + i1 * out_stride[1] + i2 * out_stride[2];
     RF po = out_ + to;
+    const uint64_t halves = uint64_t(out_) + 2ul * to;
     RF pa = a + (i0 * a_stride[0] + i1 * a_stride[1] + i2 * a_stride[2]);
     uint along = i0 * b_stride[0] + i1 * b_stride[1] + i2 * b_stride[2], draws = first_draw + along;
     RF pb = b + along, pc = c + (C_AS_B != 0u ? along : to);
@@ -119,7 +123,10 @@ void main()
             stay4(i, draws, row_stays, kept);
         [[unroll]] for (uint k = 0u; k < 4u; k++)
             x[k] = compute(pa, pb, pc, i + k * LANES, kept[k]);
-        if (PAIRED != 0u) {
+        if (NUMBER != NUMBER_FP32) {
+            lane_store2_halves(NUMBER, halves, i, x[0], x[1]);
+            lane_store2_halves(NUMBER, halves, i + 2u * LANES, x[2], x[3]);
+        } else if (PAIRED != 0u) {
             lane_store2(po + i, x[0], x[1]);
             lane_store2(po + (i + 2u * LANES), x[2], x[3]);
         } else {
@@ -130,7 +137,9 @@ void main()
     for (; i < end; i += LANES) {
         const bool kept = MAP != MAP_DROPOUT || B_STEP == 0u ? row_stays : stays(draws + (i + lane) * b_stride[3]);
         float x = compute(pa, pb, pc, i, kept);
-        if (i + lane < end)
+        if (NUMBER != NUMBER_FP32)
+            lane_store_halves(NUMBER, halves, i, end, x);
+        else if (i + lane < end)
             store(po, i, x);
     }
 }

@@ -10,6 +10,8 @@
 #define ELEMENT 1e-6   /* a few operations, or a polynomial good to some units in the last place */
 #define ROWS 4e-6      /* sums of up to some hundred terms and a reciprocal root */
 #define PRODUCT 4e-6   /* inner products of up to 768 terms */
+#define FP16 1e-3      /* a number on the way is rounded to 11 bits: chained_tolerance in products.c */
+#define BF16 8e-3      /* to 8 bits */
 #define ATTENTION 2e-5 /* two products, an exponential, a division; the backward one doubles them */
 
 /* a case a line */
@@ -322,6 +324,29 @@ CASE(cross_entropy_back)
     value logits = IN(33, 101), labels = check_ranged(n, SHAPE(33), 0, 101);
     OUT(tape_cross_entropy_back(n->tape, logits, labels, IN(33)));
 }
+/* What a product alone reads, a kernel for GPUs stores as halves. */
+static void multiplied(struct check_net *n, enum number number, value x)
+{
+    const struct shape s = tape_shape(n->tape, x);
+    n->number = n->inputs = number;
+    OUT(tape_matmul(n->tape, x, IN(s.dim[s.rank - 1], 64), 0, 0));
+}
+CASE(halves_layernorm) { multiplied(n, NUMBER_FP16, tape_layernorm(n->tape, IN(8, 197, 192), IN(192), IN(192), 1e-6f)); }
+CASE(halves_layernorm_bf16) { multiplied(n, NUMBER_BF16, tape_layernorm(n->tape, IN(8, 37, 200), IN(200), IN(200), 1e-6f)); }
+CASE(halves_layernorm_odd) { multiplied(n, NUMBER_FP16, tape_layernorm(n->tape, IN(3, 5, 83), IN(83), IN(83), 1e-6f)); }
+CASE(halves_normalize_sum) { multiplied(n, NUMBER_FP16, tape_normalize(n->tape, tape_add(n->tape, IN(3, 37, 192), IN(3, 37, 192)), 1e-6f)); }
+CASE(halves_dropout) { multiplied(n, NUMBER_FP16, tape_dropout(n->tape, IN(8, 37, 192), 0.3f, 84, ~0u)); }
+CASE(halves_scale_shift) { multiplied(n, NUMBER_BF16, tape_add(n->tape, tape_mul(n->tape, IN(5, 37, 30), IN(30)), IN(30))); }
+CASE(halves_mul_odd) { multiplied(n, NUMBER_FP16, tape_mul(n->tape, IN(5, 37, 33), IN(33))); }
+CASE(halves_permute) { multiplied(n, NUMBER_FP16, tape_permute(n->tape, IN(3, 50, 7), (const int32_t[SHAPE_RANK]){0, 2, 1})); }
+CASE(halves_expand) { multiplied(n, NUMBER_FP16, tape_expand(n->tape, IN(10, 24), SHAPE(7, 10, 24))); }
+CASE(halves_unfold) { multiplied(n, NUMBER_FP16, tape_unfold(n->tape, IN(2, 6, 5, 8), 3)); }
+CASE(halves_gelu)
+{
+    value x = tape_add(n->tape, tape_matmul(n->tape, IN(197, 192), IN(384, 192), 0, 1), IN(384));
+    multiplied(n, NUMBER_FP16, tape_unary(n->tape, x, UNARY_GELU));
+}
+
 CASE(fill) { OUT(tape_add(n->tape, tape_fill(n->tape, SHAPE(3, 1), 2.5f), IN(3, 21))); }
 
 /* clang-format on */
@@ -456,6 +481,17 @@ const struct check_case check_cases[] = {
     {"cross-entropy 64x10", ROWS, cross_entropy},
     {"cross-entropy 5x1000", ROWS, cross_entropy_wide},
     {"cross-entropy backward", ROWS, cross_entropy_back},
+    {"halves of layernorm 1576x192", FP16, halves_layernorm},
+    {"halves of layernorm 296x200, bf16", BF16, halves_layernorm_bf16},
+    {"halves of layernorm 15x83", FP16, halves_layernorm_odd},
+    {"halves of normalize of a sum", FP16, halves_normalize_sum},
+    {"halves of dropout", FP16, halves_dropout},
+    {"halves of scale and shift, bf16", BF16, halves_scale_shift},
+    {"halves of mul, 33", FP16, halves_mul_odd},
+    {"halves of permute", FP16, halves_permute},
+    {"halves of expand", FP16, halves_expand},
+    {"halves of unfold", FP16, halves_unfold},
+    {"halves of matmul + bias + gelu", FP16, halves_gelu},
     {"fill", ROUNDED, fill},
     {NULL, 0, NULL},
 };

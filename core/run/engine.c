@@ -115,6 +115,7 @@ struct engine {
     int plain; /* workgroups of `lanes` that need not be a subgroup */
     int in_step;
     int attention_in_tiles;
+    int wide; /* everything is stored as floats */
     struct ladder *ladder;
     struct products *products;
     struct {
@@ -223,6 +224,16 @@ uint32_t engine_team(const struct engine *e, uint64_t subgroups)
 int engine_attention_in_tiles(const struct engine *e)
 {
     return e->attention_in_tiles;
+}
+
+int engine_stores_halves(const struct engine *e)
+{
+    return !e->cpu_style && !e->wide;
+}
+
+void engine_want_halves(struct engine *e, int want)
+{
+    e->wide = !want;
 }
 
 void engine_turn_attention(struct engine *e)

@@ -47,6 +47,11 @@ struct products;
 struct products *engine_products(const struct engine *e);
 /* A fingerprint of all shaders. */
 int engine_shaders_digest(char text[HASH_TEXT]);
+/* Whether kernels store as halves what products alone read (halves.c): not in the CPU-device style, where lavapipe
+ * converts them slowly. */
+int engine_stores_halves(const struct engine *e);
+/* For comparisons: 0 has everything stored as floats. */
+void engine_want_halves(struct engine *e, int want);
 /* For tests: the other kernels of the two that attention can take on lavapipe. */
 void engine_turn_attention(struct engine *e);
 /* For tests: another module in a shader's stead, lent for the engine's life. */

@@ -4,7 +4,7 @@
 #include "attention_matrix.h"
 #include "attention_tile.h"
 #include "error.h"
-#include "products.h"
+#include "gemm_cpu.h"
 
 #include <math.h>
 #include <string.h>
@@ -106,6 +106,12 @@ static struct choice choose(const struct program *p, enum attention_pass pass,
 static int in_tiles(const struct program *p, const struct attention_sizes *z)
 {
     return engine_attention_in_tiles(p->engine) && !attention_matrix_unit(p->engine, p->number, z->width);
+}
+
+int attention_leaves_panels(struct program *p, const struct node *n)
+{
+    const struct attention_sizes z = sizes_of(p, n);
+    return in_tiles(p, &z) && z.width % PANEL == 0;
 }
 
 static void apply(struct work *w, const struct choice *c)

@@ -20,7 +20,7 @@ struct ref attention_scratch(struct program *p, const char *name, uint64_t float
 /* The kernels of engine_attention_in_tiles. */
 void attention_tiles_forward(struct program *p, const struct node *n, const struct attention_sizes *z,
                              struct ref out, struct ref lse);
-/* The gradient may be in panels (gemm_cpu.h) where attention_tiles_leave_panels(p, n) of program.h. */
+/* The gradient may be in panels: attention_leaves_panels of program.h. */
 void attention_tiles_back(struct program *p, value v, const struct node *n, const struct attention_sizes *z);
 
 #endif

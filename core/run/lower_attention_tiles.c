@@ -69,12 +69,6 @@ static void apply(struct work *w, const struct partition *t)
     w->constant_count = sizeof t->constants / sizeof *t->constants;
 }
 
-int attention_tiles_leave_panels(const struct program *p, const struct node *n)
-{
-    const struct shape s = tape_shape(p->tape, n->in[0]);
-    return engine_attention_in_tiles(p->engine) && s.dim[2] / 3 / n->attr.attention.heads % PANEL == 0;
-}
-
 void attention_tiles_forward(struct program *p, const struct node *n, const struct attention_sizes *z,
                              struct ref out, struct ref lse)
 {

@@ -13,12 +13,15 @@ void lower_patches(struct program *p, value v, const struct node *n)
         push.scale[c] = 1 / (255 * n->attr.patches.std[c]);
         push.shift[c] = -n->attr.patches.mean[c] / n->attr.patches.std[c];
     }
-    const struct ref refs[] = {program_value(p, v), program_value(p, n->in[0]), program_value(p, n->in[1])};
+    int halves;
+    const struct ref out = program_result(p, v, push.patch % 2 == 0, &halves);
+    const struct ref refs[] = {out, program_value(p, n->in[0]), program_value(p, n->in[1])};
     const uint32_t groups[3] = {1, (uint32_t)n->shape.dim[1], (uint32_t)n->shape.dim[0]};
     struct work *w = program_emit(p, SHADER_PATCHES, &push, sizeof push, refs, 3, 1, groups);
     w->constants[0] = push.width % 4 || push.patch % engine_lanes(p->engine) ? 0 : push.patch;
-    w->constant_count = 1;
-    w->bytes = (double)shape_count(n->shape) * 5;
+    w->constants[1] = (uint32_t)(halves ? p->number : NUMBER_FP32);
+    w->constant_count = 2;
+    w->bytes = (double)shape_count(n->shape) * (halves ? 3 : 5);
 }
 
 void lower_gather(struct program *p, value v, const struct node *n)
@@ -35,11 +38,14 @@ void lower_gather(struct program *p, value v, const struct node *n)
 static void emit_unfold(struct program *p, value v, const struct node *n, struct shape image, uint32_t fold)
 {
     struct push_unfold push = {.channels = (uint32_t)image.dim[3], .k = (uint32_t)n->attr.unfold.k};
-    const struct ref refs[] = {program_value(p, v), program_value(p, n->in[0])};
+    int halves;
+    const struct ref out = program_result(p, v, !fold && push.channels % 2 == 0, &halves);
+    const struct ref refs[] = {out, program_value(p, n->in[0])};
     const uint32_t groups[3] = {(uint32_t)image.dim[2], (uint32_t)image.dim[1], (uint32_t)image.dim[0]};
     struct work *w = program_emit(p, SHADER_UNFOLD, &push, sizeof push, refs, 2, 1, groups);
     w->constants[0] = fold;
-    w->constant_count = 1;
+    w->constants[1] = (uint32_t)(halves ? p->number : NUMBER_FP32);
+    w->constant_count = 2;
 }
 
 void lower_unfold(struct program *p, value v, const struct node *n)

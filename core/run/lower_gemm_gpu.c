@@ -39,13 +39,15 @@ struct launch { /* what both kernels of a product share */
     const struct product *r;
     const struct tile *tile;
     struct operand a, b;
+    int halves; /* C is stored as halves */
     struct push_gemm push;
 };
 
-static void set_constants(const struct launch *l, struct work *w, uint32_t epilogue, uint32_t invocations)
+/* `last`: it writes C, and not shares of it */
+static void set_constants(const struct launch *l, struct work *w, int last, uint32_t invocations)
 {
     const struct tile *t = l->tile;
-    const uint32_t constants[] = {epilogue,
+    const uint32_t constants[] = {last ? fusion_epilogue(l->f) : 0,
                                   (uint32_t)l->f->fn,
                                   invocations,
                                   t->rows,
@@ -57,7 +59,7 @@ static void set_constants(const struct launch *l, struct work *w, uint32_t epilo
                                   (uint32_t)l->r->number,
                                   l->a.kind,
                                   l->b.kind,
-                                  l->r->n % 4 ? 0 : KIND_FOUR};
+                                  (l->r->n % 4 ? 0 : KIND_FOUR) | (last && l->halves ? KIND_HALF : 0)};
     memcpy(w->constants, constants, sizeof constants);
     w->constant_count = sizeof constants / sizeof *constants;
     if (t->rung == RUNG_SUBGROUP) {
@@ -95,7 +97,7 @@ static void emit_product(struct launch *l, struct ref c, uint32_t splits)
     l->push.k_share = tiles(tiles(r->k, splits), t->depth) * t->depth;
     l->push.alpha = splits > 1 ? 1 : l->f->alpha;
     struct work *w = emit(l, shader_of(t, r->number), l->a.at, l->b.at, c, splits == 1, groups);
-    set_constants(l, w, splits > 1 ? 0 : fusion_epilogue(l->f), ladder_invocations(l->p->engine, t));
+    set_constants(l, w, splits == 1, ladder_invocations(l->p->engine, t));
     w->flops = 2.0 * r->batches * r->m * r->n * r->k;
 }
 
@@ -107,10 +109,10 @@ static void emit_reduction(struct launch *l, struct ref partial, struct ref c, u
     l->push.k = splits;
     l->push.alpha = l->f->alpha;
     struct work *w = emit(l, SHADER_GEMM_REDUCE, partial, (struct ref){0}, c, 1, groups);
-    set_constants(l, w, fusion_epilogue(l->f), INVOCATIONS);
+    set_constants(l, w, 1, INVOCATIONS);
     w->constant_count = 13;
     w->label = "shares";
-    w->bytes = 4.0 * (splits + 1) * r->batches * r->m * r->n;
+    w->bytes = (4.0 * splits + (l->halves ? 2 : 4)) * r->batches * r->m * r->n;
 }
 
 void lower_gemm_gpu(struct program *p, value out, const struct fusion *f, const struct product *r,
@@ -134,7 +136,7 @@ void lower_gemm_gpu(struct program *p, value out, const struct fusion *f, const 
         .c_batch = r->m * r->n,
         .batches = r->batches,
     };
-    struct ref c = program_value(p, out), partial = c;
+    struct ref c = program_result(p, out, r->n % 4 == 0, &l.halves), partial = c;
     if (choice->splits > 1)
         partial.slot = program_slot(p, "shares", 4ull * choice->splits * r->batches * r->m * r->n);
     if (p->rc < 0)

@@ -62,11 +62,12 @@ static void map_piece(struct program *p, const struct map_work *m, const struct 
     push.size[2] = (uint32_t)rows;
     int64_t b = plane * v->b[1] + row * v->b[2];
     push.first_draw = m->first_draw + (m->map == MAP_DROPOUT ? (uint32_t)b : 0);
-    const struct ref refs[] = {
-        ref_at(m->out, plane * v->out[1] + row * v->out[2]), ref_at(m->a, plane * v->a[1] + row * v->a[2]),
-        m->b.slot ? ref_at(m->b, b) : (struct ref){0},
-        m->map == MAP_DROPOUT ? (struct ref){p->control, 0} : (struct ref){0},
-        m->then ? ref_at(m->c, m->c_as_b ? b : plane * v->out[1] + row * v->out[2]) : (struct ref){0}};
+    const int64_t to = plane * v->out[1] + row * v->out[2];
+    const struct ref refs[] = {ref_at(m->out, m->halves ? to / 2 : to),
+                               ref_at(m->a, plane * v->a[1] + row * v->a[2]),
+                               m->b.slot ? ref_at(m->b, b) : (struct ref){0},
+                               m->map == MAP_DROPOUT ? (struct ref){p->control, 0} : (struct ref){0},
+                               m->then ? ref_at(m->c, m->c_as_b ? b : to) : (struct ref){0}};
     const uint32_t groups[3] = {(uint32_t)((v->size[3] + CHUNK - 1) / CHUNK), (uint32_t)rows,
                                 (uint32_t)(v->size[0] * planes)};
     struct work *w = program_emit(p, SHADER_MAP, &push, sizeof push, refs, 5, 1, groups);
@@ -80,12 +81,13 @@ static void map_piece(struct program *p, const struct map_work *m, const struct 
                                   (uint32_t)m->c_as_b,
                                   v->out[3] == 1 && refs[0].offset % 8 == 0 && rows_at_multiples(v->out, 2),
                                   m->map == MAP_DROPOUT && v->b[3] == 1 && push.first_draw % 4 == 0 &&
-                                      rows_at_multiples(v->b, 4)};
+                                      rows_at_multiples(v->b, 4),
+                                  (uint32_t)(m->halves ? p->number : NUMBER_FP32)};
     memcpy(w->constants, constants, sizeof constants);
     w->constant_count = sizeof constants / sizeof *constants;
     double elements = (double)v->size[0] * (double)planes * (double)rows * (double)v->size[3];
     w->bytes = elements * 4 *
-               (1 + (m->a.slot != 0 && v->a[3]) + (m->b.slot != 0 && v->b[3]) +
+               ((m->halves ? 0.5 : 1) + (m->a.slot != 0 && v->a[3]) + (m->b.slot != 0 && v->b[3]) +
                 (m->then && (!m->c_as_b || v->b[3])));
 }
 
@@ -121,6 +123,14 @@ static void sizes(struct shape s, int64_t size[SHAPE_RANK])
         size[SHAPE_RANK - k] = k <= s.rank ? s.dim[s.rank - k] : 1;
 }
 
+/* The whole of v is what the map gives. */
+static void put_result(struct program *p, value v, struct map_work *m)
+{
+    const struct view w = merged(&m->view);
+    const int in_pairs = w.out[3] == 1 && w.size[3] % 2 == 0 && rows_at_multiples(w.out, 2);
+    m->out = program_result(p, v, in_pairs, &m->halves);
+}
+
 /* The map goes on with c, which lies as the result does, or as the map's own second operand does. */
 static void go_on(struct program *p, value v, value u, struct map_work *m)
 {
@@ -128,7 +138,6 @@ static void go_on(struct program *p, value v, value u, struct map_work *m)
     m->then = tape_node(p->tape, u)->op == OP_ADD ? MAP_ADD : MAP_MUL;
     m->c = program_value(p, c);
     m->c_as_b = shape_count(tape_shape(p->tape, c)) != shape_count(tape_shape(p->tape, u));
-    m->out = program_value(p, u);
 }
 
 /* v = f of its operands, and, where p->now is another value, what that one makes of v. */
@@ -138,8 +147,6 @@ static void lower_elements(struct program *p, value v, const struct node *n, str
     strides(n->shape, n->shape, m.view.out);
     if (p->chained[p->now] == v)
         go_on(p, v, p->now, &m);
-    else
-        m.out = program_value(p, v);
     if (op_arity[n->op] > 0) {
         strides(tape_shape(p->tape, n->in[0]), n->shape, m.view.a);
         m.a = program_value(p, n->in[0]);
@@ -150,6 +157,7 @@ static void lower_elements(struct program *p, value v, const struct node *n, str
     } else if (m.map != MAP_DROPOUT) {
         memcpy(m.view.b, m.view.a, sizeof m.view.b);
     }
+    put_result(p, m.then ? p->now : v, &m);
     map_emit(p, &m);
 }
 
@@ -237,7 +245,7 @@ void lower_hooked(struct program *p, value v, const struct node *n)
 void lower_permute(struct program *p, value v, const struct node *n)
 {
     struct shape from = tape_shape(p->tape, n->in[0]);
-    struct map_work m = {.map = MAP_COPY, .out = program_value(p, v), .a = program_value(p, n->in[0])};
+    struct map_work m = {.map = MAP_COPY, .a = program_value(p, n->in[0])};
     int64_t in[SHAPE_RANK];
     sizes(n->shape, m.view.size);
     strides(n->shape, n->shape, m.view.out);
@@ -246,6 +254,7 @@ void lower_permute(struct program *p, value v, const struct node *n)
     for (int k = 0; k < from.rank; k++)
         m.view.a[shift + k] = in[shift + n->attr.permute.axes[k]];
     memcpy(m.view.b, m.view.a, sizeof m.view.b);
+    put_result(p, v, &m);
     map_emit(p, &m);
 }
 

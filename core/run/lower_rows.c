@@ -150,25 +150,28 @@ static void emit_norm(struct program *p, value v, const struct node *n, value w,
     const uint32_t rows = row_count(n->shape), width = row_length(n->shape);
     const value sum = p->norm_add[v];
     const struct node *add = tape_node(p->tape, sum);
+    const int gpu = norm_in_registers(p, width);
+    int halves;
     struct push_layernorm push = {.rows = rows, .n = width, .eps = n->attr.norm.eps};
+    const struct ref y = program_result(p, v, gpu && width % 4 == 0, &halves);
     const struct ref none = {0}, refs[] = {program_value(p, sum ? add->in[0] : n->in[0]),
                                            w ? program_value(p, w) : none,
                                            b ? program_value(p, b) : none,
-                                           program_value(p, v),
+                                           y,
                                            sum ? program_value(p, add->in[1]) : none,
                                            sum ? program_value(p, sum) : none};
-    const int gpu = norm_in_registers(p, width);
     const uint32_t team = gpu ? 1 : team_of_rows(p->engine, rows);
     const uint32_t groups[3] = {tiles(rows, gpu ? NORM_GROUP / engine_lanes(p->engine) : ROWS_A_GROUP * team),
                                 1, 1};
     struct work *work = program_emit(p, gpu ? SHADER_LAYERNORM : SHADER_LAYERNORM_CPU, &push, sizeof push,
                                      refs, 6, 8 | (sum ? 32 : 0), groups);
-    const uint32_t of_gpu[] = {NORM_GROUP, width, w != 0, sum != 0},
+    const uint32_t of_gpu[] = {NORM_GROUP, width, w != 0, sum != 0,
+                               (uint32_t)(halves ? p->number : NUMBER_FP32)},
                    of_cpu[] = {w != 0, team, known_width(p->engine, rows, width),
                                (uint32_t)engine_in_step(p->engine)};
-    memcpy(work->constants, gpu ? of_gpu : of_cpu, sizeof of_cpu);
-    work->constant_count = 4;
-    work->bytes = (double)shape_count(n->shape) * 4 * (sum ? 4 : 2);
+    memcpy(work->constants, gpu ? of_gpu : of_cpu, gpu ? sizeof of_gpu : sizeof of_cpu);
+    work->constant_count = gpu ? 5 : 4;
+    work->bytes = (double)shape_count(n->shape) * (4 * (sum ? 3 : 1) + (halves ? 2 : 4));
 }
 
 /* out[n] = the sum over `groups` rows of 2 N floats, from `from` on */

@@ -40,7 +40,10 @@ struct ref program_copy(struct program *p, value v, enum layout layout, uint64_t
 
 enum number program_kept_as(const struct program *p, value v)
 {
-    const struct node *n = tape_node(p->tape, program_root(p, v));
+    const value root = program_root(p, v);
+    const struct node *n = tape_node(p->tape, root);
+    if (p->halves[root])
+        return p->number;
     return n->op == OP_LEAF && n->attr.leaf.kind == LEAF_FROZEN ? bank_number(p->bank, n->attr.leaf.id)
                                                                 : NUMBER_FP32;
 }
@@ -56,9 +59,11 @@ int program_has_half(const struct program *p, value v)
     return 0;
 }
 
-/* The bank's own halves. */
+/* The bank's own halves, or the value itself. */
 static struct ref kept_halves(struct program *p, value root)
 {
+    if (p->halves[root])
+        return (struct ref){p->slot_of[root], 0};
     const struct node *n = tape_node(p->tape, root);
     uint32_t slot = program_slot_at(p, n->name, (uint64_t)shape_count(n->shape) * 2,
                                     bank_address(p->bank, n->attr.leaf.id));
@@ -100,7 +105,8 @@ struct ref program_widen(struct program *p, value v)
     uint64_t fours = fours_of(p, root);
     struct ref to = program_copy(p, root, LAYOUT_WIDE, fours * 16, &fresh);
     if (fresh && p->rc == 0)
-        emit_narrow(p, kept_halves(p, root), to, fours, program_kept_as(p, root), FORM_WIDE, 1);
+        emit_narrow(p, kept_halves(p, root), to, fours, program_kept_as(p, root), FORM_WIDE,
+                    p->constant[root]);
     return to;
 }
 

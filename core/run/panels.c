@@ -76,7 +76,7 @@ void find_panels(struct program *p, const struct use *uses)
         else if (n->op == OP_SUM && !p->summed[v])
             read_sum(p, readers, v);
         else if (n->op == OP_ATTENTION_BACK)
-            readers[v].left = attention_tiles_leave_panels(p, n) != 0;
+            readers[v].left = attention_leaves_panels(p, n) != 0;
     }
     for (value v = 1; v < tape_size(p->tape); v++)
         p->in_panels[v] = readers[v].left && readers[v].wanted && readers[v].uses == uses[v].count;

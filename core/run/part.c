@@ -53,9 +53,11 @@ static int program_begin(struct program *p, const struct run_spec *s)
     p->norm_back = arena_alloc(&p->arena, n, sizeof *p->norm_back);
     p->summed = arena_alloc(&p->arena, n, sizeof *p->summed);
     p->in_panels = arena_alloc(&p->arena, n, 1);
+    p->multiplied = arena_alloc(&p->arena, n, 1);
+    p->halves = arena_alloc(&p->arena, n, 1);
     value *roots = arena_alloc(&p->arena, s->log_count + s->gradient_count + 1, sizeof *roots);
     if (!p->live || !p->constant || !p->absorbed || !p->kernels || !p->slot_of || !p->fusions ||
-        !p->norm_back || !p->summed || !p->in_panels || !roots)
+        !p->norm_back || !p->summed || !p->in_panels || !p->multiplied || !p->halves || !roots)
         return ERR_MEMORY;
     size_t count = gather_roots(s, roots);
     for (size_t i = 0; i < count; i++)
@@ -63,6 +65,7 @@ static int program_begin(struct program *p, const struct run_spec *s)
             return fail(ERR_INPUT, "%s", tape_why(s->tape) ? tape_why(s->tape) : "a value to run is poison");
     TRY(choose_customs(p, roots, count));
     mark_constants(p);
+    find_multiplied(p, roots, count);
     fuse_epilogues(p, roots, count);
     return p->rc;
 }

@@ -54,14 +54,10 @@ uint32_t program_slot_at(struct program *p, const char *name, uint64_t bytes, ui
     return s;
 }
 
-struct ref program_value(struct program *p, value v)
+static struct ref place(struct program *p, value root, uint64_t bytes)
 {
-    value root = program_root(p, v);
-    if (program_kept_as(p, root) != NUMBER_FP32)
-        return program_widen(p, root);
     if (!p->slot_of[root]) {
         const struct node *n = tape_node(p->tape, root);
-        uint64_t bytes = (uint64_t)shape_count(n->shape) * sizeof(float);
         uint32_t s;
         if (n->op == OP_LEAF && n->attr.leaf.kind >= LEAF_FROZEN)
             s = program_slot_at(p, n->name, bytes, bank_address(p->bank, n->attr.leaf.id));
@@ -75,6 +71,31 @@ struct ref program_value(struct program *p, value v)
         p->slot_of[root] = s;
     }
     return (struct ref){p->slot_of[root], 0};
+}
+
+struct ref program_value(struct program *p, value v)
+{
+    value root = program_root(p, v);
+    const struct node *n = tape_node(p->tape, root);
+    if (p->halves[root]) { /* a widened copy would be right to products alone */
+        program_refuse(p, fail(ERR_INPUT, "a kernel wants floats of what is stored as halves: %s of %s",
+                               op_names[n->op], n->name ? n->name : "the step"));
+        return (struct ref){0};
+    }
+    if (program_kept_as(p, root) != NUMBER_FP32)
+        return program_widen(p, root);
+    return place(p, root, (uint64_t)shape_count(n->shape) * sizeof(float));
+}
+
+struct ref program_result(struct program *p, value v, int can_be_halves, int *halves)
+{
+    value root = program_root(p, v);
+    if (can_be_halves && p->multiplied[root] && !p->slot_of[root])
+        p->halves[root] = 1;
+    *halves = p->halves[root];
+    if (!*halves)
+        return program_value(p, root);
+    return place(p, root, ((uint64_t)shape_count(tape_shape(p->tape, root)) + 3) / 4 * 8);
 }
 
 struct work *program_emit(struct program *p, enum shader shader, const void *push, uint32_t push_bytes,

@@ -74,7 +74,7 @@ enum layout {
     LAYOUT_PANELS_T, /* of B transposed */
     LAYOUT_HALF,     /* as halves of the program's number */
     LAYOUT_ROUNDED,  /* floats, rounded to it */
-    LAYOUT_WIDE      /* floats, of a frozen tensor that the bank keeps as halves */
+    LAYOUT_WIDE      /* floats, of a value that is stored as halves */
 };
 struct copy_memo { /* copies that were made in this program */
     struct copy_memo *next;
@@ -99,6 +99,8 @@ struct program {
     value *norm_add;  /* per normalisation: the addition before it, which it computes too */
     unsigned char *in_panels; /* per value: it is kept in panels (gemm_cpu.h); [0] is 0 */
     struct norm_params *norm_params; /* per normalisation's gradient: those of its parameters */
+    unsigned char *multiplied; /* per value: only products read it, and they may read halves; see halves.c */
+    unsigned char *halves;     /* per value: its producer stores it as halves of `number` */
     struct slot *slots;
     uint32_t slot_count, slot_room;
     struct work *works;
@@ -123,7 +125,10 @@ int program_renames(const struct program *p, value v);
 value program_root(const struct program *p, value v);
 uint32_t program_slot(struct program *p, const char *name, uint64_t bytes);
 uint32_t program_slot_at(struct program *p, const char *name, uint64_t bytes, uint64_t address);
-struct ref program_value(struct program *p, value v); /* made on first use */
+struct ref program_value(struct program *p, value v); /* floats; made on first use */
+/* The same for the kernel that computes v. Where that can store halves of p->number, and nobody wants more, v is
+ * stored so from now on, and *halves. */
+struct ref program_result(struct program *p, value v, int can_be_halves, int *halves);
 static inline struct ref ref_at(struct ref r, int64_t floats)
 {
     r.offset += (uint64_t)(floats * 4);
@@ -169,9 +174,9 @@ struct ref program_copy(struct program *p, value v, enum layout layout, uint64_t
 struct ref program_narrow(struct program *p, value v, enum layout layout);
 /* Whether it is there as halves of p->number already. */
 int program_has_half(const struct program *p, value v);
-/* What the bank keeps the value as, if it is a frozen leaf; else fp32. */
+/* What the value is stored as: a frozen leaf by the bank, another by program_result. */
 enum number program_kept_as(const struct program *p, value v);
-/* The floats of a frozen tensor that the bank keeps as halves, made once. */
+/* The floats of a value that is stored as halves, made once. */
 struct ref program_widen(struct program *p, value v);
 
 /* A strided view of up to four axes: the outermost may be merged by map_emit. */
@@ -185,6 +190,7 @@ struct map_work {
     int32_t fn;
     struct view view;
     struct ref out, a, b; /* b: none for maps of one operand */
+    int halves;           /* out is stored as halves: its rows begin and end at even numbers */
     enum map then;        /* MAP_ADD or MAP_MUL: the result goes on with c; 0 (MAP_COPY): it does not */
     struct ref c;
     int c_as_b;           /* c's strides are b's, else out's */
@@ -212,13 +218,16 @@ int norm_in_registers(const struct program *p, int64_t width);
 int norm_gives_params(const struct program *p, int64_t width);
 
 /* Whether the gradient of attention n may be in panels. */
-int attention_tiles_leave_panels(const struct program *p, const struct node *n);
+int attention_leaves_panels(struct program *p, const struct node *n);
 
 /* Finds which custom values are computed by their own kernels: fills p->kernels, and p->live accordingly. */
 int choose_customs(struct program *p, const value *roots, size_t count);
 
 /* The operand of a two-operand value that is not `of`, as a root; 0 when both are or neither is. */
 value other_operand(const struct program *p, value v, value of);
+
+/* Finds what may be stored as halves: fills p->multiplied. */
+void find_multiplied(struct program *p, const value *roots, size_t count);
 
 /* Finds what kernels take over: fills p->fusions, p->norm_back, p->summed and p->absorbed; the roots
  * stay. */

@@ -204,7 +204,11 @@ void tape_live(const struct tape *t, const value *roots, size_t count, unsigned 
 void tape_live_with(const struct tape *t, const value *roots, size_t count, const unsigned char *kernels,
                     unsigned char *live);
 
-/* Whether products read the leaf, through renaming, and nothing else does. */
-int tape_only_multiplied(const struct tape *t, value leaf);
+/* Which kinds of ops read each value, by itself or through what renames it: adds to readers[v], tape_size bytes, where a
+ * caller may have noted readers of its own. live NULL: all values count; kernels as for tape_live_with, NULL: a custom
+ * value may read both its equivalent and its kernel's operands. */
+enum { READER_PRODUCT = 1, READER_OTHER = 2 };
+void tape_readers(const struct tape *t, const unsigned char *live, const unsigned char *kernels,
+                  unsigned char *readers);
 
 #endif

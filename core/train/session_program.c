@@ -50,6 +50,7 @@ int session_find_halves(struct session *s)
 {
     int rc;
     struct net n = {0};
+    unsigned char *readers = NULL;
     const struct feed feed = {.count = 1};
     const struct program_spec program = {.feed = &feed, .batch = 1, .recipe = &recipe_default};
     if (s->spec.number == NUMBER_FP32 || s->spec.wide)
@@ -58,10 +59,14 @@ int session_find_halves(struct session *s)
     if (!s->halves)
         return ERR_MEMORY;
     TRY_OUT(trace_forward(s, &program, &n));
+    readers = mem_alloc(tape_size(n.tape), 1);
+    TRY_OUT(readers ? 0 : ERR_MEMORY);
+    tape_readers(n.tape, NULL, NULL, readers);
     for (size_t i = 0; i < s->count; i++)
         if (s->tensors[i].kind == LEAF_FROZEN && !s->tensors[i].kept && n.trace->leaves[i])
-            s->halves[i] = (unsigned char)tape_only_multiplied(n.tape, n.trace->leaves[i]);
+            s->halves[i] = readers[n.trace->leaves[i]] == READER_PRODUCT;
 out:
+    mem_free(readers);
     net_finish(&n);
     return rc;
 }

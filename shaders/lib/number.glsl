@@ -17,10 +17,15 @@ uint bfloat_bits(float x)
     return (bits & 0x7fffffffu) > 0x7f800000u ? bits >> 16 | 0x40u : (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
 }
 
+uint narrow1(uint number, float x)
+{
+    return number == NUMBER_FP16 ? half_bits(x) : bfloat_bits(x);
+}
+
 // two numbers in one word, the first one low
 uint narrow2(uint number, vec2 x)
 {
-    return number == NUMBER_FP16 ? half_bits(x.x) | half_bits(x.y) << 16 : bfloat_bits(x.x) | bfloat_bits(x.y) << 16;
+    return narrow1(number, x.x) | narrow1(number, x.y) << 16;
 }
 
 vec2 widen2(uint number, uint word)

@@ -15,6 +15,7 @@ layout(constant_id = 2) const uint N = 64;
 layout(local_size_x_id = 1, local_size_y = 1, local_size_z = 1) in;
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer RF { float v; };
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer R4 { vec4 v; };
+layout(buffer_reference, std430, buffer_reference_align = 8) buffer RU2 { uvec2 v; };
 
 const uint SUBGROUPS = GROUP / LANES;
 const uint VECTORS = (N + 4 * LANES - 1) / (4 * LANES);
@@ -54,6 +55,13 @@ void row_store(RF row, uint c, vec4 x)
     [[unroll]] for (uint n = 0u; n < 4u; n++)
         if (4u * c + n < N)
             row[4u * c + n].v = x[n];
+}
+
+// four halves; rows are whole fours
+void row_store_halves(uint64_t row, uint c, uvec2 bits)
+{
+    if (N % (4u * LANES) == 0u || 4u * c < N)
+        RU2(row)[c].v = bits;
 }
 
 float sum_of(vec4 x)

@@ -74,6 +74,12 @@ static void normalisations_and_sums_in_the_gpu_style_agree(void **state)
     check_style(ENGINE_GPU, "sum");
 }
 
+static void what_kernels_in_the_gpu_style_store_as_halves_agrees(void **state)
+{
+    (void)state;
+    check_style(ENGINE_GPU, "halves");
+}
+
 static void the_validation_layers_have_nothing_to_say(void **state)
 {
     (void)state;
@@ -87,6 +93,7 @@ int main(void)
         cmocka_unit_test(attention_in_the_gpu_style_agrees),
         cmocka_unit_test(attention_agrees_by_the_kernels_that_this_lavapipe_would_not_take),
         cmocka_unit_test(normalisations_and_sums_in_the_gpu_style_agree),
+        cmocka_unit_test(what_kernels_in_the_gpu_style_store_as_halves_agrees),
         cmocka_unit_test(the_validation_layers_have_nothing_to_say),
     };
     const struct device_spec spec = {.index = -1, .validate = getenv("VITRO_VALIDATE") != NULL};
