@@ -1,6 +1,7 @@
 /* test_attention_matrix.c - attention on the matrix units of subgroups: right where a software driver has them, taken
- * where style, rung and width ask for it and nowhere else, dropped where it is wrong. `vitro selftest` goes over all
- * widths; each takes a software driver half a minute to compile. */
+ * where style, rung and width ask for it and nowhere else, dropped where it is wrong. Wider heads take a
+ * software driver up to a minute and a half to compile: `VITRO_LADDER=subgroup vitro selftest --filter "attention
+ * subgroup"` has them. */
 #include "attention_matrix.h"
 #include "bank.h"
 #include "check.h"
@@ -97,24 +98,10 @@ static void agrees(const char *const *filters)
 static void attention_in_fp16_agrees_for_any_count_of_tokens_and_any_range(void **state)
 {
     (void)state;
-    agrees((const char *const[]){"subgroup fp16 3x37, 3x32", "subgroup fp16 1x257, 1x32",
-                                 "subgroup fp16 2x101, 1x32", "subgroup fp16 2x83, 2x32",
-                                 "subgroup fp16 2x64, 2x32", NULL});
-}
-
-static void attention_in_fp16_agrees_for_few_tokens_and_narrow_heads(void **state)
-{
-    (void)state;
-    agrees((const char *const[]){"subgroup fp16 2x1, 2x16", "subgroup fp16 2x67, 2x16",
-                                 "subgroup fp16 2x21, 2x16", "subgroup fp16 2x90, 2x16",
-                                 "subgroup fp16 2x5, 3x8", "tiled fp16 2x21, 2x12", NULL});
-}
-
-static void attention_in_fp16_agrees_for_the_tokens_and_heads_of_a_vit(void **state)
-{
-    (void)state;
-    agrees((const char *const[]){"subgroup fp16 2x197, 3x64", "subgroup fp16 2x207, 1x64",
-                                 "subgroup fp16 1x197, 1x64", NULL});
+    agrees((const char *const[]){"subgroup fp16 2x197, 1x16", "subgroup fp16 2x1, 2x16",
+                                 "subgroup fp16 2x67, 2x16", "subgroup fp16 2x21, 2x16",
+                                 "subgroup fp16 2x90, 2x16", "subgroup fp16 2x5, 3x8",
+                                 "tiled fp16 2x21, 2x12", NULL});
 }
 
 static void rung_style_width_and_precision_say_which_kernels_are_taken(void **state)
@@ -340,9 +327,7 @@ int main(void)
         cmocka_unit_test(workgroups_fit_every_usual_device),
         cmocka_unit_test(what_does_not_fit_matrices_has_no_workgroup),
         cmocka_unit_test(rung_style_width_and_precision_say_which_kernels_are_taken),
-        cmocka_unit_test(attention_in_fp16_agrees_for_few_tokens_and_narrow_heads),
         cmocka_unit_test(attention_in_fp16_agrees_for_any_count_of_tokens_and_any_range),
-        cmocka_unit_test(attention_in_fp16_agrees_for_the_tokens_and_heads_of_a_vit),
         cmocka_unit_test(it_gives_the_same_bits_each_time),
         cmocka_unit_test(gradients_beyond_fp16_are_not_finite),
         cmocka_unit_test(a_wrong_forward_is_told_and_fp32_is_taken),
