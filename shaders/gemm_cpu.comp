@@ -28,13 +28,13 @@ layout(constant_id = 8) const uint B_ROW = 0;  // b_row
 layout(constant_id = 9) const uint C_ROW = 0;  // c_row
 layout(constant_id = 10) const uint DEPTH = 0; // K
 layout(constant_id = 11) const uint DOWN = 0;  // 1: the grid's first dimension goes down the rows; 2: in blocks
-// Which matrices are in panels, [columns / 16][M][16], though not packed for this product: the sum of these. Then strides are
-// known and there is no batch; KU is a multiple of 16 for A, and for the others a tile is a panel wide.
+// Which matrices are in panels, [columns / 16][M][16], though not packed for this product: the sum of the next three. Then
+// strides are known and there is no batch; KU is a multiple of 16 for A, and for the others a tile is a panel wide.
 layout(constant_id = 14) const uint PANELLED = 0;
+const uint PANELLED_A = 1, PANELLED_C = 2, PANELLED_PRE = 4;
 // Steps of a second product, of second_a [M][SECOND] and second_b in panels: second_alpha times it is added to alpha times
 // the first. 0: there is none. Else strides are known, and every vector is inside C.
 layout(constant_id = 15) const uint SECOND = 0;
-const uint PANELLED_A = 1, PANELLED_C = 2, PANELLED_PRE = 4;
 
 const bool KNOWN = A_ROW != 0u;
 const bool A_PANELS = (PANELLED & PANELLED_A) != 0u, C_PANELS = (PANELLED & PANELLED_C) != 0u,
@@ -189,7 +189,10 @@ void main()
             FOR_VECTORS acc[i][j] = SECOND != 0u ? acc[i][j] + shift[j] : fma(alpha, acc[i][j], shift[j]);
             if ((EPILOGUE & EPILOGUE_PRE) != 0u)
                 store_row(kept + i * pre_step, acc[i]);
-            FOR_VECTORS acc[i][j] = epilogue(acc[i][j], kept + (i * pre_step + j * LANES), added + (i * C_ROW + j * LANES));
+            FOR_VECTORS {
+                RF kept_at = kept + (i * pre_step + j * LANES), added_at = added + (i * C_ROW + j * LANES);
+                acc[i][j] = epilogue(acc[i][j], kept_at, added_at);
+            }
         }
         FOR_ROWS store_row(top + i * c_step, acc[i]);
         return;

@@ -27,7 +27,6 @@ layout(push_constant) uniform Push {
     uint from_batch, panels_batch;
 };
 
-
 void pack_row(RF to, RF row)
 {
     float x[VECTORS];

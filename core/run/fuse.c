@@ -30,7 +30,8 @@ static int same_count(const struct program *p, value a, value b)
     return shape_count(tape_shape(p->tape, a)) == shape_count(tape_shape(p->tape, b));
 }
 
-/* Another product of few steps, scaled or not, that is added and has no other use: LoRA's beside the frozen one. */
+/* Takes over v, another product of few steps, scaled or not, that is added and has no other use: LoRA's beside the
+ * frozen one. */
 static int take_second(struct program *p, struct fusion *f, const struct use *uses, value v)
 {
     const struct node *n = tape_node(p->tape, v);

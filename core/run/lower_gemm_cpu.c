@@ -145,9 +145,9 @@ static uint32_t height_of(uint32_t down, uint32_t team, uint32_t high)
 
 /* The grid. Going down the rows, a panel of B stays in the caches; in blocks, their rows of A do, too. In low blocks the
  * lines of C (and of what an epilogue reads) come soon after their neighbours, likely soon enough for a processor to
- * fetch them ahead: with 8 tiles instead of 32 or more, products of up to 1576x768x768 took 10 to 15 % less time. But a block reads all of B,
- * and one that does not stay in the last cache is better read for 64 tiles. Along the first dimension the groups are
- * teams. */
+ * fetch them ahead: with 8 tiles instead of 32 or more, products of up to 1576x768x768 took 10 to 15 % less time. But a
+ * block reads all of B, and one that does not stay in the last cache is better read for 64 tiles. Along the first dimension
+ * the groups are teams. */
 static enum order order_of(const struct product *r, const struct block *t, uint32_t columns, uint32_t team,
                            uint32_t groups[3])
 {
@@ -185,7 +185,7 @@ static int packs_a(const struct product *r, const struct block *t)
     return packs_both(r, t) && PANEL % t->rows == 0 && r->m % t->rows == 0;
 }
 
-/* A^T B with so few columns that nothing is packed: A is read from panels only where it is in them. */
+/* A^T B with so few columns that packing would cost more than it saves: panels of A are read where A is in them anyway. */
 static int is_thin(const struct product *r, const struct program *p)
 {
     return r->a_t && r->n <= engine_lanes(p->engine) && engine_lanes(p->engine) <= 8;

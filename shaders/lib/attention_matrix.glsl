@@ -2,9 +2,9 @@
 // are of the one type of 16 bits, which is fp16, or bf16 in the twin of core/run/bfloat_module.c; sums are fp32.
 //
 // A subgroup owns MM rows, a workgroup of GROUP invocations BQ, which stay in shared memory (in registers they would
-// take RADV three times their size); the other side passes through it, STEP rows at a time. What an invocation holds of a matrix is the driver's affair, so that
-// sums become operands by way of the subgroup's part of `stash`: lane l has row l % MM there, and of its STEP numbers
-// every SHARES-th eight. First they lie in it as floats, then, in the first half of each row, rounded. A number per
+// take RADV three times their size); the other side passes through it, STEP rows at a time. What an invocation holds of
+// a matrix is the driver's affair, so that sums become operands by way of the subgroup's part of `stash`: lane l has row
+// l % MM there, and of its STEP numbers every SHARES-th eight. First they lie in it as floats, then, in the first half of each row, rounded. A number per
 // row (or per column) becomes a matrix by being loaded with a stride of 0.
 //
 // core/run/attention_matrix.c chooses the constants: D is a multiple of NN and KK, STEP of NN, KK and 8 SHARES, all

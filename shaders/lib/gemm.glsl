@@ -14,7 +14,7 @@ layout(push_constant) uniform Push {
     RF a, b, c, bias, residual, pre, second_a, second_b;      // unused ones may be 0
     uint M, N, K;
     uint a_row, a_col, b_panel, b_row, c_row;
-    uint a_batch, b_batch, c_batch, bias_batch;      // strides over gl_WorkGroupID.z
+    uint a_batch, b_batch, c_batch, bias_batch;               // strides over gl_WorkGroupID.z
     float alpha, second_alpha;
     uint batches, k_share;                                    // of gl_WorkGroupID.z: see lib/gemm_gpu.glsl
 };
