@@ -61,16 +61,8 @@ static void trace(struct check_net *n, const struct attention_case *c, enum part
     check_output(n, tape_attention_back(n->tape, qkv, out, lse, gradient, range));
 }
 
-struct walk { /* what a check of attention does */
-    struct engine *engine;
-    struct bank *bank;
-    const char *filter;
-    int repeats, failed;
-    void (*report)(void *context, const struct check_result *result);
-    void *context;
-};
-
-static void check_case(struct walk *w, const struct attention_case *c, enum number number, enum part part)
+static void check_case(struct check_walk *w, const struct attention_case *c, enum number number,
+                       enum part part)
 {
     char name[128];
     const int units = attention_matrix_unit(w->engine, number, (uint32_t)c->width) != NULL;
@@ -100,7 +92,7 @@ int check_attention(struct engine *engine, const char *filter, int repeats,
                     void (*report)(void *context, const struct check_result *result), void *context)
 {
     enum { USUAL_WIDTH = 64 };
-    struct walk w = {
+    struct check_walk w = {
         .engine = engine, .filter = filter, .repeats = repeats, .report = report, .context = context};
     TRY(bank_create(&w.bank, engine, NULL, 0));
     for (int number = NUMBER_FP16; number < NUMBER_COUNT; number++)

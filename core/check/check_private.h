@@ -32,8 +32,17 @@ struct check_case {
 };
 extern const struct check_case check_cases[]; /* ended by a NULL name */
 
-/* Runs a traced net on the device and in double; the errors go to *result. */
+struct engine;
 struct bank;
+struct check_walk { /* over cases that are not of that table */
+    struct engine *engine;
+    struct bank *bank;
+    const char *filter;
+    int repeats, failed;
+    void (*report)(void *context, const struct check_result *result);
+    void *context;
+};
+/* Runs a traced net on the device and in double; the errors go to *result. */
 int check_run(struct check_net *n, struct bank *bank, int repeats, struct check_result *result);
 
 #endif

@@ -63,16 +63,7 @@ static void trace(struct check_net *n, const struct product_case *c)
     check_output(n, y);
 }
 
-struct walk { /* what a check of products does */
-    struct engine *engine;
-    struct bank *bank;
-    const char *filter;
-    int repeats, failed;
-    void (*report)(void *context, const struct check_result *result);
-    void *context;
-};
-
-static void check_case(struct walk *w, const struct product_case *c, const struct ladder_choice *choice,
+static void check_case(struct check_walk *w, const struct product_case *c, const struct ladder_choice *choice,
                        enum number number)
 {
     char name[128], text[LADDER_TEXT];
@@ -98,7 +89,8 @@ static void check_case(struct walk *w, const struct product_case *c, const struc
 }
 
 /* What the tile computes of the case: it may not suit its shape or precision. */
-static int suits(const struct walk *w, const struct product_case *c, const struct tile *t, enum number number)
+static int suits(const struct check_walk *w, const struct product_case *c, const struct tile *t,
+                 enum number number)
 {
     const struct product p = {.batches = c->batch ? (uint32_t)c->batch : 1,
                               .m = (uint32_t)c->m,
@@ -116,7 +108,7 @@ static int suits(const struct walk *w, const struct product_case *c, const struc
 int check_products(struct engine *engine, const char *filter, int repeats,
                    void (*report)(void *context, const struct check_result *result), void *context)
 {
-    struct walk w = {
+    struct check_walk w = {
         .engine = engine, .filter = filter, .repeats = repeats, .report = report, .context = context};
     TRY(bank_create(&w.bank, engine, NULL, 0));
     for (const struct tile *t = ladder_tiles; t->name; t++)

@@ -8,6 +8,7 @@
 #include "engine.h"
 #include "ladder.h"
 #include "products.h"
+#include "program.h"
 
 enum {
     STEP = 32,        /* 197 keys are 7 turns, the last one two thirds empty; 64 would leave a fifth over */
@@ -32,11 +33,6 @@ static const struct shape_of {       /* of a pass */
         {2, 2, 2, 0, 2, {0, SHADER_ATTENTION_MATRIX_BACK_KV, SHADER_ATTENTION_MATRIX_BACK_KV_BF16}},
 };
 enum { PASSES = sizeof passes / sizeof *passes };
-
-static uint32_t up(uint32_t count, uint32_t each)
-{
-    return (count + each - 1) / each;
-}
 
 enum shader attention_matrix_shader(enum attention_pass pass, enum number number)
 {
@@ -63,7 +59,7 @@ int attention_matrix_choose(struct attention_matrix *out, enum attention_pass wh
         struct attention_matrix t = {.step = STEP};
         t.group = subgroups * limits->lanes;
         t.owned = subgroups * unit->m;
-        const uint32_t fetch = up(STEP * eights, t.group);
+        const uint32_t fetch = tiles(STEP * eights, t.group);
         const uint32_t registers = pass->sums * unit->m * width / limits->lanes + 2 * 8 * fetch;
         t.shared_bytes = EIGHT_BYTES * ((2 * STEP + pass->own * t.owned) * pitch +
                                         pass->stashes * t.owned * (STEP / 4 + 1)) +
@@ -75,7 +71,7 @@ int attention_matrix_choose(struct attention_matrix *out, enum attention_pass wh
         const double carry = CARRY_COST * (double)(fetch * t.group) / (STEP * eights);
         /* in brief: the least code, and the same for any count, as each is compiled */
         const double cost =
-            limits->brief ? fetch : up(count, t.owned) * (t.owned + carry) * (1 + UNIT_WAITS / resident);
+            limits->brief ? fetch : tiles(count, t.owned) * (t.owned + carry) * (1 + UNIT_WAITS / resident);
         if (best == 0 || cost < best) {
             best = cost;
             *out = t;

@@ -6,6 +6,8 @@
  * registers, and more shared memory, which leaves a compute unit fewer invocations to turn to. */
 #include "attention_tile.h"
 
+#include "program.h"
+
 enum {
     VECTOR_BYTES = 16,
     UNIT_SHARED = 65536, /* what the workgroups on a compute unit share: 64 KiB on AMD, more on others */
@@ -24,29 +26,24 @@ static const struct shape_of { /* of a pass */
     [ATTENTION_BACK_KV] = {2, 2, 2, 2},
 };
 
-static uint32_t up(uint32_t count, uint32_t each)
-{
-    return (count + each - 1) / each;
-}
-
 static double cost(const struct shape_of *pass, const struct attention_tile *t, uint32_t vectors,
                    uint32_t count)
 {
-    const uint32_t across = t->step / 4, columns = up(vectors, across);
+    const uint32_t across = t->step / 4, columns = tiles(vectors, across);
     const double rows = t->rows;
     const double scores = pass->scores * vectors * (16 * rows + READ_COST * (rows + 4));
     const double sums = pass->sums * across * (16 * rows * columns + READ_COST * (rows + 4 * columns));
     /* a tile of the passing side is carried to shared memory by all invocations together */
-    const double carry = 2.0 * READ_COST * pass->passing * up(t->step * vectors, t->group);
+    const double carry = 2.0 * READ_COST * pass->passing * tiles(t->step * vectors, t->group);
     const double resident = (double)(UNIT_SHARED / t->shared_bytes) * t->group;
-    return up(count, t->owned) * (double)t->group / t->step * (scores + sums + carry) *
+    return tiles(count, t->owned) * (double)t->group / t->step * (scores + sums + carry) *
            (1 + UNIT_WAITS / resident);
 }
 
 /* In code, per invocation; two rows, so that loops over them are loops. */
 static double length(const struct attention_tile *t, uint32_t vectors)
 {
-    const double copies = up(t->step * vectors, t->group), columns = up(vectors, t->step / 4);
+    const double copies = tiles(t->step * vectors, t->group), columns = tiles(vectors, t->step / 4);
     return (copies + columns) * (t->rows == 2 ? 1 : t->rows == 1 ? 2 : 4);
 }
 
@@ -55,7 +52,7 @@ int attention_tile_choose(struct attention_tile *out, enum attention_pass which,
 {
     static const uint32_t steps[] = {32, 16}, groups[] = {128, 64, 32, 16, 8, 4};
     const struct shape_of *pass = &passes[which];
-    const uint32_t vectors = up(width, 4), pitch = vectors | 1;
+    const uint32_t vectors = tiles(width, 4), pitch = vectors | 1;
     const uint32_t most = limits->shared_bytes < UNIT_SHARED ? limits->shared_bytes : UNIT_SHARED;
     double best = 0;
     for (uint32_t s = 0; s < sizeof steps / sizeof *steps; s++)
@@ -65,7 +62,7 @@ int attention_tile_choose(struct attention_tile *out, enum attention_pass which,
                 const uint32_t across = t.step / 4;
                 if (across > limits->lanes || t.group % limits->lanes || t.group > limits->max_invocations)
                     continue;
-                if (rows > 1 && pass->sums * rows * 4 * up(vectors, across) > SUMS_MAX)
+                if (rows > 1 && pass->sums * rows * 4 * tiles(vectors, across) > SUMS_MAX)
                     continue;
                 t.owned = t.group / across * rows;
                 t.unroll = limits->brief || vectors % 2 ? 1 : vectors % 4 ? 2 : 4;

@@ -58,26 +58,22 @@
 enum { LANES_MAX = 64, LANES_CPU_STYLE = 16 }; /* the latter: packed panels are so wide (lib/gemm.glsl) */
 
 static const struct source {
-    const char *name;
+    const char *name, *row; /* of shaders.h */
     const uint32_t *spirv;
     size_t bytes;
     uint32_t push_bytes;
 } sources[SHADER_COUNT] = {
-#define X(NAME, name, push) {#name, name##_spv, sizeof name##_spv, sizeof(push)},
+#define X(NAME, name, push) {#name, #NAME, name##_spv, sizeof name##_spv, sizeof(push)},
     SHADERS(X)
 #undef X
 };
 
-/* Rows whose kernel is made of the file's for fp16. */
-static int is_bfloat_twin(enum shader shader)
+/* Whether the kernel is made of the file's for fp16, as the row's name says. */
+static int is_bfloat_twin(const struct source *s)
 {
-    static const enum shader twins[] = {SHADER_GEMM_SUBGROUP_BF16, SHADER_GEMM_WORKGROUP_BF16,
-                                        SHADER_ATTENTION_MATRIX_BF16, SHADER_ATTENTION_MATRIX_BACK_Q_BF16,
-                                        SHADER_ATTENTION_MATRIX_BACK_KV_BF16};
-    for (size_t i = 0; i < sizeof twins / sizeof *twins; i++)
-        if (shader == twins[i])
-            return 1;
-    return 0;
+    static const char suffix[] = "_BF16";
+    const size_t length = strlen(s->row), of_suffix = sizeof suffix - 1;
+    return length > of_suffix && !strcmp(s->row + length - of_suffix, suffix);
 }
 
 /* The same for devices without subgroups that can be relied on. */
@@ -274,7 +270,7 @@ static int make_kernel(struct engine *e, enum shader shader, struct kernel_spec 
     if (!engine_has(e, shader))
         return fail(ERR_DEVICE, "the kernel %s is not in this program: its shader compiler was too old",
                     source->name);
-    if (is_bfloat_twin(shader)) {
+    if (is_bfloat_twin(source)) {
         TRY(bfloat_module(source->spirv, source->bytes, &twin, &spec->spirv_bytes));
         spec->spirv = twin;
     }

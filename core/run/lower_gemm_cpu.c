@@ -194,10 +194,12 @@ static int is_thin(const struct product *r, const struct program *p)
 int gemm_cpu_serves(struct program *p, const struct product *r)
 {
     struct ladder_choice choice;
-    const int rc = engine_cpu_style(p->engine) ? products_choose(p->engine, r, &choice) : 0;
+    if (!engine_cpu_style(p->engine))
+        return 0;
+    const int rc = products_choose(p->engine, r, &choice);
     if (rc < 0)
         program_refuse(p, rc);
-    return engine_cpu_style(p->engine) && rc == 0 && choice.tile->rung == RUNG_CPU;
+    return rc == 0 && choice.tile->rung == RUNG_CPU;
 }
 
 int gemm_cpu_adds(struct program *p, const struct product *r, const struct product *second)
@@ -220,13 +222,12 @@ enum panel_use gemm_cpu_reads_panels(const struct program *p, const struct produ
     const struct block t = block_of(r, engine_lanes(p->engine));
     if (r->number != NUMBER_FP32 || r->batches != 1) /* else they are rounded first */
         return PANELS_UNREAD;
-    int reads = t.known && operand == 0 && t.steps % PANEL == 0 && r->k % PANEL == 0, wants = 0;
-    if (r->a_t) {
-        reads = t.known && (operand == 1 ? packs_both(r, &t) && !r->b_t && r->n % PANEL == 0
-                                         : r->m % PANEL == 0 && (packs_a(r, &t) || is_thin(r, p)));
-        wants = reads;
-    }
-    return wants ? PANELS_WANTED : reads ? PANELS_READ : PANELS_UNREAD;
+    if (!r->a_t)
+        return operand == 0 && t.known && t.steps % PANEL == 0 && r->k % PANEL == 0 ? PANELS_READ
+                                                                                    : PANELS_UNREAD;
+    const int takes = operand == 0 ? r->m % PANEL == 0 && (packs_a(r, &t) || is_thin(r, p))
+                                   : r->n % PANEL == 0 && packs_both(r, &t) && !r->b_t;
+    return takes && t.known ? PANELS_WANTED : PANELS_UNREAD;
 }
 
 static struct ref optional(struct program *p, value v)

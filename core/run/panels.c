@@ -7,7 +7,7 @@
 struct reader {      /* of a value */
     uint32_t uses;   /* that take it in panels */
     uint16_t wanted; /* not only taken */
-    uint16_t left;   /* its product may leave it in panels */
+    uint16_t left;   /* what computes it may leave it in panels */
 };
 
 /* Whether the value is, to its reader, a matrix of as many columns as it has. */
@@ -60,13 +60,13 @@ static void read_sum(const struct program *p, struct reader *readers, value v)
 
 void find_panels(struct program *p, const struct use *uses)
 {
+    if (!engine_cpu_style(p->engine))
+        return;
     struct reader *readers = arena_alloc(&p->arena, tape_size(p->tape), sizeof *readers);
     if (!readers) {
         program_refuse(p, ERR_MEMORY);
         return;
     }
-    if (!engine_cpu_style(p->engine))
-        return;
     for (value v = 1; v < tape_size(p->tape) && p->rc == 0; v++) {
         const struct node *n = tape_node(p->tape, v);
         if (!p->live[v] || p->absorbed[v])

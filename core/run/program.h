@@ -115,12 +115,8 @@ struct program {
     struct note *notes; /* of a profile: on the works of a step, in order; else NULL */
 };
 
-/* Storage. Values that only rename another share its slot. */
-static inline int op_renames(enum op op)
-{
-    return op == OP_RESHAPE || op == OP_HOOKED || op == OP_DETACH;
-}
-/* As op_renames; a custom value that no kernel computes renames its equivalent. */
+/* Storage. Values that only rename another share its slot: op_renames, and a custom value that no kernel computes, which
+ * renames its equivalent. */
 int program_renames(const struct program *p, value v);
 value program_root(const struct program *p, value v);
 uint32_t program_slot(struct program *p, const char *name, uint64_t bytes);

@@ -127,7 +127,7 @@ static enum form form_of(const struct search *s, value v, const struct node *n)
 /* A kernel from outside is priced as its equivalent is. */
 static int renames(enum op op)
 {
-    return op == OP_RESHAPE || op == OP_HOOKED || op == OP_DETACH || op == OP_CUSTOM;
+    return op_renames(op) || op == OP_CUSTOM;
 }
 
 /* Floating-point operations. */

@@ -3,7 +3,7 @@
 
 static int renames(const struct node *n, int kernel)
 {
-    return n->op == OP_RESHAPE || n->op == OP_HOOKED || n->op == OP_DETACH || (n->op == OP_CUSTOM && !kernel);
+    return op_renames(n->op) || (n->op == OP_CUSTOM && !kernel);
 }
 
 /* Operands are older than their users, so going down, all that reads a value is known when it is passed on. */

@@ -33,6 +33,12 @@ enum op {
 };
 extern const char *const op_names[OP_COUNT]; /* "matmul" */
 extern const int op_arity[OP_COUNT];
+/* Whether the result is the operand by another name, in shape or to the derivative. */
+static inline int op_renames(enum op op)
+{
+    return op == OP_RESHAPE || op == OP_HOOKED || op == OP_DETACH;
+}
+
 
 /* name, formula; the order is the plugin contract's (VITRO_RELU ...), new ones go at the end */
 #define UNARY_FUNCTIONS(X)                                     \

@@ -2,56 +2,22 @@
  * where style, rung and width ask for it and nowhere else, dropped where it is wrong. Wider heads take a
  * software driver up to a minute and a half to compile: `VITRO_LADDER=subgroup vitro selftest --filter "attention
  * subgroup"` has them. */
+#include "../run/listening.h"
 #include "attention_matrix.h"
 #include "bank.h"
-#include "check.h"
-#include "device.h"
-#include "error.h"
+#include "check_report.h"
 #include "ladder.h"
 #include "memory.h"
 #include "rng.h"
 #include "run.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "wrong_attention_spv.h"
 
 enum { TOKENS = 45, HEADS = 2, WIDTH = 8, OUTPUTS = 2 };
 static const struct attention part = {HEADS, 3, TOKENS - 4, 2};
-
-static struct device *device;
-static char said[4096];
-
-static void must(int rc)
-{
-    if (rc < 0)
-        fail_msg("%s", error_text());
-}
-
-static void hear(void *context, const char *text)
-{
-    (void)context;
-    size_t used = strlen(said);
-    snprintf(said + used, sizeof said - used, "%s\n", text);
-}
-
-static struct engine *make_engine(enum engine_style style)
-{
-    struct engine *e;
-    must(engine_create(&e, device, style));
-    engine_set_log(e, hear, NULL);
-    said[0] = 0;
-    return e;
-}
 
 static void need_units(void)
 {
@@ -59,16 +25,6 @@ static void need_units(void)
         print_message("skipped: the device has no matrix units\n");
         skip();
     }
-}
-
-static void report(void *context, const struct check_result *r)
-{
-    int *seen = context;
-    ++*seen;
-    if (r->rc < 0)
-        print_error("%-48s %s\n", r->name, error_text());
-    else if (!r->passed)
-        print_error("%-48s error %.2g above %.2g\n", r->name, r->error, r->tolerance);
 }
 
 static void note_kernel(void *context, const struct kernel *kernel, const uint32_t *constants, uint32_t count)
@@ -315,12 +271,6 @@ static void a_wrong_gradient_is_told_and_fp32_is_taken(void **state)
     a_wrong_kernel_is_told_and_fp32_is_taken(SHADER_ATTENTION_MATRIX_BACK_KV);
 }
 
-static void the_validation_layers_have_nothing_to_say(void **state)
-{
-    (void)state;
-    assert_int_equal(device_check(device), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,15 +284,5 @@ int main(void)
         cmocka_unit_test(a_wrong_gradient_is_told_and_fp32_is_taken),
         cmocka_unit_test(the_validation_layers_have_nothing_to_say),
     };
-    /* cooperative matrices crash lavapipe (Mesa 26.1) with vectors of 512 bits */
-    if (setenv("VITRO_VECTOR_WIDTH", "256", 0) != 0)
-        return 1;
-    const struct device_spec spec = {.index = -1, .validate = getenv("VITRO_VALIDATE") != NULL};
-    if (device_open(&device, &spec) < 0) {
-        fprintf(stderr, "no device to test: %s\n", error_text());
-        return 77;
-    }
-    int rc = cmocka_run_group_tests(tests, NULL, NULL);
-    device_close(device);
-    return rc;
+    return RUN_ON_DEVICE(with_matrix_units(), tests);
 }

@@ -1,28 +1,5 @@
 /* test_kernels.c - every op's kernels on this machine's device against the reference interpreter. */
-#include "check.h"
-
-#include "error.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-static struct device *device;
-
-static void report(void *context, const struct check_result *r)
-{
-    int *seen = context;
-    ++*seen;
-    if (r->rc < 0)
-        print_error("%-32s %s\n", r->name, error_text());
-    else if (!r->passed)
-        print_error("%-32s error %.2g above %.2g\n", r->name, r->error, r->tolerance);
-}
+#include "check_report.h"
 
 static void check(struct engine *engine, const char *filter)
 {
@@ -80,12 +57,6 @@ static void what_kernels_in_the_gpu_style_store_as_halves_agrees(void **state)
     check_style(ENGINE_GPU, "halves");
 }
 
-static void the_validation_layers_have_nothing_to_say(void **state)
-{
-    (void)state;
-    assert_int_equal(device_check(device), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -96,14 +67,5 @@ int main(void)
         cmocka_unit_test(what_kernels_in_the_gpu_style_store_as_halves_agrees),
         cmocka_unit_test(the_validation_layers_have_nothing_to_say),
     };
-    const struct device_spec spec = {.index = -1, .validate = getenv("VITRO_VALIDATE") != NULL};
-    if (device_open(&device, &spec) < 0) {
-        fprintf(stderr, "no device to test: %s\n", error_text());
-        return 77;
-    }
-    printf("device: %s, %s, subgroups of %u\n", device_info(device)->name, device_info(device)->driver,
-           device_info(device)->subgroup_size);
-    int rc = cmocka_run_group_tests(tests, NULL, NULL);
-    device_close(device);
-    return rc;
+    return RUN_ON_DEVICE(as_it_is(), tests);
 }

@@ -1,22 +1,12 @@
 /* test_ladder.c - which kernel a product gets: what an engine allows, sets and forbids. */
 #include "ladder.h"
 
+#include "../run/device_world.h"
 #include "engine.h"
-#include "error.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 enum { ROOM = 256 };
-
-static struct device *device;
 
 static struct engine *engine(enum engine_style style)
 {
@@ -124,12 +114,5 @@ int main(void)
         cmocka_unit_test(a_forbidden_tile_is_not_chosen_again),
         cmocka_unit_test(the_style_and_the_environment_name_the_rung),
     };
-    const struct device_spec spec = {.index = -1};
-    if (device_open(&device, &spec) < 0) {
-        fprintf(stderr, "no device to test: %s\n", error_text());
-        return 77;
-    }
-    int rc = cmocka_run_group_tests(tests, NULL, NULL);
-    device_close(device);
-    return rc;
+    return RUN_ON_DEVICE((struct device_spec){.index = -1}, tests);
 }

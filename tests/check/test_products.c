@@ -1,31 +1,8 @@
 /* test_products.c - matrix products on the rungs of the ladder that this machine's device can run, by tiles small
  * enough for a software driver to compile in seconds. `vitro selftest` goes over all of a device's tiles. */
-#include "check.h"
+#include "check_report.h"
 
-#include "device.h"
-#include "error.h"
 #include "ladder.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-static struct device *device;
-
-static void report(void *context, const struct check_result *r)
-{
-    int *seen = context;
-    ++*seen;
-    if (r->rc < 0)
-        print_error("%-48s %s\n", r->name, error_text());
-    else if (!r->passed)
-        print_error("%-48s error %.2g above %.2g\n", r->name, r->error, r->tolerance);
-}
 
 static int check(enum engine_style style, const char *filter)
 {
@@ -88,15 +65,5 @@ int main(void)
         cmocka_unit_test(matrix_units_of_subgroups_agree),
         cmocka_unit_test(matrix_units_of_workgroups_agree),
     };
-    /* cooperative matrices crash lavapipe (Mesa 26.1) with vectors of 512 bits */
-    if (setenv("VITRO_VECTOR_WIDTH", "256", 0) != 0)
-        return 1;
-    const struct device_spec spec = {.index = -1, .validate = getenv("VITRO_VALIDATE") != NULL};
-    if (device_open(&device, &spec) < 0) {
-        fprintf(stderr, "no device to test: %s\n", error_text());
-        return 77;
-    }
-    int rc = cmocka_run_group_tests(tests, NULL, NULL);
-    device_close(device);
-    return rc;
+    return RUN_ON_DEVICE(with_matrix_units(), tests);
 }

@@ -1,32 +1,16 @@
 /* test_stored_halves.c - each kernel that can store halves, beside itself storing floats: products with the identity hand
  * on what they read, which must be the same bits, those that the host rounds the floats to. In the GPU style, by every rung
  * that this machine's device can run. */
-#include "error.h"
-#include "ladder.h"
+#include "device_world.h"
 #include "memory.h"
 #include "program.h"
 #include "rng.h"
 #include "run.h"
+#include "take_only.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 enum { LEAVES = 6, BATCH = 3, TOKENS = 9, WIDE = 72, ODD = 51 };
-
-static struct device *device;
-
-static void must(int rc)
-{
-    if (rc < 0)
-        fail_msg("%s", error_text());
-}
 
 struct net {
     struct tape *t;
@@ -244,20 +228,6 @@ static void check(struct engine *e, struct bank *bank, const struct producer *p,
     mem_free(halves);
 }
 
-static int take_only(struct engine *e, const struct rung_case *c)
-{
-    struct product p = {.batches = 1, .m = 64, .n = 64, .k = 64, .number = c->number};
-    struct ladder_choice choice;
-    must(ladder_parse(c->tile, &choice));
-    if (!ladder_suits(e, choice.tile, &p))
-        return 0;
-    ladder_only(e, choice.tile->rung);
-    for (const struct tile *t = ladder_tiles; t->name; t++)
-        if (t != choice.tile && t->rung == choice.tile->rung)
-            ladder_forbid(e, t);
-    return 1;
-}
-
 static void stored_halves_are_what_products_round_floats_to(void **state)
 {
     (void)state;
@@ -266,7 +236,7 @@ static void stored_halves_are_what_products_round_floats_to(void **state)
         struct bank *bank;
         must(engine_create(&e, device, ENGINE_GPU));
         must(bank_create(&bank, e, NULL, 0));
-        if (take_only(e, &rungs[r]))
+        if (take_only(e, rungs[r].tile, rungs[r].number))
             for (int i = 0; i < rungs[r].producers; i++)
                 check(e, bank, &producers[i], &rungs[r]);
         bank_destroy(bank);
@@ -359,12 +329,6 @@ static void matrix_units_of_workgroups_take_halves_as_they_are_stored(void **sta
     device_rehearse_end(device);
 }
 
-static void the_validation_layers_have_nothing_to_say(void **state)
-{
-    (void)state;
-    assert_int_equal(device_check(device), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -373,12 +337,5 @@ int main(void)
         cmocka_unit_test(matrix_units_of_workgroups_take_halves_as_they_are_stored),
         cmocka_unit_test(the_validation_layers_have_nothing_to_say),
     };
-    const struct device_spec spec = {.index = -1, .validate = getenv("VITRO_VALIDATE") != NULL};
-    if (device_open(&device, &spec) < 0) {
-        fprintf(stderr, "no device to test: %s\n", error_text());
-        return 77;
-    }
-    int rc = cmocka_run_group_tests(tests, NULL, NULL);
-    device_close(device);
-    return rc;
+    return RUN_ON_DEVICE(with_matrix_units(), tests);
 }

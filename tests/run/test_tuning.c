@@ -1,47 +1,14 @@
 /* test_tuning.c - kernels for products that are wrong on a device are found and not used; what a tuner found is kept
  * in a file, which counts for its own device and shaders only. */
 #include "check.h"
-#include "error.h"
 #include "file.h"
+#include "listening.h"
 #include "products.h"
 #include "tuning.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "wrong_product_spv.h"
-
-static struct device *device;
-static char said[4096];
-
-static void must(int rc)
-{
-    if (rc < 0)
-        fail_msg("%s", error_text());
-}
-
-static void hear(void *context, const char *text)
-{
-    (void)context;
-    size_t used = strlen(said);
-    snprintf(said + used, sizeof said - used, "%s\n", text);
-}
-
-static struct engine *make_engine(enum engine_style style)
-{
-    struct engine *e;
-    must(engine_create(&e, device, style));
-    engine_set_log(e, hear, NULL);
-    said[0] = 0;
-    return e;
-}
 
 static void note(void *context, const struct check_result *r)
 {
@@ -175,12 +142,5 @@ int main(void)
     };
     /* a small device, which few tiles fit: each is compiled for each tuning */
     const struct device_limits small = {.shared_bytes = 8192, .no_fp16 = 1, .no_coopmat = 1};
-    const struct device_spec spec = {.index = -1, .limits = &small};
-    if (device_open(&device, &spec) < 0) {
-        fprintf(stderr, "%s\n", error_text());
-        return 77;
-    }
-    int rc = cmocka_run_group_tests(tests, NULL, NULL);
-    device_close(device);
-    return rc;
+    return RUN_ON_DEVICE(((struct device_spec){.index = -1, .limits = &small}), tests);
 }

@@ -1,8 +1,8 @@
 /* test_halves.c - activations that only products read, stored as halves: trainings end in the same bits as with floats, and
  * take less memory. In the GPU style; run/test_stored_halves goes over the other rungs of the ladder. */
+#include "../run/take_only.h"
 #include "bank.h"
 #include "foresee.h"
-#include "ladder.h"
 #include "train_world.h"
 
 enum { STEPS = 6, TRIALS = 6, PACK = 3 };
@@ -96,23 +96,6 @@ static void same_bits(struct engine *e, enum number number, uint32_t first, uint
     }
 }
 
-/* Has every product that the tile suits computed by it; 0: the device has no such rung. */
-static int take_only(struct engine *e, const struct rung_case *c)
-{
-    static const struct product any = {.batches = 1, .m = 64, .n = 64, .k = 64};
-    struct product p = any;
-    struct ladder_choice choice;
-    p.number = c->number;
-    must(ladder_parse(c->tile, &choice));
-    if (!ladder_suits(e, choice.tile, &p))
-        return 0;
-    ladder_only(e, choice.tile->rung);
-    for (const struct tile *t = ladder_tiles; t->name; t++)
-        if (t != choice.tile && t->rung == choice.tile->rung)
-            ladder_forbid(e, t);
-    return 1;
-}
-
 static struct engine *gpu(void)
 {
     struct engine *e;
@@ -125,7 +108,7 @@ static void halves_change_no_bit_of_a_training(void **state)
     (void)state;
     for (int r = 0; r < RUNG_CASES; r++) {
         struct engine *e = gpu();
-        if (take_only(e, &rungs[r])) {
+        if (take_only(e, rungs[r].tile, rungs[r].number)) {
             for (uint32_t i = 0; i < rungs[r].trials; i++)
                 same_bits(e, rungs[r].number, i, 1, 0);
             printf("%s %s: equal\n", rungs[r].tile, number_names[rungs[r].number]);
@@ -138,7 +121,7 @@ static void nor_where_activations_are_computed_again_or_trials_packed(void **sta
 {
     (void)state;
     struct engine *e = gpu();
-    assert_true(take_only(e, &rungs[0]));
+    assert_true(take_only(e, rungs[0].tile, rungs[0].number));
     same_bits(e, NUMBER_FP16, 0, 1, 1);
     same_bits(e, NUMBER_FP16, 0, PACK, 1);
     engine_destroy(e);
@@ -176,7 +159,7 @@ static void halves_take_less_memory(void **state)
 {
     (void)state;
     struct engine *e = gpu();
-    assert_true(take_only(e, &rungs[0]));
+    assert_true(take_only(e, rungs[0].tile, rungs[0].number));
     for (int number = 0; number < NUMBER_COUNT; number++) {
         const uint64_t floats = activations_of(e, "full", (enum number)number, 0),
                        halves = activations_of(e, "full", (enum number)number, 1);
@@ -201,7 +184,7 @@ static void what_is_foreseen_is_what_is_taken(void **state)
     struct train_result result;
     must(device_open(&d, &(struct device_spec){.index = -1}));
     must(engine_create(&e, d, ENGINE_GPU));
-    assert_true(take_only(e, &rungs[0]));
+    assert_true(take_only(e, rungs[0].tile, rungs[0].number));
     struct setting s = {0};
     must(method_create(&s.method, plugins, methods[0]));
     must(method_declare(s.method, vit));
