@@ -1,8 +1,7 @@
 /* lower_attention.c - attention and its derivative, from fused queries, keys and values. */
 #include "lower_attention.h"
 
-#include "attention_matrix.h"
-#include "attention_tile.h"
+#include "attention_ladder.h"
 #include "error.h"
 #include "gemm_cpu.h"
 
@@ -42,70 +41,28 @@ double attention_bytes(const struct attention_sizes *z, int outs, int parts)
     return 4 * z->batch * width * ((1 + outs) * (double)z->queries + 2 * keys + parts * (double)z->tokens);
 }
 
-struct choice { /* of a kernel for a pass */
-    enum shader shader;
-    uint32_t constants[8], constant_count;
-    uint32_t owned; /* rows of a workgroup */
-};
-
-static struct attention_limits limits_of(const struct engine *e)
-{
-    const struct device_info *info = device_info(engine_device(e));
-    return (struct attention_limits){engine_lanes(e), info->max_invocations, info->shared_bytes,
-                                     info->is_cpu};
-}
-
-/* On matrix units: 1, or 0 where none are for heads so wide. */
-static int choose_matrix(struct choice *out, const struct program *p, enum attention_pass pass,
-                         const struct attention_sizes *z, uint32_t count)
-{
-    const struct attention_limits limits = limits_of(p->engine);
-    const struct device_matrix *unit = attention_matrix_unit(p->engine, p->number, z->width);
-    struct attention_matrix t;
-    if (!unit || !attention_matrix_choose(&t, pass, z->width, count, &limits, unit))
-        return 0;
-    *out = (struct choice){attention_matrix_shader(pass, p->number),
-                           {z->width, t.step, t.group, unit->m, unit->n, unit->k, t.unroll, t.skips},
-                           8,
-                           t.owned};
-    products_note_attention(p->engine, p->number, z->width);
-    return 1;
-}
-
-/* `count` rows are computed. The CPU style, which needs no shared memory, owns a row a lane. */
-static struct choice choose(const struct program *p, enum attention_pass pass,
-                            const struct attention_sizes *z, uint32_t count)
-{
-    static const enum shader shaders[][2] = {
-        [ATTENTION_FORWARD] = {SHADER_ATTENTION, SHADER_ATTENTION_CPU},
-        [ATTENTION_BACK_Q] = {SHADER_ATTENTION_BACK_Q, SHADER_ATTENTION_BACK_Q_CPU},
-        [ATTENTION_BACK_KV] = {SHADER_ATTENTION_BACK_KV, SHADER_ATTENTION_BACK_KV_CPU},
-    };
-    const struct attention_limits limits = limits_of(p->engine);
-    struct attention_tile t;
-    struct choice c;
-    if (choose_matrix(&c, p, pass, z, count))
-        return c;
-    if (!engine_cpu_style(p->engine) && attention_tile_choose(&t, pass, z->width, count, &limits))
-        return (struct choice){shaders[pass][0], {z->width, t.step, t.group, t.rows, t.unroll}, 5, t.owned};
-    /* Chains of additions that fill the registers, 32 or 16 of them. Measured with 512-bit vectors: 4 keys 7 %
-     * slower, 8 as fast; with 256-bit ones, where 6 x 4 chains spill: 6 x 4 a quarter slower. */
-    const int narrow = engine_lanes(p->engine) <= 8;
-    const uint32_t keys = z->tokens - z->k_from, turn = narrow ? 8 : 6;
-    c = (struct choice){shaders[pass][1], {z->width}, 1, engine_lanes(p->engine)};
-    if (pass == ATTENTION_FORWARD) {
-        c.constants[1] = keys < turn ? keys : turn;
-        c.constants[2] = z->heads;
-        c.constants[3] = narrow ? 1 : 4;
-        c.constant_count = 4;
-    }
-    return c;
-}
-
-/* The kernels of lower_attention_tiles.c, which matrix units are taken before. */
 static int in_tiles(const struct program *p, const struct attention_sizes *z)
 {
-    return engine_attention_in_tiles(p->engine) && !attention_matrix_unit(p->engine, p->number, z->width);
+    return attention_is_in_tiles(p->engine, p->number, z->width);
+}
+
+/* The kernel of a pass, which is noted among the program's products. */
+static struct attention_choice choose(struct program *p, enum attention_pass pass,
+                                      const struct attention_sizes *z)
+{
+    const struct attention_task task = {.pass = pass,
+                                        .number = p->number,
+                                        .batch = z->batch,
+                                        .tokens = z->tokens,
+                                        .heads = z->heads,
+                                        .width = z->width,
+                                        .queries = z->queries,
+                                        .keys = z->tokens - z->k_from};
+    struct attention_choice c = {.owned = 1};
+    const int rc = products_choose_attention(p->engine, &task, &c);
+    if (rc < 0)
+        program_refuse(p, rc);
+    return c;
 }
 
 int attention_leaves_panels(struct program *p, const struct node *n)
@@ -114,7 +71,7 @@ int attention_leaves_panels(struct program *p, const struct node *n)
     return in_tiles(p, &z) && z.width % PANEL == 0;
 }
 
-static void apply(struct work *w, const struct choice *c)
+static void apply(struct work *w, const struct attention_choice *c)
 {
     memcpy(w->constants, c->constants, sizeof c->constants);
     w->constant_count = c->constant_count;
@@ -128,6 +85,7 @@ struct ref attention_scratch(struct program *p, const char *name, uint64_t float
 static void emit_forward(struct program *p, const struct node *n, struct ref out, struct ref lse)
 {
     struct attention_sizes z = sizes_of(p, n);
+    const struct attention_choice c = choose(p, ATTENTION_FORWARD, &z);
     if (in_tiles(p, &z)) {
         attention_tiles_forward(p, n, &z, out, lse);
         return;
@@ -139,7 +97,6 @@ static void emit_forward(struct program *p, const struct node *n, struct ref out
                                   .queries = z.queries,
                                   .k_from = z.k_from};
     const struct ref refs[] = {program_value(p, n->in[0]), out, lse};
-    const struct choice c = choose(p, ATTENTION_FORWARD, &z, z.queries);
     const uint32_t groups[3] = {tiles(z.queries, c.owned), z.heads, z.batch};
     struct work *w = program_emit(p, c.shader, &push, sizeof push, refs, 3, 2 | 4, groups);
     apply(w, &c);
@@ -184,6 +141,7 @@ void lower_attention_lse(struct program *p, value v, const struct node *n)
 void lower_attention_back(struct program *p, value v, const struct node *n)
 {
     struct attention_sizes z = sizes_of(p, n);
+    const struct attention_choice choices[] = {choose(p, ATTENTION_BACK_Q, &z), choose(p, ATTENTION_BACK_KV, &z)};
     if (in_tiles(p, &z)) {
         attention_tiles_back(p, v, n, &z);
         return;
@@ -203,16 +161,15 @@ void lower_attention_back(struct program *p, value v, const struct node *n)
         program_value(p, v),
     };
     static const struct half {
-        enum attention_pass pass;
         int products, parts; /* parts: thirds of the gradient that it writes */
         uint32_t writes;
-    } halves[] = {{ATTENTION_BACK_Q, 3, 1, 32 | 16}, {ATTENTION_BACK_KV, 4, 2, 32}};
+    } halves[] = {{3, 1, 32 | 16}, {4, 2, 32}};
     for (int i = 0; i < 2; i++) {
         const struct half *h = &halves[i];
-        const struct choice c = choose(p, h->pass, &z, i == 0 ? z.queries : z.tokens - z.k_from);
-        const uint32_t groups[3] = {tiles(z.tokens, c.owned), z.heads, z.batch};
-        struct work *w = program_emit(p, c.shader, &push, sizeof push, refs, 6, h->writes, groups);
-        apply(w, &c);
+        const struct attention_choice *c = &choices[i];
+        const uint32_t groups[3] = {tiles(z.tokens, c->owned), z.heads, z.batch};
+        struct work *w = program_emit(p, c->shader, &push, sizeof push, refs, 6, h->writes, groups);
+        apply(w, c);
         w->flops = attention_flops(&z, h->products);
         w->bytes = attention_bytes(&z, (i == 0 ? 2 : 1), h->parts);
     }
