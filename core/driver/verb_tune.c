@@ -118,8 +118,8 @@ static const struct argument rows[] = {
     {"batch", 0, ARGUMENT_WHOLE, offsetof(struct settings, recipe.batch), 1, 4096, NULL, "N",
      "images a step"},
     {"precision", 0, ARGUMENT_CHOICE, offsetof(struct settings, recipe.precision), 0, 0, number_names, "NAME",
-     "what the operands of the products are rounded to, as in `vitro train`: fp32, fp16 or bf16; the file keeps what was "
-     "tuned before, so each may be tuned after the other"},
+     "what the operands of the products are rounded to, as in `vitro train`: fp32, fp16 or bf16; the file "
+     "keeps what was tuned before, so each may be tuned after the other"},
     {"repeats", 'r', ARGUMENT_WHOLE, offsetof(struct settings, repeats), 1, 32, NULL, "N",
      "how often each kernel is timed; the median counts"},
     {"save", 'o', ARGUMENT_TEXT, offsetof(struct settings, save), 0, 0, NULL, "FILE",
@@ -132,15 +132,16 @@ const struct verb verb_tune = {
     .name = "tune",
     .summary = "find this device's fastest kernels for a model",
     .synopsis = "[--model FILE] [--image SIZE] [--batch N] [--precision NAME] [--device N] [--json]",
-    .about = "Times every kernel that this device has for each matrix product of the model's steps, once, "
-             "and the likeliest workgroups for each pass of attention, and keeps the "
-             "fastest in a file in the user's cache folder. Later runs on the same device, with the same "
-             "driver and the "
-             "same version of this program, take them from there; on other ones the file is not used. "
-             "Kernels sum in "
-             "different orders: a tuned run repeats to the bit, but not to the bits of an untuned one. A "
-             "study keeps "
-             "the file as it was when it began.",
+    .about = "Times the likeliest kernels that this device has for each matrix product of the model's steps, "
+             "and the "
+             "likeliest workgroups for each pass of attention, once, and keeps the fastest in a file in the "
+             "user's "
+             "cache folder. Later runs on the same device, with the same driver and the same version of this "
+             "program, take them from there; on other ones the file is not used. Kernels sum in different "
+             "orders: a "
+             "tuned run repeats to the bit, but not to the bits of an untuned one. A study keeps the file as "
+             "it was "
+             "when it began.",
     .examples = {"vitro tune --model vit_base.safetensors --batch 64 --precision bf16",
                  "vitro tune --method lora[r=16] --json"},
     .groups = groups,

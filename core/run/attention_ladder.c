@@ -7,9 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const pass_names[] = {[ATTENTION_FORWARD] = "forward",
-                                         [ATTENTION_BACK_Q] = "back_q",
-                                         [ATTENTION_BACK_KV] = "back_kv"};
+static const char *const pass_names[] = {
+    [ATTENTION_FORWARD] = "forward", [ATTENTION_BACK_Q] = "back_q", [ATTENTION_BACK_KV] = "back_kv"};
 
 static const struct shaders_of { /* of a pass: in fp32 */
     enum shader gpu, cpu, tiles;

@@ -17,13 +17,13 @@ struct attention_task { /* all that its kernel may be chosen by */
     uint32_t queries, keys; /* of the tokens */
 };
 
-enum { ATTENTION_CONSTANTS = 8, ATTENTION_CANDIDATES = 24 };
+enum { ATTENTION_CONSTANTS = 8, ATTENTION_CANDIDATES = 12 };
 struct attention_choice {
     enum rung rung;       /* SUBGROUP, TILED or CPU */
     enum shader shader;   /* the pass's kernel */
     uint32_t owned;       /* rows of a workgroup */
     uint32_t step, group; /* rows that pass it in a turn, and its invocations; of CPU: 0 */
-    uint32_t constants[ATTENTION_CONSTANTS], constant_count; /* CPU in tiles: none, they follow from the program */
+    uint32_t constants[ATTENTION_CONSTANTS], constant_count; /* CPU in tiles: none here */
 };
 
 /* Every choice that the task has on this engine's device, the likeliest first; returns how many, at most `room`, of which

@@ -141,7 +141,8 @@ void lower_attention_lse(struct program *p, value v, const struct node *n)
 void lower_attention_back(struct program *p, value v, const struct node *n)
 {
     struct attention_sizes z = sizes_of(p, n);
-    const struct attention_choice choices[] = {choose(p, ATTENTION_BACK_Q, &z), choose(p, ATTENTION_BACK_KV, &z)};
+    const struct attention_choice choices[] = {choose(p, ATTENTION_BACK_Q, &z),
+                                               choose(p, ATTENTION_BACK_KV, &z)};
     if (in_tiles(p, &z)) {
         attention_tiles_back(p, v, n, &z);
         return;

@@ -37,9 +37,9 @@ struct marks { /* of the kernels for a number, a bit each */
 };
 
 struct products {
-    struct product_list all, *also;         /* also: of the trial that asks now, or NULL */
-    struct marks tiles[NUMBER_COUNT];       /* bit i: ladder_tiles[i] */
-    uint64_t attention_wrong[NUMBER_COUNT]; /* on matrix units, bit i: heads of width i HEAD_STEP */
+    struct product_list all, *also;             /* also: of the trial that asks now, or NULL */
+    struct marks tiles[NUMBER_COUNT];           /* bit i: ladder_tiles[i] */
+    uint64_t attention_wrong[NUMBER_COUNT];     /* on matrix units, bit i: heads of width i HEAD_STEP */
     char pinned[ATTENTION_PASSES][LADDER_TEXT]; /* "": none */
     const struct json *tuning;
     int checking;
@@ -111,21 +111,35 @@ const char *products_name(const struct engine *e, uint32_t i)
     return asked_at(e, i)->name;
 }
 
-uint32_t products_candidates(const struct engine *e, uint32_t i, char (*out)[LADDER_TEXT], uint32_t room)
+static uint32_t kernels_of(const struct engine *e, const struct product *product, char (*out)[LADDER_TEXT])
 {
-    enum { MOST = 256 };
+    enum { ALL = 256, OF_A_RUNG = 6 };
+    _Static_assert((int)OF_A_RUNG * (int)RUNG_COUNT <= (int)PRODUCTS_CANDIDATES,
+                   "there is room for each rung's");
+    struct ladder_choice list[ALL];
+    const uint32_t count = ladder_candidates(e, product, list, ALL);
+    uint32_t of_rung[RUNG_COUNT] = {0}, kept = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (of_rung[list[i].tile->rung]++ < OF_A_RUNG)
+            ladder_text(&list[i], out[kept++]);
+    return kept;
+}
+
+static uint32_t workgroups_of(const struct engine *e, const struct attention_task *task,
+                              char (*out)[LADDER_TEXT])
+{
+    _Static_assert((int)ATTENTION_CANDIDATES <= (int)PRODUCTS_CANDIDATES, "there is room for all");
+    struct attention_choice list[ATTENTION_CANDIDATES];
+    const uint32_t count = attention_candidates(e, task, list, ATTENTION_CANDIDATES);
+    for (uint32_t i = 0; i < count; i++)
+        attention_choice_text(&list[i], out[i]);
+    return count;
+}
+
+uint32_t products_candidates(const struct engine *e, uint32_t i, char out[PRODUCTS_CANDIDATES][LADDER_TEXT])
+{
     const struct asked *a = asked_at(e, i);
-    struct ladder_choice products[MOST];
-    struct attention_choice passes[ATTENTION_CANDIDATES];
-    const uint32_t count = a->is_attention
-                               ? attention_candidates(e, &a->of.attention, passes, ATTENTION_CANDIDATES)
-                               : ladder_candidates(e, &a->of.product, products, MOST);
-    for (uint32_t k = 0; k < count && k < room; k++)
-        if (a->is_attention)
-            attention_choice_text(&passes[k], out[k]);
-        else
-            ladder_text(&products[k], out[k]);
-    return count < room ? count : room;
+    return a->is_attention ? workgroups_of(e, &a->of.attention, out) : kernels_of(e, &a->of.product, out);
 }
 
 int products_time(struct engine *e, uint32_t i, const char *choice, int repeats, double slow, double *seconds)
@@ -236,7 +250,8 @@ int products_choose(struct engine *e, const struct product *product, struct ladd
     return note(p, &a);
 }
 
-int products_choose_attention(struct engine *e, const struct attention_task *task, struct attention_choice *out)
+int products_choose_attention(struct engine *e, const struct attention_task *task,
+                              struct attention_choice *out)
 {
     struct products *p = engine_products(e);
     struct attention_choice list[ATTENTION_CANDIDATES];
@@ -310,11 +325,11 @@ static int verify_attention(struct engine *e, const struct asked *a)
     if (!rc || error <= attention_right_enough[task->number])
         return 0;
     engine_products(e)->attention_wrong[task->number] |= 1ull << task->width / HEAD_STEP;
-    engine_say(
-        e,
-        "warning: attention on matrix units, with heads of width %u in %s, is wrong on %s (\"%s\", error %.1g of "
-        "the largest number) and computed in fp32",
-        (unsigned)task->width, number_names[task->number], device_info(engine_device(e))->name, a->choice, error);
+    engine_say(e,
+               "warning: attention on matrix units, with heads of width %u in %s, is wrong on %s (\"%s\", "
+               "error %.1g of the largest number) and computed in fp32",
+               (unsigned)task->width, number_names[task->number], device_info(engine_device(e))->name,
+               a->choice, error);
     return 1;
 }
 

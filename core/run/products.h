@@ -20,7 +20,8 @@ void products_forget_checks(struct products *p); /* after a loss of the device *
 
 /* How a program computes the product, or the pass. */
 int products_choose(struct engine *e, const struct product *product, struct ladder_choice *out);
-int products_choose_attention(struct engine *e, const struct attention_task *task, struct attention_choice *out);
+int products_choose_attention(struct engine *e, const struct attention_task *task,
+                              struct attention_choice *out);
 /* For checks and the tuner: the pass takes the choice of that text where it has it, before all else; NULL: no longer. */
 void products_pin_attention(struct engine *e, enum attention_pass pass, const char *choice);
 /* Attention on matrix units with heads of this width was found wrong. */
@@ -31,10 +32,12 @@ int products_verify(struct engine *e);
 /* What was asked for, each once, in order: product_text or attention_task_text. Lent. */
 uint32_t products_count(const struct engine *e);
 const char *products_name(const struct engine *e, uint32_t i);
-/* The choices that it has, the likeliest first; returns how many, at most `room`. */
-uint32_t products_candidates(const struct engine *e, uint32_t i, char (*out)[LADDER_TEXT], uint32_t room);
+/* The choices worth timing, which are the likeliest of each rung, the likeliest of all first; returns how many. */
+enum { PRODUCTS_CANDIDATES = 32 };
+uint32_t products_candidates(const struct engine *e, uint32_t i, char out[PRODUCTS_CANDIDATES][LADDER_TEXT]);
 /* Median of `repeats` times that it takes by one of these; `slow` is time_steps' (timing.h). */
-int products_time(struct engine *e, uint32_t i, const char *choice, int repeats, double slow, double *seconds);
+int products_time(struct engine *e, uint32_t i, const char *choice, int repeats, double slow,
+                  double *seconds);
 /* A fingerprint of all these and the kernels that compute them: equal ones give equal bits on one device. */
 int products_digest(const struct engine *e, char text[HASH_TEXT]);
 

@@ -10,7 +10,6 @@
 #include <string.h>
 
 static const char schema[] = "vitro.tuning/1";
-enum { CANDIDATES_MOST = 256 };
 static const double worthwhile = 0.98; /* of the ladder's own time: less is noise */
 static const double hopeless = 2;      /* of the best time so far: not worth being timed again */
 
@@ -98,9 +97,9 @@ const char *tuning_hash(const struct tuning *t)
 
 static int time_all(struct engine *e, uint32_t i, int repeats, struct tuning_row *row)
 {
-    char(*list)[LADDER_TEXT] = mem_alloc(CANDIDATES_MOST, sizeof *list);
-    int rc = list ? 0 : ERR_MEMORY;
-    const uint32_t count = rc == 0 ? products_candidates(e, i, list, CANDIDATES_MOST) : 0;
+    char list[PRODUCTS_CANDIDATES][LADDER_TEXT];
+    const uint32_t count = products_candidates(e, i, list);
+    int rc = 0;
     *row = (struct tuning_row){.product = products_name(e, i), .candidates = count};
     for (uint32_t k = 0; k < count && rc == 0; k++) {
         double seconds;
@@ -118,7 +117,6 @@ static int time_all(struct engine *e, uint32_t i, int repeats, struct tuning_row
         memcpy(row->best, row->first, sizeof row->best);
         row->best_seconds = row->first_seconds;
     }
-    mem_free(list);
     return rc;
 }
 

@@ -2,13 +2,11 @@
  * is taken where the device has it, the numbers stay right, and the fingerprint of results tells one choice from another. */
 #include "check.h"
 #include "listening.h"
-#include "memory.h"
 #include "products.h"
 #include "tuning.h"
 
 #include <unistd.h>
 
-enum { ROOM = ATTENTION_CANDIDATES };
 static const char *const some_attention = "attention 2x5, 3x8";
 static const char *const passes[] = {"attention forward 2x5x3x8, 5 of 5, fp32",
                                      "attention back_q 2x5x3x8, 5 of 5, fp32",
@@ -44,12 +42,12 @@ static uint32_t asked(const struct engine *e, const char *name)
 
 static void a_choice_is_taken_and_told(void **state)
 {
-    char untuned[HASH_TEXT], digest[HASH_TEXT], again[HASH_TEXT], list[ROOM][LADDER_TEXT];
+    char untuned[HASH_TEXT], digest[HASH_TEXT], again[HASH_TEXT], list[PRODUCTS_CANDIDATES][LADDER_TEXT];
     (void)state;
     struct engine *e = make_engine(ENGINE_GPU);
     compute(e, NULL, untuned);
     for (int pass = 0; pass < PASSES; pass++) {
-        const uint32_t count = products_candidates(e, asked(e, passes[pass]), list, ROOM);
+        const uint32_t count = products_candidates(e, asked(e, passes[pass]), list);
         assert_true(count > 1);
         struct json *choices = json_object();
         must(json_set_string(choices, passes[pass], list[count - 1]));
@@ -86,12 +84,12 @@ static void what_the_device_has_not_is_passed_over(void **state)
 
 static void the_cpu_style_has_one_choice(void **state)
 {
-    char digest[HASH_TEXT], list[ROOM][LADDER_TEXT];
+    char digest[HASH_TEXT], list[PRODUCTS_CANDIDATES][LADDER_TEXT];
     (void)state;
     struct engine *e = make_engine(ENGINE_CPU);
     compute(e, NULL, digest);
     for (int pass = 0; pass < PASSES; pass++) {
-        assert_int_equal(products_candidates(e, asked(e, passes[pass]), list, ROOM), 1);
+        assert_int_equal(products_candidates(e, asked(e, passes[pass]), list), 1);
         assert_memory_equal(list[0], "cpu in ", 7);
     }
     engine_destroy(e);
