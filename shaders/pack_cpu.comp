@@ -27,8 +27,24 @@ layout(push_constant) uniform Push {
     uint from_batch, panels_batch;
 };
 
+// 16 floats, 8 pairs of them: loaded as floats, lavapipe would put each pair together anew.
+void copy_row(RF to, RF row)
+{
+    PAIR pairs = PAIR(row);
+    uint64_t x = pairs[0].bits;
+    [[unroll]] for (uint l = 1u; l < LANES; l++) {
+        const uint64_t y = pairs[l].bits;
+        x = lane_is[l] ? y : x;
+    }
+    PAIR(to)[lane].bits = x;
+}
+
 void pack_row(RF to, RF row)
 {
+    if (NUMBER == 0u && LANES == 8u) {
+        copy_row(to, row);
+        return;
+    }
     float x[VECTORS];
     [[unroll]] for (uint j = 0u; j < VECTORS; j++)
         x[j] = rounded(NUMBER, lane_load(row + j * LANES));
