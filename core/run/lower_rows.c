@@ -61,7 +61,8 @@ static void emit_chunks(struct program *p, struct ref out, const struct sum_of *
                         uint32_t per_chunk)
 {
     const int cpu = engine_cpu_style(p->engine);
-    const uint32_t row = s->row ? s->row : s->inner;
+    const uint32_t row = s->row ? s->row : s->inner, lanes = engine_lanes(p->engine);
+    const uint32_t vectors = s->inner < SUM_VECTORS * lanes ? tiles(s->inner, lanes) : SUM_VECTORS;
     struct push_column_sum push = {.rows = s->rows,
                                    .n = s->inner,
                                    .rows_per_chunk = per_chunk,
@@ -69,13 +70,14 @@ static void emit_chunks(struct program *p, struct ref out, const struct sum_of *
                                    .x_batch = s->rows * row,
                                    .out_batch = chunks * s->inner};
     const struct ref refs[] = {s->x, s->y, out};
-    const uint32_t groups[3] = {tiles(s->inner, SUM_VECTORS * engine_lanes(p->engine)), chunks, s->outer};
+    const uint32_t groups[3] = {tiles(s->inner, SUM_VECTORS * lanes), chunks, s->outer};
     struct work *w = program_emit(p, cpu ? SHADER_COLUMN_SUM_CPU : SHADER_COLUMN_SUM, &push, sizeof push,
                                   refs, 3, 4, groups);
-    /* vectors where every row begins at one */
-    const uint32_t constants[] = {s->y.slot != 0, SUM_GROUP, s->inner % 4 == 0 && row % 4 == 0};
-    memcpy(w->constants, constants, sizeof constants);
-    w->constant_count = cpu ? 1 : 3;
+    /* gpu: vectors where every row begins at one */
+    const uint32_t of_gpu[] = {s->y.slot != 0, SUM_GROUP, s->inner % 4 == 0 && row % 4 == 0};
+    const uint32_t of_cpu[] = {s->y.slot != 0, (uint32_t)engine_in_step(p->engine), vectors};
+    memcpy(w->constants, cpu ? of_cpu : of_gpu, sizeof of_cpu);
+    w->constant_count = 3;
     w->bytes = 4.0 * s->outer * s->inner * ((double)s->rows * (s->y.slot ? 2 : 1) + chunks);
 }
 

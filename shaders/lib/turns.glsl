@@ -1,7 +1,7 @@
 // turns.glsl - a loop whose counter is in shared memory, for lavapipe.
 //
 //     for (uint counted = turns_from_0();;) {
-//         const uint k = next_turn(counted, step, count); // 0, step, 2 step ...
+//         const uint k = next_turn(counted, step, count); // 0, step, 2 step ... SOME: a count not known when compiling
 //         ...
 //         if (is_last_turn(k, step, count)) // of those that are whole; the first is taken for one
 //             break;
@@ -19,6 +19,7 @@ layout(constant_id = IN_STEP_ID) const uint IN_STEP = 0; // 1: a subgroup's lane
 #else
 const uint IN_STEP = 0;
 #endif
+const uint SOME = ~0u;
 shared uint turn;
 
 uint turns_from_0()
