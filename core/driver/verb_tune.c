@@ -133,15 +133,11 @@ const struct verb verb_tune = {
     .summary = "find this device's fastest kernels for a model",
     .synopsis = "[--model FILE] [--image SIZE] [--batch N] [--precision NAME] [--device N] [--json]",
     .about = "Times the likeliest kernels that this device has for each matrix product of the model's steps, "
-             "and the "
-             "likeliest workgroups for each pass of attention, once, and keeps the fastest in a file in the "
-             "user's "
-             "cache folder. Later runs on the same device, with the same driver and the same version of this "
-             "program, take them from there; on other ones the file is not used. Kernels sum in different "
-             "orders: a "
-             "tuned run repeats to the bit, but not to the bits of an untuned one. A study keeps the file as "
-             "it was "
-             "when it began.",
+             "and the likeliest workgroups for each pass of attention, once, and keeps the fastest in a file in "
+             "the user's cache folder. Later runs on the same device, with the same driver and the same version "
+             "of this program, take them from there; on other ones the file is not used. Kernels sum in "
+             "different orders: a tuned run repeats to the bit, but not to the bits of an untuned one. A study "
+             "keeps the file as it was when it began.",
     .examples = {"vitro tune --model vit_base.safetensors --batch 64 --precision bf16",
                  "vitro tune --method lora[r=16] --json"},
     .groups = groups,
