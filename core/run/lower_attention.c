@@ -36,16 +36,22 @@ double attention_flops(const struct attention_sizes *z, int products)
     return 2.0 * products * z->batch * z->heads * z->queries * (z->tokens - z->k_from) * z->width;
 }
 
-double attention_bytes(const struct attention_sizes *z, int outs, int parts)
+double attention_bytes(const struct attention_sizes *z, int qkv, int outs, int parts)
 {
-    const double width = (double)z->heads * z->width, keys = z->tokens - z->k_from;
-    return 4 * z->batch * width * ((1 + outs) * (double)z->queries + 2 * keys + parts * (double)z->tokens);
+    const double width = (double)z->heads * z->width, keys = z->tokens - z->k_from, queries = z->queries;
+    return z->batch * width * (qkv * (queries + 2 * keys) + outs * queries + parts * (double)z->tokens);
+}
+
+static int bytes_of(struct stored s)
+{
+    return s.halves ? 2 : 4;
 }
 
 struct choice { /* of a kernel for a pass */
     enum shader shader;
     uint32_t constants[8], constant_count;
     uint32_t owned; /* rows of a workgroup */
+    int units;      /* on matrix units, where more constants follow: apply */
 };
 
 static struct attention_limits limits_of(const struct engine *e)
@@ -67,7 +73,8 @@ static int choose_matrix(struct choice *out, const struct program *p, enum atten
     *out = (struct choice){attention_matrix_shader(pass, p->number),
                            {z->width, t.step, t.group, unit->m, unit->n, unit->k, t.unroll, t.skips},
                            8,
-                           t.owned};
+                           t.owned,
+                           1};
     products_note_attention(p->engine, p->number, z->width);
     return 1;
 }
@@ -87,12 +94,18 @@ static struct choice choose(const struct program *p, enum attention_pass pass,
     if (choose_matrix(&c, p, pass, z, count))
         return c;
     if (!engine_cpu_style(p->engine) && attention_tile_choose(&t, pass, z->width, count, &limits))
-        return (struct choice){shaders[pass][0], {z->width, t.step, t.group, t.rows, t.unroll}, 5, t.owned};
+        return (struct choice){.shader = shaders[pass][0],
+                               .constants = {z->width, t.step, t.group, t.rows, t.unroll},
+                               .constant_count = 5,
+                               .owned = t.owned};
     /* Chains of additions that fill the registers, 32 or 16 of them. Measured with 512-bit vectors: 4 keys 7 %
      * slower, 8 as fast; with 256-bit ones, where 6 x 4 chains spill: 6 x 4 a quarter slower. */
     const int narrow = engine_lanes(p->engine) <= 8;
     const uint32_t keys = z->tokens - z->k_from, turn = narrow ? 8 : 6;
-    c = (struct choice){shaders[pass][1], {z->width}, 1, engine_lanes(p->engine)};
+    c = (struct choice){.shader = shaders[pass][1],
+                        .constants = {z->width},
+                        .constant_count = 1,
+                        .owned = engine_lanes(p->engine)};
     if (pass == ATTENTION_FORWARD) {
         c.constants[1] = keys < turn ? keys : turn;
         c.constants[2] = z->heads;
@@ -102,10 +115,21 @@ static struct choice choose(const struct program *p, enum attention_pass pass,
     return c;
 }
 
+static int on_units(const struct program *p, const struct attention_sizes *z)
+{
+    return attention_matrix_unit(p->engine, p->number, z->width) != NULL;
+}
+
+int attention_rounds(struct program *p, const struct node *n)
+{
+    const struct attention_sizes z = sizes_of(p, n);
+    return on_units(p, &z);
+}
+
 /* The kernels of lower_attention_tiles.c, which matrix units are taken before. */
 static int in_tiles(const struct program *p, const struct attention_sizes *z)
 {
-    return engine_attention_in_tiles(p->engine) && !attention_matrix_unit(p->engine, p->number, z->width);
+    return engine_attention_in_tiles(p->engine) && !on_units(p, z);
 }
 
 int attention_leaves_panels(struct program *p, const struct node *n)
@@ -114,10 +138,31 @@ int attention_leaves_panels(struct program *p, const struct node *n)
     return in_tiles(p, &z) && z.width % PANEL == 0;
 }
 
-static void apply(struct work *w, const struct choice *c)
+/* An operand, which kernels on matrix units round. */
+static struct stored operand_of(struct program *p, const struct attention_sizes *z, value v)
 {
+    return on_units(p, z) ? program_operand(p, v, 0) : (struct stored){program_value(p, v), 0};
+}
+
+static struct stored result_of(struct program *p, const struct attention_sizes *z, value v)
+{
+    struct stored s;
+    s.at = program_result(p, v, on_units(p, z), &s.halves);
+    return s;
+}
+
+/* What the kernel reads, the gradient of the result where there is one, and what it writes. */
+static void apply(const struct program *p, struct work *w, const struct choice *c, struct stored qkv,
+                  struct stored d_out, struct stored to)
+{
+    const uint32_t halves[] = {(uint32_t)qkv.halves, (uint32_t)d_out.halves,
+                               (uint32_t)(to.halves ? p->number : NUMBER_FP32)};
     memcpy(w->constants, c->constants, sizeof c->constants);
     w->constant_count = c->constant_count;
+    if (c->units) {
+        memcpy(w->constants + w->constant_count, halves, sizeof halves);
+        w->constant_count += sizeof halves / sizeof *halves;
+    }
 }
 
 struct ref attention_scratch(struct program *p, const char *name, uint64_t floats)
@@ -125,26 +170,27 @@ struct ref attention_scratch(struct program *p, const char *name, uint64_t float
     return (struct ref){program_slot(p, name, floats * 4), 0};
 }
 
-static void emit_forward(struct program *p, const struct node *n, struct ref out, struct ref lse)
+static void emit_forward(struct program *p, const struct node *n, const struct attention_sizes *z,
+                         struct stored out, struct ref lse)
 {
-    struct attention_sizes z = sizes_of(p, n);
-    if (in_tiles(p, &z)) {
-        attention_tiles_forward(p, n, &z, out, lse);
+    if (in_tiles(p, z)) {
+        attention_tiles_forward(p, n, z, out.at, lse);
         return;
     }
-    struct push_attention push = {.tokens = z.tokens,
-                                  .heads = z.heads,
-                                  .scale = z.scale,
-                                  .q_from = z.q_from,
-                                  .queries = z.queries,
-                                  .k_from = z.k_from};
-    const struct ref refs[] = {program_value(p, n->in[0]), out, lse};
-    const struct choice c = choose(p, ATTENTION_FORWARD, &z, z.queries);
-    const uint32_t groups[3] = {tiles(z.queries, c.owned), z.heads, z.batch};
+    struct push_attention push = {.tokens = z->tokens,
+                                  .heads = z->heads,
+                                  .scale = z->scale,
+                                  .q_from = z->q_from,
+                                  .queries = z->queries,
+                                  .k_from = z->k_from};
+    const struct stored qkv = operand_of(p, z, n->in[0]), none = {0};
+    const struct ref refs[] = {qkv.at, out.at, lse};
+    const struct choice c = choose(p, ATTENTION_FORWARD, z, z->queries);
+    const uint32_t groups[3] = {tiles(z->queries, c.owned), z->heads, z->batch};
     struct work *w = program_emit(p, c.shader, &push, sizeof push, refs, 3, 2 | 4, groups);
-    apply(w, &c);
-    w->flops = attention_flops(&z, 2);
-    w->bytes = attention_bytes(&z, 1, 0);
+    apply(p, w, &c, qkv, none, out);
+    w->flops = attention_flops(z, 2);
+    w->bytes = attention_bytes(z, bytes_of(qkv), bytes_of(out), 0);
 }
 
 /* The live log-sum-exp of the same operand and ranges as the attention n, or 0. */
@@ -166,7 +212,7 @@ void lower_attention(struct program *p, value v, const struct node *n)
     value lse = find_lse(p, n);
     struct ref sums = lse ? program_value(p, lse)
                           : attention_scratch(p, "log sum exp", (uint64_t)z.batch * z.heads * z.queries);
-    emit_forward(p, n, program_value(p, v), sums);
+    emit_forward(p, n, &z, result_of(p, &z, v), sums);
 }
 
 /* Written along with the attention of the same operand, when that is wanted too and came first. */
@@ -175,8 +221,9 @@ void lower_attention_lse(struct program *p, value v, const struct node *n)
     if (p->slot_of[v])
         return;
     struct attention_sizes z = sizes_of(p, n);
-    emit_forward(p, n, attention_scratch(p, "attention", (uint64_t)z.batch * z.queries * z.heads * z.width),
-                 program_value(p, v));
+    const struct stored scratch = {
+        attention_scratch(p, "attention", (uint64_t)z.batch * z.queries * z.heads * z.width), 0};
+    emit_forward(p, n, &z, scratch, program_value(p, v));
 }
 
 /* Two halves, each ordered, so without atomics: the queries' gradient, then the keys' and values'. Both
@@ -194,13 +241,15 @@ void lower_attention_back(struct program *p, value v, const struct node *n)
                                        .q_from = z.q_from,
                                        .queries = z.queries,
                                        .k_from = z.k_from};
+    const struct stored qkv = operand_of(p, &z, n->in[0]), d_out = operand_of(p, &z, n->in[3]),
+                        d_qkv = result_of(p, &z, v);
     const struct ref refs[] = {
-        program_value(p, n->in[0]),
+        qkv.at,
         program_value(p, n->in[1]),
         program_value(p, n->in[2]),
-        program_value(p, n->in[3]),
+        d_out.at,
         attention_scratch(p, "attention delta", (uint64_t)z.batch * z.heads * z.queries),
-        program_value(p, v),
+        d_qkv.at,
     };
     static const struct half {
         enum attention_pass pass;
@@ -212,8 +261,9 @@ void lower_attention_back(struct program *p, value v, const struct node *n)
         const struct choice c = choose(p, h->pass, &z, i == 0 ? z.queries : z.tokens - z.k_from);
         const uint32_t groups[3] = {tiles(z.tokens, c.owned), z.heads, z.batch};
         struct work *w = program_emit(p, c.shader, &push, sizeof push, refs, 6, h->writes, groups);
-        apply(w, &c);
+        apply(p, w, &c, qkv, d_out, d_qkv);
         w->flops = attention_flops(&z, h->products);
-        w->bytes = attention_bytes(&z, (i == 0 ? 2 : 1), h->parts);
+        w->bytes = attention_bytes(&z, bytes_of(qkv), bytes_of(d_out) + (i == 0 ? 4 : 0),
+                                   h->parts * bytes_of(d_qkv));
     }
 }
