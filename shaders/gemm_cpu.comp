@@ -73,16 +73,17 @@ const uint REST = C_ROW % (NR * LANES); // 0: every vector is inside C
 // tile's lines follow each other, and those of the tile before: no need to ask.
 const bool TOUCH = IN_STEP != 0u && KNOWN && REST == 0u && DEPTH <= 2u * MR * KU;
 
-void touch(uint z, uint row, uint col, uint turn)
+// `to` and `kept`: the tile's first element in C and in pre.
+void touch(RF to, RF kept, uint turn)
 {
     const uint turns = max(DEPTH / KU, 1u), rows = (MR + turns - 1u) / turns; // of each turn
     [[unroll]] for (uint i = 0u; i < MR; i++)
         if (i < rows) {
-            const uint at = (row + min(turn * rows + i, MR - 1u)) * C_ROW + col;
+            const uint at = min(turn * rows + i, MR - 1u) * C_ROW;
             if (!C_PANELS)
-                c[z * c_batch + at].v = 0.0;
+                to[at].v = 0.0;
             if ((EPILOGUE & EPILOGUE_PRE) != 0u && !PRE_PANELS)
-                pre[z * c_batch + at].v = 0.0;
+                kept[at].v = 0.0;
         }
 }
 
@@ -137,10 +138,12 @@ void main()
 
     uint k = 0u;
     if (KNOWN) {
+        const uint first = z * c_batch + row * C_ROW + col; // asked for here: in the loop, c and pre were loaded each turn
+        RF to = c + first, kept = pre + first;
         for (uint counted = turns_from_0();;) {
             const uint k = next_turn(counted, KU, DEPTH);
             if (TOUCH && lane == 0u)
-                touch(z, row, col, k / KU);
+                touch(to, kept, k / KU);
             STEPS(KU)
             if (is_last_turn(k, KU, DEPTH))
                 break;

@@ -1,4 +1,4 @@
-/* verb_tune.c - `vitro tune`: which kernels are fastest on this device, for the products of a model. */
+/* verb_tune.c - `vitro tune`: which kernels are fastest on this device, for the products and attention of a model. */
 #include "driver.h"
 #include "machine.h"
 #include "model_source.h"
@@ -28,11 +28,10 @@ struct report {
 
 static int describe(struct json *j, const struct tuning_row *row)
 {
-    char name[PRODUCT_TEXT], choice[LADDER_TEXT];
-    TRY(json_set_string(j, "product", product_text(row->product, name)));
-    TRY(json_set_string(j, "first", ladder_text(&row->first, choice)));
+    TRY(json_set_string(j, "product", row->product));
+    TRY(json_set_string(j, "first", row->first));
     TRY(json_set_number(j, "first_seconds", row->first_seconds));
-    TRY(json_set_string(j, "best", ladder_text(&row->best, choice)));
+    TRY(json_set_string(j, "best", row->best));
     TRY(json_set_number(j, "best_seconds", row->best_seconds));
     return json_set_integer(j, "candidates", row->candidates);
 }
@@ -40,10 +39,9 @@ static int describe(struct json *j, const struct tuning_row *row)
 static int add_row(void *context, const struct tuning_row *row)
 {
     struct report *r = context;
-    char name[PRODUCT_TEXT];
     r->untuned += row->first_seconds;
     r->tuned += row->best_seconds;
-    progress_show(&r->bar, (double)json_count(r->rows), product_text(row->product, name));
+    progress_show(&r->bar, (double)json_count(r->rows), row->product);
     return stop_wanted() || describe(json_append_object(r->rows), row) < 0;
 }
 
@@ -119,6 +117,9 @@ static const struct argument rows[] = {
      "whose steps are tuned for; else lora, vpt and full fine-tuning"},
     {"batch", 0, ARGUMENT_WHOLE, offsetof(struct settings, recipe.batch), 1, 4096, NULL, "N",
      "images a step"},
+    {"precision", 0, ARGUMENT_CHOICE, offsetof(struct settings, recipe.precision), 0, 0, number_names, "NAME",
+     "what the operands of the products are rounded to, as in `vitro train`: fp32, fp16 or bf16; the file "
+     "keeps what was tuned before, so each may be tuned after the other"},
     {"repeats", 'r', ARGUMENT_WHOLE, offsetof(struct settings, repeats), 1, 32, NULL, "N",
      "how often each kernel is timed; the median counts"},
     {"save", 'o', ARGUMENT_TEXT, offsetof(struct settings, save), 0, 0, NULL, "FILE",
@@ -130,17 +131,18 @@ static const struct argument_group *const groups[] = {
 const struct verb verb_tune = {
     .name = "tune",
     .summary = "find this device's fastest kernels for a model",
-    .synopsis = "[--model FILE] [--image SIZE] [--batch N] [--device N] [--json]",
-    .about = "Times every kernel that this device has for each matrix product of the model's steps, once, "
-             "and keeps the "
-             "fastest in a file in the user's cache folder. Later runs on the same device, with the same "
-             "driver and the "
-             "same version of this program, take them from there; on other ones the file is not used. "
-             "Kernels sum in "
-             "different orders: a tuned run repeats to the bit, but not to the bits of an untuned one. A "
-             "study keeps "
-             "the file as it was when it began.",
-    .examples = {"vitro tune --model vit_base.safetensors --batch 64",
+    .synopsis = "[--model FILE] [--image SIZE] [--batch N] [--precision NAME] [--device N] [--json]",
+    .about = "Times the likeliest kernels that this device has for each matrix product of the model's steps, "
+             "and the "
+             "likeliest workgroups for each pass of attention, once, and keeps the fastest in a file in the "
+             "user's "
+             "cache folder. Later runs on the same device, with the same driver and the same version of this "
+             "program, take them from there; on other ones the file is not used. Kernels sum in different "
+             "orders: a "
+             "tuned run repeats to the bit, but not to the bits of an untuned one. A study keeps the file as "
+             "it was "
+             "when it began.",
+    .examples = {"vitro tune --model vit_base.safetensors --batch 64 --precision bf16",
                  "vitro tune --method lora[r=16] --json"},
     .groups = groups,
     .run = run,

@@ -46,17 +46,19 @@ static int suits(uint32_t width, uint32_t lanes, const struct device_matrix *uni
            lanes % unit->m == 0 && STEP % (8 * (lanes / unit->m)) == 0;
 }
 
-int attention_matrix_choose(struct attention_matrix *out, enum attention_pass which, uint32_t width,
-                            uint32_t count, const struct attention_limits *limits,
-                            const struct device_matrix *unit)
+uint32_t attention_matrix_list(struct attention_tile *out, uint32_t room, enum attention_pass which,
+                               uint32_t width, uint32_t count, const struct attention_limits *limits,
+                               const struct device_matrix *unit)
 {
     const struct shape_of *pass = &passes[which];
     const uint32_t eights = width / 8, pitch = eights | 1;
-    double best = 0;
+    uint32_t found = 0;
     if (!suits(width, limits->lanes, unit))
         return 0;
     for (uint32_t subgroups = 1; subgroups <= SUBGROUPS_MAX; subgroups++) {
-        struct attention_matrix t = {.step = STEP};
+        struct attention_tile t = {.step = STEP};
+        t.skips = !limits->brief; /* lavapipe's subgroupBarrier() waits for the whole workgroup */
+        t.unroll = limits->brief ? 1 : STEP / unit->n;
         t.group = subgroups * limits->lanes;
         t.owned = subgroups * unit->m;
         const uint32_t fetch = tiles(STEP * eights, t.group);
@@ -70,19 +72,11 @@ int attention_matrix_choose(struct attention_matrix *out, enum attention_pass wh
         const double resident = (double)(UNIT_SHARED / t.shared_bytes) * t.group;
         const double carry = CARRY_COST * (double)(fetch * t.group) / (STEP * eights);
         /* in brief: the least code, and the same for any count, as each is compiled */
-        const double cost =
+        t.cost =
             limits->brief ? fetch : tiles(count, t.owned) * (t.owned + carry) * (1 + UNIT_WAITS / resident);
-        if (best == 0 || cost < best) {
-            best = cost;
-            *out = t;
-        }
+        found = attention_tile_insert(out, found, room, &t);
     }
-    if (best == 0)
-        return 0;
-    /* lavapipe's subgroupBarrier() waits for the whole workgroup */
-    out->skips = !limits->brief;
-    out->unroll = limits->brief ? 1 : STEP / unit->n;
-    return 1;
+    return found;
 }
 
 const struct device_matrix *attention_matrix_unit(const struct engine *e, enum number number, uint32_t width)
@@ -95,9 +89,9 @@ const struct device_matrix *attention_matrix_unit(const struct engine *e, enum n
     const struct device_matrix *unit = ladder_unit(e, number, lanes, most, most);
     const struct attention_limits limits = {lanes, info->max_invocations, info->shared_bytes, info->is_cpu};
     for (int pass = 0; unit && pass < PASSES; pass++) {
-        struct attention_matrix any;
+        struct attention_tile any;
         if (!engine_has(e, passes[pass].shaders[number]) ||
-            !attention_matrix_choose(&any, (enum attention_pass)pass, width, 1, &limits, unit))
+            !attention_matrix_list(&any, 1, (enum attention_pass)pass, width, 1, &limits, unit))
             return NULL;
     }
     return unit;

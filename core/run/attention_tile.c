@@ -1,6 +1,6 @@
 /* attention_tile.c - see attention_tile.h. The constants mirror shaders/lib/attention_gpu.glsl.
  *
- * Every tile that fits is given a cost, and the cheapest is taken. The cost counts multiplications and, at
+ * Every tile that fits is given a cost, and untuned the cheapest is taken. The cost counts multiplications and, at
  * their weight, reads of shared memory for all rows that are computed, those beyond the last one included: 197
  * rows are 5 tiles of 40 or 7 of 32. More rows an invocation mean fewer reads, as long as their sums stay in
  * registers, and more shared memory, which leaves a compute unit fewer invocations to turn to. */
@@ -47,14 +47,27 @@ static double length(const struct attention_tile *t, uint32_t vectors)
     return (copies + columns) * (t->rows == 2 ? 1 : t->rows == 1 ? 2 : 4);
 }
 
-int attention_tile_choose(struct attention_tile *out, enum attention_pass which, uint32_t width,
-                          uint32_t count, const struct attention_limits *limits)
+uint32_t attention_tile_insert(struct attention_tile *list, uint32_t count, uint32_t room,
+                               const struct attention_tile *t)
+{
+    uint32_t at = count;
+    while (at && list[at - 1].cost > t->cost)
+        at--;
+    for (uint32_t i = count < room ? count : room - 1; i > at; i--)
+        list[i] = list[i - 1];
+    if (at < room)
+        list[at] = *t;
+    return count < room ? count + 1 : room;
+}
+
+uint32_t attention_tile_list(struct attention_tile *out, uint32_t room, enum attention_pass which,
+                             uint32_t width, uint32_t count, const struct attention_limits *limits)
 {
     static const uint32_t steps[] = {32, 16}, groups[] = {128, 64, 32, 16, 8, 4};
     const struct shape_of *pass = &passes[which];
     const uint32_t vectors = tiles(width, 4), pitch = vectors | 1;
     const uint32_t most = limits->shared_bytes < UNIT_SHARED ? limits->shared_bytes : UNIT_SHARED;
-    double best = 0;
+    uint32_t found = 0;
     for (uint32_t s = 0; s < sizeof steps / sizeof *steps; s++)
         for (uint32_t g = 0; g < sizeof groups / sizeof *groups; g++)
             for (uint32_t rows = 1; rows <= ROWS_MAX; rows++) {
@@ -70,11 +83,8 @@ int attention_tile_choose(struct attention_tile *out, enum attention_pass which,
                                                  pass->passing * t.step * pitch + t.owned * (across + 1));
                 if (t.shared_bytes > most)
                     continue;
-                double c = limits->brief ? length(&t, vectors) : cost(pass, &t, vectors, count);
-                if (best == 0 || c < best) {
-                    best = c;
-                    *out = t;
-                }
+                t.cost = limits->brief ? length(&t, vectors) : cost(pass, &t, vectors, count);
+                found = attention_tile_insert(out, found, room, &t);
             }
-    return best > 0;
+    return found;
 }

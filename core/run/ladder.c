@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const rung_names[] = {
+const char *const rung_names[RUNG_COUNT] = {
 #define X(NAME, name, words) #name,
     RUNGS(X)
 #undef X
@@ -103,9 +103,12 @@ void ladder_only(struct engine *e, enum rung rung)
     engine_ladder(e)->only = (int)rung;
 }
 
-void ladder_pin(struct engine *e, const struct ladder_choice *choice)
+struct ladder_choice ladder_pin(struct engine *e, const struct ladder_choice *choice)
 {
-    engine_ladder(e)->pinned = choice ? *choice : (struct ladder_choice){0};
+    struct ladder *l = engine_ladder(e);
+    const struct ladder_choice before = l->pinned;
+    l->pinned = choice ? *choice : (struct ladder_choice){0};
+    return before;
 }
 
 void ladder_forbid(struct engine *e, const struct tile *tile)

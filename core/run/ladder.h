@@ -29,6 +29,7 @@ enum rung {
 #undef X
         RUNG_COUNT
 };
+extern const char *const rung_names[RUNG_COUNT];
 
 struct tile { /* how a workgroup computes rows x columns of C; the CPU rung has one, whose sizes follow from
                  the product */
@@ -61,8 +62,9 @@ struct ladder_choice ladder_choose(const struct engine *e, const struct product 
 /* Fixes the choice for products of this shape, layout and precision, from the next program on. Refuses a tile
  * that does not suit. */
 int ladder_set(struct engine *e, const struct product *product, const struct ladder_choice *choice);
-/* For tests: every product that the choice suits takes it, before all else; NULL: no longer. */
-void ladder_pin(struct engine *e, const struct ladder_choice *choice);
+/* Every product that the choice suits takes it, before all else; NULL or without a tile: no longer. Returns what did so
+ * until then. */
+struct ladder_choice ladder_pin(struct engine *e, const struct ladder_choice *choice);
 /* Never to be used on this engine again: its results were wrong here. */
 void ladder_forbid(struct engine *e, const struct tile *tile);
 

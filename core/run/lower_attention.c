@@ -1,8 +1,8 @@
 /* lower_attention.c - attention and its derivative, from fused queries, keys and values. */
 #include "lower_attention.h"
 
+#include "attention_ladder.h"
 #include "attention_matrix.h"
-#include "attention_tile.h"
 #include "error.h"
 #include "gemm_cpu.h"
 
@@ -47,89 +47,33 @@ static int bytes_of(struct stored s)
     return s.halves ? 2 : 4;
 }
 
-struct choice { /* of a kernel for a pass */
-    enum shader shader;
-    uint32_t constants[8], constant_count;
-    uint32_t owned; /* rows of a workgroup */
-    int units;      /* on matrix units, where more constants follow: apply */
-};
-
-static struct attention_limits limits_of(const struct engine *e)
-{
-    const struct device_info *info = device_info(engine_device(e));
-    return (struct attention_limits){engine_lanes(e), info->max_invocations, info->shared_bytes,
-                                     info->is_cpu};
-}
-
-/* On matrix units: 1, or 0 where none are for heads so wide. */
-static int choose_matrix(struct choice *out, const struct program *p, enum attention_pass pass,
-                         const struct attention_sizes *z, uint32_t count)
-{
-    const struct attention_limits limits = limits_of(p->engine);
-    const struct device_matrix *unit = attention_matrix_unit(p->engine, p->number, z->width);
-    struct attention_matrix t;
-    if (!unit || !attention_matrix_choose(&t, pass, z->width, count, &limits, unit))
-        return 0;
-    *out = (struct choice){attention_matrix_shader(pass, p->number),
-                           {z->width, t.step, t.group, unit->m, unit->n, unit->k, t.unroll, t.skips},
-                           8,
-                           t.owned,
-                           1};
-    products_note_attention(p->engine, p->number, z->width);
-    return 1;
-}
-
-/* `count` rows are computed. The CPU style, which needs no shared memory, owns a row a lane. */
-static struct choice choose(const struct program *p, enum attention_pass pass,
-                            const struct attention_sizes *z, uint32_t count)
-{
-    static const enum shader shaders[][2] = {
-        [ATTENTION_FORWARD] = {SHADER_ATTENTION, SHADER_ATTENTION_CPU},
-        [ATTENTION_BACK_Q] = {SHADER_ATTENTION_BACK_Q, SHADER_ATTENTION_BACK_Q_CPU},
-        [ATTENTION_BACK_KV] = {SHADER_ATTENTION_BACK_KV, SHADER_ATTENTION_BACK_KV_CPU},
-    };
-    const struct attention_limits limits = limits_of(p->engine);
-    struct attention_tile t;
-    struct choice c;
-    if (choose_matrix(&c, p, pass, z, count))
-        return c;
-    if (!engine_cpu_style(p->engine) && attention_tile_choose(&t, pass, z->width, count, &limits))
-        return (struct choice){.shader = shaders[pass][0],
-                               .constants = {z->width, t.step, t.group, t.rows, t.unroll},
-                               .constant_count = 5,
-                               .owned = t.owned};
-    /* Chains of additions that fill the registers, 32 or 16 of them. Measured with 512-bit vectors: 4 keys 7 %
-     * slower, 8 as fast; with 256-bit ones, where 6 x 4 chains spill: 6 x 4 a quarter slower. */
-    const int narrow = engine_lanes(p->engine) <= 8;
-    const uint32_t keys = z->tokens - z->k_from, turn = narrow ? 8 : 6;
-    c = (struct choice){.shader = shaders[pass][1],
-                        .constants = {z->width},
-                        .constant_count = 1,
-                        .owned = engine_lanes(p->engine)};
-    if (pass == ATTENTION_FORWARD) {
-        c.constants[1] = keys < turn ? keys : turn;
-        c.constants[2] = z->heads;
-        c.constants[3] = narrow ? 1 : 4;
-        c.constant_count = 4;
-    }
-    return c;
-}
-
-static int on_units(const struct program *p, const struct attention_sizes *z)
-{
-    return attention_matrix_unit(p->engine, p->number, z->width) != NULL;
-}
-
 int attention_rounds(struct program *p, const struct node *n)
 {
-    const struct attention_sizes z = sizes_of(p, n);
-    return on_units(p, &z);
+    return attention_matrix_unit(p->engine, p->number, sizes_of(p, n).width) != NULL;
 }
 
-/* The kernels of lower_attention_tiles.c, which matrix units are taken before. */
 static int in_tiles(const struct program *p, const struct attention_sizes *z)
 {
-    return engine_attention_in_tiles(p->engine) && !on_units(p, z);
+    return attention_is_in_tiles(p->engine, p->number, z->width);
+}
+
+/* The kernel of a pass, which is noted among the program's products. */
+static struct attention_choice choose(struct program *p, enum attention_pass pass,
+                                      const struct attention_sizes *z)
+{
+    const struct attention_task task = {.pass = pass,
+                                        .number = p->number,
+                                        .batch = z->batch,
+                                        .tokens = z->tokens,
+                                        .heads = z->heads,
+                                        .width = z->width,
+                                        .queries = z->queries,
+                                        .keys = z->tokens - z->k_from};
+    struct attention_choice c = {.owned = 1};
+    const int rc = products_choose_attention(p->engine, &task, &c);
+    if (rc < 0)
+        program_refuse(p, rc);
+    return c;
 }
 
 int attention_leaves_panels(struct program *p, const struct node *n)
@@ -138,28 +82,28 @@ int attention_leaves_panels(struct program *p, const struct node *n)
     return in_tiles(p, &z) && z.width % PANEL == 0;
 }
 
-/* An operand, which kernels on matrix units round. */
-static struct stored operand_of(struct program *p, const struct attention_sizes *z, value v)
+/* An operand of the kernel's, which rounds it on matrix units. */
+static struct stored operand_of(struct program *p, const struct attention_choice *c, value v)
 {
-    return on_units(p, z) ? program_operand(p, v, 0) : (struct stored){program_value(p, v), 0};
+    return c->rung == RUNG_SUBGROUP ? program_operand(p, v, 0) : (struct stored){program_value(p, v), 0};
 }
 
-static struct stored result_of(struct program *p, const struct attention_sizes *z, value v)
+static struct stored result_of(struct program *p, const struct attention_choice *c, value v)
 {
     struct stored s;
-    s.at = program_result(p, v, on_units(p, z), &s.halves);
+    s.at = program_result(p, v, c->rung == RUNG_SUBGROUP, &s.halves);
     return s;
 }
 
 /* What the kernel reads, the gradient of the result where there is one, and what it writes. */
-static void apply(const struct program *p, struct work *w, const struct choice *c, struct stored qkv,
-                  struct stored d_out, struct stored to)
+static void apply(const struct program *p, struct work *w, const struct attention_choice *c,
+                  struct stored qkv, struct stored d_out, struct stored to)
 {
     const uint32_t halves[] = {(uint32_t)qkv.halves, (uint32_t)d_out.halves,
                                (uint32_t)(to.halves ? p->number : NUMBER_FP32)};
     memcpy(w->constants, c->constants, sizeof c->constants);
     w->constant_count = c->constant_count;
-    if (c->units) {
+    if (c->rung == RUNG_SUBGROUP) {
         memcpy(w->constants + w->constant_count, halves, sizeof halves);
         w->constant_count += sizeof halves / sizeof *halves;
     }
@@ -171,7 +115,7 @@ struct ref attention_scratch(struct program *p, const char *name, uint64_t float
 }
 
 static void emit_forward(struct program *p, const struct node *n, const struct attention_sizes *z,
-                         struct stored out, struct ref lse)
+                         const struct attention_choice *c, struct stored out, struct ref lse)
 {
     if (in_tiles(p, z)) {
         attention_tiles_forward(p, n, z, out.at, lse);
@@ -183,12 +127,11 @@ static void emit_forward(struct program *p, const struct node *n, const struct a
                                   .q_from = z->q_from,
                                   .queries = z->queries,
                                   .k_from = z->k_from};
-    const struct stored qkv = operand_of(p, z, n->in[0]), none = {0};
+    const struct stored qkv = operand_of(p, c, n->in[0]), none = {0};
     const struct ref refs[] = {qkv.at, out.at, lse};
-    const struct choice c = choose(p, ATTENTION_FORWARD, z, z->queries);
-    const uint32_t groups[3] = {tiles(z->queries, c.owned), z->heads, z->batch};
-    struct work *w = program_emit(p, c.shader, &push, sizeof push, refs, 3, 2 | 4, groups);
-    apply(p, w, &c, qkv, none, out);
+    const uint32_t groups[3] = {tiles(z->queries, c->owned), z->heads, z->batch};
+    struct work *w = program_emit(p, c->shader, &push, sizeof push, refs, 3, 2 | 4, groups);
+    apply(p, w, c, qkv, none, out);
     w->flops = attention_flops(z, 2);
     w->bytes = attention_bytes(z, bytes_of(qkv), bytes_of(out), 0);
 }
@@ -212,7 +155,8 @@ void lower_attention(struct program *p, value v, const struct node *n)
     value lse = find_lse(p, n);
     struct ref sums = lse ? program_value(p, lse)
                           : attention_scratch(p, "log sum exp", (uint64_t)z.batch * z.heads * z.queries);
-    emit_forward(p, n, &z, result_of(p, &z, v), sums);
+    const struct attention_choice c = choose(p, ATTENTION_FORWARD, &z);
+    emit_forward(p, n, &z, &c, result_of(p, &c, v), sums);
 }
 
 /* Written along with the attention of the same operand, when that is wanted too and came first. */
@@ -221,9 +165,10 @@ void lower_attention_lse(struct program *p, value v, const struct node *n)
     if (p->slot_of[v])
         return;
     struct attention_sizes z = sizes_of(p, n);
+    const struct attention_choice c = choose(p, ATTENTION_FORWARD, &z);
     const struct stored scratch = {
         attention_scratch(p, "attention", (uint64_t)z.batch * z.queries * z.heads * z.width), 0};
-    emit_forward(p, n, &z, scratch, program_value(p, v));
+    emit_forward(p, n, &z, &c, scratch, program_value(p, v));
 }
 
 /* Two halves, each ordered, so without atomics: the queries' gradient, then the keys' and values'. Both
@@ -231,6 +176,8 @@ void lower_attention_lse(struct program *p, value v, const struct node *n)
 void lower_attention_back(struct program *p, value v, const struct node *n)
 {
     struct attention_sizes z = sizes_of(p, n);
+    const struct attention_choice choices[] = {choose(p, ATTENTION_BACK_Q, &z),
+                                               choose(p, ATTENTION_BACK_KV, &z)};
     if (in_tiles(p, &z)) {
         attention_tiles_back(p, v, n, &z);
         return;
@@ -241,8 +188,8 @@ void lower_attention_back(struct program *p, value v, const struct node *n)
                                        .q_from = z.q_from,
                                        .queries = z.queries,
                                        .k_from = z.k_from};
-    const struct stored qkv = operand_of(p, &z, n->in[0]), d_out = operand_of(p, &z, n->in[3]),
-                        d_qkv = result_of(p, &z, v);
+    const struct stored qkv = operand_of(p, choices, n->in[0]), d_out = operand_of(p, choices, n->in[3]),
+                        d_qkv = result_of(p, choices, v);
     const struct ref refs[] = {
         qkv.at,
         program_value(p, n->in[1]),
@@ -252,16 +199,15 @@ void lower_attention_back(struct program *p, value v, const struct node *n)
         d_qkv.at,
     };
     static const struct half {
-        enum attention_pass pass;
         int products, parts; /* parts: thirds of the gradient that it writes */
         uint32_t writes;
-    } halves[] = {{ATTENTION_BACK_Q, 3, 1, 32 | 16}, {ATTENTION_BACK_KV, 4, 2, 32}};
+    } halves[] = {{3, 1, 32 | 16}, {4, 2, 32}};
     for (int i = 0; i < 2; i++) {
         const struct half *h = &halves[i];
-        const struct choice c = choose(p, h->pass, &z, i == 0 ? z.queries : z.tokens - z.k_from);
-        const uint32_t groups[3] = {tiles(z.tokens, c.owned), z.heads, z.batch};
-        struct work *w = program_emit(p, c.shader, &push, sizeof push, refs, 6, h->writes, groups);
-        apply(p, w, &c, qkv, d_out, d_qkv);
+        const struct attention_choice *c = &choices[i];
+        const uint32_t groups[3] = {tiles(z.tokens, c->owned), z.heads, z.batch};
+        struct work *w = program_emit(p, c->shader, &push, sizeof push, refs, 6, h->writes, groups);
+        apply(p, w, c, qkv, d_out, d_qkv);
         w->flops = attention_flops(&z, h->products);
         w->bytes = attention_bytes(&z, bytes_of(qkv), bytes_of(d_out) + (i == 0 ? 4 : 0),
                                    h->parts * bytes_of(d_qkv));

@@ -2,17 +2,16 @@
 #include "products.h"
 
 #include "bank.h"
-#include "clock.h"
 #include "error.h"
 #include "memory.h"
 #include "rng.h"
 #include "run.h"
+#include "timing.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { CHECK_M = 72, CHECK_N = 76, CHECK_K = 96, LAYOUTS = 3, REPEATS_MOST = 32 };
+enum { CHECK_M = 72, CHECK_N = 76, CHECK_K = 96, LAYOUTS = 3 };
 
 static float *draw(size_t count, uint64_t stream, enum number number)
 {
@@ -118,13 +117,13 @@ int product_check(struct engine *e, const struct tile *tile, enum number number,
         return 0;
     struct bank *bank = NULL;
     struct small s = {.tape = tape_create()};
-    ladder_pin(e, &choice);
+    const struct ladder_choice pinned = ladder_pin(e, &choice);
     TRY_OUT(s.tape ? 0 : ERR_MEMORY);
     trace_small(&s);
     TRY_OUT(bank_create(&bank, e, NULL, 0));
     TRY_OUT(run_small(&s, bank, number, error));
 out:
-    ladder_pin(e, NULL);
+    ladder_pin(e, &pinned);
     bank_destroy(bank);
     tape_destroy(s.tape);
     return rc < 0 ? rc : 1;
@@ -138,62 +137,15 @@ static struct shape matrix(int batched, uint32_t batches, uint32_t rows, uint32_
                    : SHAPE((int32_t)rows, (int32_t)columns);
 }
 
-static int fill(struct run *run, const struct tape *t, value leaf, uint64_t stream, enum number number)
-{
-    float *x = draw((size_t)shape_count(tape_shape(t, leaf)), stream, number);
-    int rc = x ? run_write(run, leaf, x) : ERR_MEMORY;
-    mem_free(x);
-    return rc;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-/* Of the last step: the product's own kernels, where the device has a clock. */
-static int own_seconds(struct run *run, double *seconds)
-{
-    *seconds = 0;
-    for (uint32_t i = 0; i < run_profile_count(run); i++) {
-        struct run_time t;
-        TRY(run_profile(run, i, &t));
-        if (!strncmp(t.kernel, "gemm", 4))
-            *seconds += t.ns * 1e-9;
-    }
-    return 0;
-}
-
-static int time_run(struct run *run, int clocked, int repeats, double *seconds)
-{
-    double times[REPEATS_MOST];
-    repeats = repeats < 1 ? 1 : repeats > REPEATS_MOST ? REPEATS_MOST : repeats;
-    for (int i = -2; i < repeats; i++) { /* the first two warm it up */
-        TRY(run_begin(run, &(struct run_series){.steps = 1}));
-        const double start = clock_seconds();
-        TRY(run_go(run, 1));
-        TRY(run_wait(run, 0));
-        double took = clock_seconds() - start;
-        if (clocked)
-            TRY(own_seconds(run, &took));
-        if (i >= 0)
-            times[i] = took;
-    }
-    qsort(times, (size_t)repeats, sizeof *times, by_value);
-    *seconds = times[repeats / 2];
-    return 0;
-}
-
 int product_time(struct engine *e, const struct product *p, const struct ladder_choice *choice, int repeats,
-                 double *seconds)
+                 double slow, double *seconds)
 {
     int rc;
     const int clocked = device_info(engine_device(e))->timestamp_ns > 0;
     struct bank *bank = NULL;
     struct run *run = NULL;
     struct tape *t = tape_create();
-    ladder_pin(e, choice);
+    const struct ladder_choice pinned = ladder_pin(e, choice);
     TRY_OUT(t ? 0 : ERR_MEMORY);
     value a = tape_leaf(t, LEAF_INPUT,
                         matrix(p->a_batched, p->batches, p->a_t ? p->k : p->m, p->a_t ? p->m : p->k), 0, "a");
@@ -210,11 +162,11 @@ int product_time(struct engine *e, const struct product *p, const struct ladder_
                                                 .log_count = 1,
                                                 .series = 1,
                                                 .profile = clocked}));
-    TRY_OUT(fill(run, t, a, 1, p->number));
-    TRY_OUT(fill(run, t, b, 2, p->number));
-    TRY_OUT(time_run(run, clocked, repeats, seconds));
+    TRY_OUT(time_fill(run, t, a, 1, p->number));
+    TRY_OUT(time_fill(run, t, b, 2, p->number));
+    TRY_OUT(time_steps(run, clocked ? "gemm" : NULL, repeats, slow, seconds));
 out:
-    ladder_pin(e, NULL);
+    ladder_pin(e, &pinned);
     run_destroy(run);
     bank_destroy(bank);
     tape_destroy(t);

@@ -5,6 +5,7 @@
 #include "error.h"
 #include "memory.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Inputs are rounded to the product's precision first, so what is left is the rounding of fp32 sums; sums in
@@ -14,31 +15,35 @@ static const double right_enough = 1e-4;
 /* Weights and ds are rounded inside: a half in the last place of 11 or 8 bits, of independent sign. */
 static const double attention_right_enough[NUMBER_COUNT] = {0, 4e-3, 3e-2};
 
-enum { MARKS = 64, HEAD_STEP = 8 }; /* widths of heads on matrix units are whole steps, and few */
+enum { HEAD_STEP = 8 }; /* widths of heads on matrix units are whole steps, and few: a bit each */
+
+struct asked { /* a product, or a pass of attention, and the kernel that computes it */
+    char name[PRODUCT_TEXT], choice[LADDER_TEXT];
+    int is_attention;
+    union {
+        struct product product;
+        struct attention_task attention;
+    } of;
+    int unchecked; /* attention on matrix units by this choice; products are checked a tile at a time */
+};
+
+struct product_list {
+    struct asked *list;
+    uint32_t count, room;
+};
 
 struct marks { /* of the kernels for a number, a bit each */
     uint64_t used, checked, wrong;
 };
 
-struct product_list {
-    struct product *list;
-    struct ladder_choice *choices; /* the last of each */
-    uint32_t count, room;
-};
-
 struct products {
-    struct product_list all, *also;       /* also: of the trial that asks now, or NULL */
-    struct marks tiles[NUMBER_COUNT];     /* bit i: ladder_tiles[i] */
-    struct marks attention[NUMBER_COUNT]; /* on matrix units, bit i: heads of width i HEAD_STEP */
+    struct product_list all, *also;             /* also: of the trial that asks now, or NULL */
+    struct marks tiles[NUMBER_COUNT];           /* bit i: ladder_tiles[i] */
+    uint64_t attention_wrong[NUMBER_COUNT];     /* on matrix units, bit i: heads of width i HEAD_STEP */
+    char pinned[ATTENTION_PASSES][LADDER_TEXT]; /* "": none */
     const struct json *tuning;
     int checking;
 };
-
-static void finish_list(struct product_list *l)
-{
-    mem_free(l->list);
-    mem_free(l->choices);
-}
 
 int products_create(struct products **out)
 {
@@ -48,9 +53,8 @@ int products_create(struct products **out)
 
 void products_destroy(struct products *p)
 {
-    if (!p)
-        return;
-    finish_list(&p->all);
+    if (p)
+        mem_free(p->all.list);
     mem_free(p);
 }
 
@@ -63,7 +67,7 @@ int product_list_create(struct product_list **out)
 void product_list_destroy(struct product_list *l)
 {
     if (l)
-        finish_list(l);
+        mem_free(l->list);
     mem_free(l);
 }
 
@@ -75,7 +79,9 @@ void products_note_in(struct engine *e, struct product_list *l)
 void products_forget_checks(struct products *p)
 {
     for (int number = 0; number < NUMBER_COUNT; number++)
-        p->tiles[number].checked = p->attention[number].checked = 0;
+        p->tiles[number].checked = 0;
+    for (uint32_t i = 0; i < p->all.count; i++)
+        p->all.list[i].unchecked = p->all.list[i].is_attention;
 }
 
 void products_set_tuning(struct engine *e, const struct json *choices)
@@ -83,70 +89,127 @@ void products_set_tuning(struct engine *e, const struct json *choices)
     engine_products(e)->tuning = choices;
 }
 
+void products_pin_attention(struct engine *e, enum attention_pass pass, const char *choice)
+{
+    snprintf(engine_products(e)->pinned[pass], LADDER_TEXT, "%s", choice ? choice : "");
+}
+
+/* --- what was asked for */
+
 uint32_t products_count(const struct engine *e)
 {
     return engine_products(e)->all.count;
 }
 
-const struct product *products_at(const struct engine *e, uint32_t i)
+static const struct asked *asked_at(const struct engine *e, uint32_t i)
 {
     return &engine_products(e)->all.list[i];
 }
 
-static uint64_t bit_of(const struct tile *tile)
+const char *products_name(const struct engine *e, uint32_t i)
 {
-    return 1ull << (tile - ladder_tiles);
+    return asked_at(e, i)->name;
 }
 
-static int list_add(struct product_list *p, const struct product *product, const struct ladder_choice *choice)
+static uint32_t kernels_of(const struct engine *e, const struct product *product, char (*out)[LADDER_TEXT])
 {
-    char text[PRODUCT_TEXT], other[PRODUCT_TEXT];
-    product_text(product, text);
-    for (uint32_t i = 0; i < p->count; i++)
-        if (!strcmp(product_text(&p->list[i], other), text)) {
-            p->choices[i] = *choice;
-            return 0;
-        }
-    if (p->count == p->room) {
-        uint32_t room = p->room ? 2 * p->room : 32;
-        struct product *list = mem_grow(p->list, p->room, room, sizeof *list);
-        p->list = list ? list : p->list;
-        struct ladder_choice *choices = mem_grow(p->choices, p->room, room, sizeof *choices);
-        p->choices = choices ? choices : p->choices;
-        if (!list || !choices)
+    enum { ALL = 256, OF_A_RUNG = 6 };
+    _Static_assert((int)OF_A_RUNG * (int)RUNG_COUNT <= (int)PRODUCTS_CANDIDATES,
+                   "there is room for each rung's");
+    struct ladder_choice list[ALL];
+    const uint32_t count = ladder_candidates(e, product, list, ALL);
+    uint32_t of_rung[RUNG_COUNT] = {0}, kept = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (of_rung[list[i].tile->rung]++ < OF_A_RUNG)
+            ladder_text(&list[i], out[kept++]);
+    return kept;
+}
+
+static uint32_t workgroups_of(const struct engine *e, const struct attention_task *task,
+                              char (*out)[LADDER_TEXT])
+{
+    _Static_assert((int)ATTENTION_CANDIDATES <= (int)PRODUCTS_CANDIDATES, "there is room for all");
+    struct attention_choice list[ATTENTION_CANDIDATES];
+    const uint32_t count = attention_candidates(e, task, list, ATTENTION_CANDIDATES);
+    for (uint32_t i = 0; i < count; i++)
+        attention_choice_text(&list[i], out[i]);
+    return count;
+}
+
+uint32_t products_candidates(const struct engine *e, uint32_t i, char out[PRODUCTS_CANDIDATES][LADDER_TEXT])
+{
+    const struct asked *a = asked_at(e, i);
+    return a->is_attention ? workgroups_of(e, &a->of.attention, out) : kernels_of(e, &a->of.product, out);
+}
+
+int products_time(struct engine *e, uint32_t i, const char *choice, int repeats, double slow, double *seconds)
+{
+    const struct asked a = *asked_at(e, i);
+    struct ladder_choice parsed;
+    if (a.is_attention)
+        return attention_time(e, &a.of.attention, choice, repeats, slow, seconds);
+    TRY(ladder_parse(choice, &parsed));
+    return product_time(e, &a.of.product, &parsed, repeats, slow, seconds);
+}
+
+static int list_add(struct product_list *l, const struct asked *a)
+{
+    uint32_t i = 0;
+    while (i < l->count && strcmp(l->list[i].name, a->name))
+        i++;
+    if (i < l->count && !strcmp(l->list[i].choice, a->choice))
+        return 0;
+    if (i == l->room) {
+        const uint32_t room = l->room ? 2 * l->room : 32;
+        struct asked *list = mem_grow(l->list, l->room, room, sizeof *list);
+        if (!list)
             return ERR_MEMORY;
-        p->room = room;
+        l->list = list;
+        l->room = room;
     }
-    p->list[p->count] = *product;
-    p->choices[p->count++] = *choice;
+    l->list[i] = *a;
+    l->count += i == l->count;
     return 0;
 }
 
-static int note(struct products *p, const struct product *product, const struct ladder_choice *choice)
+static int note(struct products *p, const struct asked *a)
 {
-    p->tiles[product->number].used |= bit_of(choice->tile);
     if (p->checking)
         return 0;
     if (p->also)
-        TRY(list_add(p->also, product, choice));
-    return list_add(&p->all, product, choice);
+        TRY(list_add(p->also, a));
+    return list_add(&p->all, a);
 }
 
 int product_list_append(struct product_list *to, const struct product_list *from)
 {
     for (uint32_t i = 0; i < from->count; i++)
-        TRY(list_add(to, &from->list[i], &from->choices[i]));
+        TRY(list_add(to, &from->list[i]));
     return 0;
 }
 
-/* A choice of the tuning that cannot be had here any more is passed over: the ladder has another. */
-static void take_tuning(struct engine *e, const struct product *product)
+int product_list_digest(const struct product_list *l, char text[HASH_TEXT])
 {
-    char text[PRODUCT_TEXT];
-    struct ladder_choice choice;
-    const char *told = json_string(json_get(engine_products(e)->tuning, product_text(product, text)));
-    if (told && ladder_parse(told, &choice) == 0)
-        ladder_set(e, product, &choice);
+    struct hash *hash;
+    TRY(hash_begin(&hash));
+    for (uint32_t i = 0; i < l->count; i++) {
+        hash_add(hash, l->list[i].name, strlen(l->list[i].name) + 1);
+        hash_add(hash, l->list[i].choice, strlen(l->list[i].choice) + 1);
+    }
+    return hash_end(hash, text);
+}
+
+int products_digest(const struct engine *e, char text[HASH_TEXT])
+{
+    return product_list_digest(&engine_products(e)->all, text);
+}
+
+/* --- choices */
+
+/* What the tuning says of it; NULL: nothing. */
+static const char *tuned(const struct products *p, const char *name)
+{
+    return p->tuning && !p->checking ? json_string(json_get(p->tuning, name)) : NULL;
 }
 
 /* The plainest kernel: right on any device, if any is. */
@@ -158,135 +221,159 @@ static const struct tile *plainest(void)
     return t;
 }
 
+static uint64_t bit_of(const struct tile *tile)
+{
+    return 1ull << (tile - ladder_tiles);
+}
+
 int products_choose(struct engine *e, const struct product *product, struct ladder_choice *out)
 {
     struct products *p = engine_products(e);
-    if (p->tuning && !p->checking)
-        take_tuning(e, product);
+    struct marks *marks = &p->tiles[product->number];
+    struct asked a = {.of.product = *product};
+    const char *told = tuned(p, product_text(product, a.name));
+    /* A choice that cannot be had here any more is passed over: the ladder has another. */
+    if (told && ladder_parse(told, out) == 0)
+        ladder_set(e, product, out);
     *out = ladder_choose(e, product);
-    if (p->tiles[product->number].wrong & bit_of(out->tile)) { /* the ladder had none left */
+    if (marks->wrong & bit_of(out->tile)) { /* the ladder had none left */
         *out = (struct ladder_choice){plainest(), 1};
-        if (p->tiles[product->number].wrong & bit_of(out->tile))
+        if (marks->wrong & bit_of(out->tile))
             return fail(
                 ERR_DEVICE,
                 "no kernel for matrix products gives right numbers on %s; update its driver, or use another "
                 "device",
                 device_info(engine_device(e))->name);
     }
-    return note(p, product, out);
+    marks->used |= bit_of(out->tile);
+    ladder_text(out, a.choice);
+    return note(p, &a);
 }
 
-void products_note_attention(struct engine *e, enum number number, uint32_t width)
+int products_choose_attention(struct engine *e, const struct attention_task *task,
+                              struct attention_choice *out)
 {
-    engine_products(e)->attention[number].used |= 1ull << width / HEAD_STEP;
+    struct products *p = engine_products(e);
+    struct attention_choice list[ATTENTION_CANDIDATES];
+    struct asked a = {.is_attention = 1, .of.attention = *task};
+    const uint32_t count = attention_candidates(e, task, list, ATTENTION_CANDIDATES);
+    const char *told = tuned(p, attention_task_text(task, a.name));
+    if (p->pinned[task->pass][0])
+        told = p->pinned[task->pass];
+    *out = list[0];
+    for (uint32_t i = 0; told && i < count; i++)
+        if (!strcmp(attention_choice_text(&list[i], a.choice), told))
+            *out = list[i];
+    attention_choice_text(out, a.choice);
+    a.unchecked = out->rung == RUNG_SUBGROUP;
+    return note(p, &a);
 }
+
+/* --- checks */
 
 int products_attention_is_wrong(const struct engine *e, enum number number, uint32_t width)
 {
-    return engine_products(e)->attention[number].wrong >> width / HEAD_STEP & 1;
+    return engine_products(e)->attention_wrong[number] >> width / HEAD_STEP & 1;
 }
 
-static int check_tile(struct engine *e, int tile, enum number number, double *error)
+/* Programs of a check are none of the engine's: they are not noted, and their memory is not counted. */
+static void begin_check(struct engine *e)
 {
-    return product_check(e, &ladder_tiles[tile], number, error);
+    engine_products(e)->checking = 1;
+    device_count_buffers(engine_device(e), 0);
 }
 
-static void tile_is_wrong(struct engine *e, int tile, enum number number, double error)
+static void end_check(struct engine *e)
 {
-    ladder_forbid(e, &ladder_tiles[tile]);
+    engine_products(e)->checking = 0;
+    device_count_buffers(engine_device(e), 1);
+}
+
+/* 1: it is wrong, which was told, and not used again. */
+static int verify_tile(struct engine *e, const struct tile *tile, enum number number)
+{
+    struct marks *marks = &engine_products(e)->tiles[number];
+    double error = 0;
+    marks->checked |= bit_of(tile);
+    begin_check(e);
+    const int rc = product_check(e, tile, number, &error);
+    end_check(e);
+    TRY(rc);
+    if (!rc || error <= right_enough)
+        return 0;
+    marks->wrong |= bit_of(tile);
+    ladder_forbid(e, tile);
     engine_say(e,
                "warning: the kernel \"%s\" for products in %s is wrong on %s (error %.1g of the largest "
                "number) and not "
                "used",
-               ladder_tiles[tile].name, number_names[number], device_info(engine_device(e))->name, error);
-}
-
-static int check_attention(struct engine *e, int step, enum number number, double *error)
-{
-    return attention_check(e, (uint32_t)step * HEAD_STEP, number, error);
-}
-
-static void attention_is_wrong(struct engine *e, int step, enum number number, double error)
-{
-    engine_say(
-        e,
-        "warning: attention on matrix units, with heads of width %d in %s, is wrong on %s (error %.1g of "
-        "the largest number) and computed in fp32",
-        step * HEAD_STEP, number_names[number], device_info(engine_device(e))->name, error);
-}
-
-struct family { /* of kernels that are checked */
-    int (*check)(struct engine *e, int bit, enum number number, double *error);
-    void (*is_wrong)(struct engine *e, int bit, enum number number, double error);
-};
-
-static int verify(struct engine *e, const struct family *f, struct marks *m, int bit, enum number number,
-                  double enough)
-{
-    struct products *p = engine_products(e);
-    double error = 0;
-    m->checked |= 1ull << bit;
-    p->checking = 1;
-    device_count_buffers(engine_device(e), 0);
-    int rc = f->check(e, bit, number, &error);
-    device_count_buffers(engine_device(e), 1);
-    p->checking = 0;
-    TRY(rc);
-    if (!rc || error <= enough)
-        return 0;
-    m->wrong |= 1ull << bit;
-    f->is_wrong(e, bit, number, error);
+               tile->name, number_names[number], device_info(engine_device(e))->name, error);
     return 1;
 }
 
-static int verify_marked(struct engine *e, const struct family *f, struct marks *m, enum number number,
-                         double enough)
+/* The choice of a pass, with what the two other passes take by themselves. */
+static int verify_attention(struct engine *e, const struct asked *a)
 {
+    const struct attention_task *task = &a->of.attention;
+    double error = 0;
+    begin_check(e);
+    products_pin_attention(e, task->pass, a->choice);
+    const int rc = attention_check(e, task->width, task->number, &error);
+    products_pin_attention(e, task->pass, NULL);
+    end_check(e);
+    TRY(rc);
+    if (!rc || error <= attention_right_enough[task->number])
+        return 0;
+    engine_products(e)->attention_wrong[task->number] |= 1ull << task->width / HEAD_STEP;
+    engine_say(e,
+               "warning: attention on matrix units, with heads of width %u in %s, is wrong on %s (\"%s\", "
+               "error %.1g of the largest number) and computed in fp32",
+               (unsigned)task->width, number_names[task->number], device_info(engine_device(e))->name,
+               a->choice, error);
+    return 1;
+}
+
+/* Whether they are computed by the same kernel with the same constants. */
+static int same_kernel(const struct asked *a, const struct asked *b)
+{
+    const struct attention_task *x = &a->of.attention, *y = &b->of.attention;
+    return b->is_attention && x->pass == y->pass && x->number == y->number && x->width == y->width &&
+           !strcmp(a->choice, b->choice);
+}
+
+static int verify_passes(struct engine *e)
+{
+    struct product_list *l = &engine_products(e)->all;
     int wrong = 0;
-    for (int bit = 0; bit < MARKS; bit++)
-        if ((m->used & ~m->checked) >> bit & 1) {
-            int rc = verify(e, f, m, bit, number, enough);
-            TRY(rc);
-            wrong += rc;
-        }
+    for (uint32_t i = 0; i < l->count; i++) {
+        const struct asked a = l->list[i];
+        if (!a.is_attention || !a.unchecked)
+            continue;
+        for (uint32_t k = i; k < l->count; k++)
+            if (same_kernel(&a, &l->list[k]))
+                l->list[k].unchecked = 0;
+        const int rc = verify_attention(e, &a);
+        TRY(rc);
+        wrong += rc;
+    }
     return wrong;
 }
 
 int products_verify(struct engine *e)
 {
-    static const struct family tiles = {check_tile, tile_is_wrong},
-                               attention = {check_attention, attention_is_wrong};
     struct products *p = engine_products(e);
-    int wrong = 0;
     const struct device *d = engine_device(e);
+    int wrong = 0;
     if (p->checking || device_rehearses(d) || !device_computes(d))
         return 0;
-    for (int i = 0; i < NUMBER_COUNT; i++) {
-        const enum number number = (enum number)i;
-        int of_tiles = verify_marked(e, &tiles, &p->tiles[i], number, right_enough);
-        TRY(of_tiles);
-        int of_attention = verify_marked(e, &attention, &p->attention[i], number, attention_right_enough[i]);
-        TRY(of_attention);
-        wrong += of_tiles + of_attention;
-    }
-    return wrong;
-}
-
-int product_list_digest(const struct product_list *p, char text[HASH_TEXT])
-{
-    struct hash *hash;
-    char name[PRODUCT_TEXT], choice[LADDER_TEXT];
-    TRY(hash_begin(&hash));
-    for (uint32_t i = 0; i < p->count; i++) {
-        product_text(&p->list[i], name);
-        ladder_text(&p->choices[i], choice);
-        hash_add(hash, name, strlen(name) + 1);
-        hash_add(hash, choice, strlen(choice) + 1);
-    }
-    return hash_end(hash, text);
-}
-
-int products_digest(const struct engine *e, char text[HASH_TEXT])
-{
-    return product_list_digest(&engine_products(e)->all, text);
+    for (int number = 0; number < NUMBER_COUNT; number++)
+        for (int i = 0; ladder_tiles[i].name; i++)
+            if ((p->tiles[number].used & ~p->tiles[number].checked) >> i & 1) {
+                const int rc = verify_tile(e, &ladder_tiles[i], (enum number)number);
+                TRY(rc);
+                wrong += rc;
+            }
+    const int rc = verify_passes(e);
+    TRY(rc);
+    return wrong + rc;
 }

@@ -10,8 +10,8 @@
 #include <string.h>
 
 static const char schema[] = "vitro.tuning/1";
-enum { CANDIDATES_MOST = 256 };
 static const double worthwhile = 0.98; /* of the ladder's own time: less is noise */
+static const double hopeless = 2;      /* of the best time so far: not worth being timed again */
 
 struct tuning {
     struct json *document;
@@ -95,29 +95,28 @@ const char *tuning_hash(const struct tuning *t)
     return t ? t->hash : "";
 }
 
-static int time_all(struct engine *e, const struct product *p, int repeats, struct tuning_row *row)
+static int time_all(struct engine *e, uint32_t i, int repeats, struct tuning_row *row)
 {
-    struct ladder_choice *list = mem_alloc(CANDIDATES_MOST, sizeof *list);
-    int rc = list ? 0 : ERR_MEMORY;
-    uint32_t count = rc == 0 ? ladder_candidates(e, p, list, CANDIDATES_MOST) : 0;
-    *row = (struct tuning_row){.product = p, .candidates = count};
-    for (uint32_t i = 0; i < count && rc == 0; i++) {
+    char list[PRODUCTS_CANDIDATES][LADDER_TEXT];
+    const uint32_t count = products_candidates(e, i, list);
+    int rc = 0;
+    *row = (struct tuning_row){.product = products_name(e, i), .candidates = count};
+    for (uint32_t k = 0; k < count && rc == 0; k++) {
         double seconds;
-        rc = product_time(e, p, &list[i], repeats, &seconds);
-        if (rc < 0 || (i && seconds >= row->best_seconds))
+        rc = products_time(e, i, list[k], repeats, hopeless * row->best_seconds, &seconds);
+        if (rc < 0 || (k && seconds >= row->best_seconds))
             continue;
-        row->best = list[i];
+        memcpy(row->best, list[k], sizeof row->best);
         row->best_seconds = seconds;
-        if (i == 0) {
-            row->first = list[i];
+        if (k == 0) {
+            memcpy(row->first, list[k], sizeof row->first);
             row->first_seconds = seconds;
         }
     }
     if (row->best_seconds > worthwhile * row->first_seconds) {
-        row->best = row->first;
+        memcpy(row->best, row->first, sizeof row->best);
         row->best_seconds = row->first_seconds;
     }
-    mem_free(list);
     return rc;
 }
 
@@ -126,9 +125,8 @@ static int tune_products(struct engine *e, struct json *products, int repeats,
 {
     for (uint32_t i = 0; i < products_count(e); i++) {
         struct tuning_row row;
-        char name[PRODUCT_TEXT], choice[LADDER_TEXT];
-        TRY(time_all(e, products_at(e, i), repeats, &row));
-        TRY(json_set_string(products, product_text(row.product, name), ladder_text(&row.best, choice)));
+        TRY(time_all(e, i, repeats, &row));
+        TRY(json_set_string(products, row.product, row.best));
         if (report && report(context, &row))
             return fail(ERR_STOPPED, "stopped; nothing was written");
     }

@@ -1,19 +1,20 @@
 /* bench_vit.c - images a second of a Vision Transformer on the first device, by step and by kernel.
  *
  *   bench_vit [--method none|linear|lora[r=8]|full|...] [--batch N] [--image N] [--dim N] [--heads N]
- *             [--depth N] [--patch N] [--repeat N] [--precision fp32|fp16|bf16] [--kernels]
- * `none` is inference. Prints one JSON object; --kernels adds a table of kernels, each at its fastest, on
- * stderr. */
+ *             [--depth N] [--patch N] [--repeat N] [--precision fp32|fp16|bf16] [--tune FILE] [--kernels]
+ * `none` is inference. --tune times kernels first, as `vitro tune` does, and takes the fastest; FILE keeps them. Prints
+ * one JSON object; --kernels adds a table of kernels, each at its fastest, on stderr. */
 #include "bench.h"
 #include "memory.h"
 #include "rng.h"
 #include "session_private.h"
+#include "tuning.h"
 
 #include <string.h>
 #include <sys/resource.h>
 
 struct settings {
-    const char *method;
+    const char *method, *tune;
     int batch, image, dim, heads, depth, patch, repeat, kernels;
     enum number number;
 };
@@ -74,6 +75,17 @@ static void print_kernels(struct run *run)
     fprintf(stderr, "%-49s %9.3f\n", "all", total * 1e-6);
 }
 
+/* The engine's products, which a first program asked for; returns the seconds that it took. */
+static double tune(struct engine *e, const char *path, struct tuning **out)
+{
+    enum { REPEATS = 5 };
+    const double start = now();
+    must(tuning_make(e, path, REPEATS, NULL, NULL));
+    must(tuning_read(out, e, path));
+    tuning_use(*out, e);
+    return now() - start;
+}
+
 static void measure(const struct settings *s, struct session *session, const struct vit *vit,
                     const char *device)
 {
@@ -96,15 +108,21 @@ static void measure(const struct settings *s, struct session *session, const str
     float rate = 1e-5f;
     struct feed feed;
     struct run *run;
+    struct tuning *tuning = NULL;
+    double tuned = 0;
     must(feed_create(&feed, session->spec.engine, rgb, labels, s->batch, s->image));
-    must(session_program(session,
-                         &(struct program_spec){.feed = &feed,
-                                                .batch = (uint32_t)s->batch,
-                                                .series = 1,
-                                                .recipe = inference ? NULL : &recipe,
-                                                .update = !inference,
-                                                .profile = s->kernels},
-                         &run));
+    const struct program_spec spec = {.feed = &feed,
+                                      .batch = (uint32_t)s->batch,
+                                      .series = 1,
+                                      .recipe = inference ? NULL : &recipe,
+                                      .update = !inference,
+                                      .profile = s->kernels};
+    must(session_program(session, &spec, &run));
+    if (s->tune) {
+        run_destroy(run);
+        tuned = tune(session->spec.engine, s->tune, &tuning);
+        must(session_program(session, &spec, &run));
+    }
     double compile = now();
     for (int i = -1; i < s->repeat; i++) { /* the first one compiles */
         must(run_begin(run,
@@ -131,14 +149,16 @@ static void measure(const struct settings *s, struct session *session, const str
            "\"images_per_cpu_second\": %.2f, \"first_step_seconds\": %.2f, "
            "\"device_mib\": %.1f, \"activation_mib\": %.1f, \"peak_rss_mib\": %.1f, \"dispatches\": %u, "
            "\"barriers\": %u, "
-           "\"submits\": %u, \"runs\": %d}\n",
+           "\"submits\": %u, \"tune_seconds\": %.1f, \"runs\": %d}\n",
            device, s->method, s->batch, number_names[s->number], s->image, s->dim, s->depth,
            s->batch / middle, s->batch / times[0], s->batch / cost, compile, (double)peak / 1048576,
            (double)run_memory(run).activations / 1048576, (double)usage.ru_maxrss / 1024, counts.dispatches,
-           counts.barriers, counts.submits, s->repeat);
+           counts.barriers, counts.submits, tuned, s->repeat);
     if (s->kernels)
         print_kernels(run);
     run_destroy(run);
+    tuning_use(NULL, session->spec.engine);
+    tuning_destroy(tuning);
     feed_destroy(&feed);
     mem_free(order);
     mem_free(labels);
@@ -159,7 +179,7 @@ static int read_number(enum number *out, const char *name)
 
 static struct settings parse(int argc, char **argv)
 {
-    struct settings s = {"none", 8, 224, 192, 3, 12, 16, 5, 0, NUMBER_FP32};
+    struct settings s = {"none", NULL, 8, 224, 192, 3, 12, 16, 5, 0, NUMBER_FP32};
     const struct {
         const char *name;
         int *to;
@@ -171,6 +191,9 @@ static struct settings parse(int argc, char **argv)
             s.kernels = known = 1;
         } else if (i + 1 < argc && !strcmp(argv[i], "--method")) {
             s.method = argv[++i];
+            known = 1;
+        } else if (i + 1 < argc && !strcmp(argv[i], "--tune")) {
+            s.tune = argv[++i];
             known = 1;
         } else if (i + 1 < argc && !strcmp(argv[i], "--precision")) {
             known = read_number(&s.number, argv[++i]);

@@ -9,6 +9,8 @@ reported and the session goes on:
      (torch.matmul); more than 620 TFLOP/s by a whole workgroup's product would mean Hopper's warpgroup instructions
   3. ViT-B/Ti/S/L: inference, LoRA, VPT-deep and full fine-tuning, images/s and peak memory at batch 64, beside timm
      (+ peft) in eager mode and under torch.compile, bf16 everywhere
+  4. in the time that is left, the first model's LoRA steps once more with kernels and workgroups that were timed here
+     (`vitro tune`) instead of guessed
 
 Needs a release build and a python3 with torch, timm and peft. To another machine carry tests/bench and what
 `tests/bench/gpu_carry.sh FILE.tar.xz` collects, and give that file (or the folder it unpacks to) as --build. --dry-run
@@ -37,7 +39,7 @@ ITEMS = {"lora": "lora[r=8,alpha=8,dropout=0]", "vpt": "vpt[prompts=10,dropout=0
 TOKENS = 64 * 197
 GEMMS = [f"{TOKENS}x{n}x{k}" for n, k in ((2304, 768), (768, 768), (3072, 768), (768, 3072))] + ["8192x8192x8192"]
 WARPGROUP = 620  # TFLOP/s: what products of single warps reach on Hopper at most
-SHARES = {"correct": 0.27, "compile": 0.35, "gemm": 0.13, "vit": 1.0}  # of the minutes; the last takes what is left
+SHARES = {"correct": 0.27, "compile": 0.35, "gemm": 0.13, "vit": 1.0, "tuned": 1.0}  # of the minutes; the last take what is left
 DRIVERS = ("libGLX_nvidia.so.0", "libEGL_nvidia.so.0")  # both have NVIDIA's Vulkan
 MANIFESTS = ("/usr/local/nvidia/share/vulkan/icd.d/nvidia_icd.json",)  # where containers keep it, unknown to the loader
 
@@ -95,6 +97,13 @@ class Session:
         environment = dict(self.environment, **({"VITRO_LADDER": rung} if rung else {}))
         what = f"{program} {' '.join(map(str, arguments))} {rung or ''}".strip()
         return self.call(what, self.launcher + [self.args.build / "bin" / program, *arguments], environment)
+
+    def ours_vit(self, model, item, *more):
+        a, (dim, heads, depth) = self.args, MODELS[model]
+        lines, well = self.ours("bench_vit", "--method", ITEMS[item], "--batch", a.batch, "--image", a.image, "--dim", dim,
+                                "--heads", heads, "--depth", a.depth or depth, "--repeat", a.repeat, "--precision",
+                                a.precision, *more)
+        return json.loads(lines[0]) if well else {}
 
     def torch(self, *arguments, end=None):
         """Its rows, without those that only say why they failed."""
@@ -214,14 +223,7 @@ def vit(s):
     print(f"\n{f'images/s, batch {a.batch}, {a.precision}':28}{'vitro':>9}{'eager':>9}{'compile':>9}{'/eager':>8}"
           f"{'/compile':>9}   MiB: vitro, eager, compile")
     for model in a.models:
-        dim, heads, depth = MODELS[model]
-        ours = {}
-        for item in a.items:
-            lines, well = s.ours("bench_vit", "--method", ITEMS[item], "--batch", a.batch, "--image", a.image, "--dim",
-                                 dim, "--heads", heads, "--depth", a.depth or depth, "--repeat", a.repeat,
-                                 "--precision", a.precision)
-            if well:
-                ours[item] = json.loads(lines[0])
+        ours = {item: s.ours_vit(model, item) for item in a.items}
         eager = {row["item"]: row for row in s.torch_vit(model, a.items, False)}
         compiled = {} if a.no_compile else {row["item"]: row for row in s.torch_vit(model, a.items, True)}
         for item in a.items:
@@ -233,6 +235,20 @@ def vit(s):
                   + "".join(cell(x, 9, 0) for x in (mine.get("device_mib"), e.get("peak_mib"), c.get("peak_mib"))),
                   flush=True)
         s.keep()
+
+
+def tuned(s):
+    model, item = s.args.models[0], s.args.items[0]
+    with tempfile.TemporaryDirectory(prefix="vitro-tuning-") as folder:
+        path = pathlib.Path(folder) / "tuning.json"
+        row = s.ours_vit(model, item, "--tune", path)
+        before = next((r["vitro"] for r in s.result["vit"] if (r["model"], r["item"]) == (model, item)), {})
+        s.result["tuned"] = {"model": model, "item": item, "tuned": row, "untuned": before,
+                             "kernels": json.loads(path.read_text())["products"] if path.exists() else {}}
+    rates = [r.get("images_per_second_median") for r in (before, row)]
+    if all(rates):
+        print(f"\n{model} {item}: {rates[0]:.1f} images/s untuned, {rates[1]:.1f} tuned, which took "
+              f"{row['tune_seconds']:.0f} s", flush=True)
 
 
 def settings():
@@ -278,6 +294,7 @@ def main():
         print(f"torch.compile has {len(seen)} of {len(s.args.models) * len(s.args.items)} models ready", flush=True)
     s.run("gemm", gemm, rungs)
     s.run("vit", vit)
+    s.run("tuned", tuned)
     s.result["seconds"]["all"] = round(time.time() - s.start, 1)
     s.keep()
     for f in s.result["failed"]:

@@ -96,8 +96,8 @@ static void workgroups_fit_every_usual_device(void **state)
                 for (int pass = ATTENTION_FORWARD; pass <= ATTENTION_BACK_KV; pass++) {
                     const struct attention_limits limits = {devices[i].lanes, 256, devices[i].shared_bytes,
                                                             devices[i].brief};
-                    struct attention_matrix t;
-                    int fits = attention_matrix_choose(&t, (enum attention_pass)pass, width, counts[c],
+                    struct attention_tile t;
+                    const uint32_t fits = attention_matrix_list(&t, 1, (enum attention_pass)pass, width, counts[c],
                                                        &limits, &devices[i].unit);
                     assert_true(fits || width > devices[i].widest);
                     if (!fits)
@@ -114,11 +114,11 @@ static void what_does_not_fit_matrices_has_no_workgroup(void **state)
     const struct attention_limits wide = {64, 1024, 65536, 0}, usual = {32, 1024, 49152, 0},
                                   small = {32, 1024, 4096, 0};
     const struct device_matrix low = {NUMBER_FP16, 8, 8, 8}, square = {NUMBER_FP16, 16, 16, 16};
-    struct attention_matrix t;
+    struct attention_tile t;
     (void)state;
-    assert_false(attention_matrix_choose(&t, ATTENTION_FORWARD, 72, 197, &usual, &square));
-    assert_false(attention_matrix_choose(&t, ATTENTION_FORWARD, 64, 197, &small, &square));
-    assert_false(attention_matrix_choose(&t, ATTENTION_FORWARD, 64, 197, &wide, &low)); /* 8 lanes a row */
+    assert_false(attention_matrix_list(&t, 1, ATTENTION_FORWARD, 72, 197, &usual, &square));
+    assert_false(attention_matrix_list(&t, 1, ATTENTION_FORWARD, 64, 197, &small, &square));
+    assert_false(attention_matrix_list(&t, 1, ATTENTION_FORWARD, 64, 197, &wide, &low)); /* 8 lanes a row */
 }
 
 struct net {

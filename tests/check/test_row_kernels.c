@@ -170,10 +170,10 @@ static void attention_has_tiles_for_every_usual_device(void **state)
                                                       least = {lanes[l], 128, 16384, brief};
                         struct attention_tile t;
                         assert_true(
-                            attention_tile_choose(&t, (enum attention_pass)pass, width, counts[c], &usual));
+                            attention_tile_list(&t, 1, (enum attention_pass)pass, width, counts[c], &usual));
                         check_tile(&t, &usual);
-                        int small =
-                            attention_tile_choose(&t, (enum attention_pass)pass, width, counts[c], &least);
+                        const uint32_t small =
+                            attention_tile_list(&t, 1, (enum attention_pass)pass, width, counts[c], &least);
                         assert_true(small || width > 32 || lanes[l] == 64);
                         if (small)
                             check_tile(&t, &least);
