@@ -23,24 +23,25 @@ shared float factors[BQ];
 void main()
 {
     const uint h = gl_WorkGroupID.y, z = gl_WorkGroupID.z;
-    const uint width = heads * D, row = 3u * width, first = gl_WorkGroupID.x * BQ;
+    const uint width = heads * D, row = 3u * width >> QKV_HALF, first = gl_WorkGroupID.x * BQ;
     const bool asks = SKIPS == 0u || first + mine < queries; // the subgroup has a row
     const float factor = scale * LOG2_E;
-    RF head = qkv + (z * T * row + h * D), keys = head + width, values = keys + width;
+    RF head = qkv + (z * T * row + (h * D >> QKV_HALF)), keys = head + (width >> QKV_HALF);
+    RF values = keys + (width >> QKV_HALF);
 
-    vec4 next_k[2 * FETCH], next_v[2 * FETCH];
+    uvec4 next_k[QKV_PIECES * FETCH], next_v[QKV_PIECES * FETCH];
     Sums sum[ACROSS];
     FOR_ACROSS sum[c] = Sums(0.0);
     float top = LOWEST, total = 0.0;
-    FETCH_TILE(next_k, keys, row, k_from, T)
-    FETCH_TILE(next_v, values, row, k_from, T)
-    LOAD_OWN(own, head + q_from * row, row, first, queries)
+    FETCH_TILE(next_k, QKV_PIECES, keys, row, k_from, T)
+    FETCH_TILE(next_v, QKV_PIECES, values, row, k_from, T)
+    LOAD_OWN(own, QKV_PIECES, head + q_from * row, row, first, queries)
     for (uint k = k_from; k < T; k += STEP) {
-        PUT_TILE(tile_k, next_k)
-        PUT_TILE(tile_v, next_v)
+        PUT_TILE(tile_k, QKV_PIECES, next_k)
+        PUT_TILE(tile_v, QKV_PIECES, next_v)
         barrier();
-        FETCH_TILE(next_k, keys, row, k + STEP, T)
-        FETCH_TILE(next_v, values, row, k + STEP, T)
+        FETCH_TILE(next_k, QKV_PIECES, keys, row, k + STEP, T)
+        FETCH_TILE(next_v, QKV_PIECES, values, row, k + STEP, T)
         if (asks) {
             FOR_KEYS {
                 Sums s[UNROLL];
@@ -82,5 +83,5 @@ void main()
         factors[my_row] = 1.0 / total;
     if (first + my_row < queries && my_part == 0u)
         lse[(z * heads + h) * queries + first + my_row].v = fma(top, scale, log2(total) * LN_2);
-    STORE_SUMS(sum, first + r < queries, factors[r], to + ((z * queries + first + r) * width + h * D))
+    STORE_SUMS(sum, first + r < queries, factors[r], to + ((z * queries + first + r) * width + h * D >> STORED_HALF))
 }

@@ -37,32 +37,33 @@ const uint FETCH_ROWS = (STEP + GROUP - 1) / GROUP; // an invocation's share of 
 void main()
 {
     const uint h = gl_WorkGroupID.y, z = gl_WorkGroupID.z;
-    const uint width = heads * D, row = 3u * width, first = gl_WorkGroupID.x * BQ;
+    const uint width = heads * D, row = 3u * width >> QKV_HALF, first = gl_WorkGroupID.x * BQ;
     const uint keys = T - k_from, end = first < keys ? queries : 0u;
     const bool asked = SKIPS == 0u || first + mine < keys; // the subgroup has a row
     const float factor = scale * LOG2_E;
-    RF head = qkv + (z * T * row + h * D), query_rows = head + q_from * row, key_rows = head + (k_from * row + width);
-    RF gradients = d_out + (z * queries * width + h * D);
+    RF head = qkv + (z * T * row + (h * D >> QKV_HALF)), query_rows = head + q_from * row;
+    RF key_rows = head + (k_from * row + (width >> QKV_HALF)), value_rows = key_rows + (width >> QKV_HALF);
+    RF gradients = d_out + (z * queries * width + h * D >> D_OUT_HALF);
     RF lse_row = lse + (z * heads + h) * queries, delta_row = delta + (z * heads + h) * queries;
 
-    vec4 next_q[2 * FETCH], next_g[2 * FETCH];
+    uvec4 next_q[QKV_PIECES * FETCH], next_g[D_OUT_PIECES * FETCH];
     float next_top[FETCH_ROWS], next_rest[FETCH_ROWS];
     Sums dk[ACROSS], dv[ACROSS];
     FOR_ACROSS dk[c] = dv[c] = Sums(0.0);
     if (first < keys) {
-        FETCH_TILE(next_q, query_rows, row, 0u, queries)
-        FETCH_TILE(next_g, gradients, width, 0u, queries)
+        FETCH_TILE(next_q, QKV_PIECES, query_rows, row, 0u, queries)
+        FETCH_TILE(next_g, D_OUT_PIECES, gradients, width >> D_OUT_HALF, 0u, queries)
         FETCH_ROW_NUMBERS(0u)
-        LOAD_OWN(own_k, key_rows, row, first, keys)
-        LOAD_OWN(own_v, key_rows + width, row, first, keys)
+        LOAD_OWN(own_k, QKV_PIECES, key_rows, row, first, keys)
+        LOAD_OWN(own_v, QKV_PIECES, value_rows, row, first, keys)
     }
     for (uint q = 0u; q < end; q += STEP) {
-        PUT_TILE(tile_q, next_q)
-        PUT_TILE(tile_g, next_g)
+        PUT_TILE(tile_q, QKV_PIECES, next_q)
+        PUT_TILE(tile_g, D_OUT_PIECES, next_g)
         PUT_ROW_NUMBERS
         barrier();
-        FETCH_TILE(next_q, query_rows, row, q + STEP, queries)
-        FETCH_TILE(next_g, gradients, width, q + STEP, queries)
+        FETCH_TILE(next_q, QKV_PIECES, query_rows, row, q + STEP, queries)
+        FETCH_TILE(next_g, D_OUT_PIECES, gradients, width >> D_OUT_HALF, q + STEP, queries)
         FETCH_ROW_NUMBERS(q + STEP)
         if (asked) {
             FOR_KEYS {
@@ -89,9 +90,9 @@ void main()
         }
         barrier();
     }
-    RF to = d_qkv + h * D;
+    const uint d_row = 3u * width;
     STORE_SUMS(dk, first + r < T, first + r < keys ? scale : 0.0,
-               to + ((z * T + wrapped(k_from + first + r, T)) * row + width))
+               d_qkv + ((z * T + wrapped(k_from + first + r, T)) * d_row + width + h * D >> STORED_HALF))
     STORE_SUMS(dv, first + r < T, first + r < keys ? 1.0 : 0.0,
-               to + ((z * T + wrapped(k_from + first + r, T)) * row + 2u * width))
+               d_qkv + ((z * T + wrapped(k_from + first + r, T)) * d_row + 2u * width + h * D >> STORED_HALF))
 }

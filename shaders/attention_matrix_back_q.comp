@@ -2,7 +2,8 @@
 // gradients and ds are rounded to 16 bits, everything else is fp32. lib/attention_matrix.glsl has the workgroup.
 // Grid: (ceil(T / BQ), heads, batch).
 //
-// delta is taken of the rounded gradients, which the products see too: then what a row of ds adds up to stays 0.
+// delta is taken of the rounded gradients, which the products see too: then what a row of ds adds up to stays 0. They are
+// read where they lie rounded, as compilers take a conversion to 16 bits and back for nothing.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
@@ -23,26 +24,28 @@ shared float tops[BQ], rests[BQ];
 void main()
 {
     const uint h = gl_WorkGroupID.y, z = gl_WorkGroupID.z;
-    const uint width = heads * D, row = 3u * width, first = gl_WorkGroupID.x * BQ;
+    const uint width = heads * D, row = 3u * width >> QKV_HALF, first = gl_WorkGroupID.x * BQ;
     const uint end = first < queries ? T : k_from;
     const bool asks = SKIPS == 0u || first + mine < queries; // the subgroup has a row
     const float factor = scale * LOG2_E;
-    RF head = qkv + (z * T * row + h * D), keys = head + width, values = keys + width;
-    RF results = from + (z * queries * width + h * D), gradients = d_out + (z * queries * width + h * D);
+    RF head = qkv + (z * T * row + (h * D >> QKV_HALF)), keys = head + (width >> QKV_HALF);
+    RF values = keys + (width >> QKV_HALF), results = from + (z * queries * width + h * D);
+    RF gradients = d_out + (z * queries * width + h * D >> D_OUT_HALF);
 
-    vec4 next_k[2 * FETCH], next_v[2 * FETCH];
+    uvec4 next_k[QKV_PIECES * FETCH], next_v[QKV_PIECES * FETCH];
     Sums sum[ACROSS], top, rest;
     FOR_ACROSS sum[c] = Sums(0.0);
     if (first < queries) {
-        FETCH_TILE(next_k, keys, row, k_from, T)
-        FETCH_TILE(next_v, values, row, k_from, T)
-        LOAD_OWN(own_q, head + q_from * row, row, first, queries)
-        LOAD_OWN(own_g, gradients, width, first, queries)
+        FETCH_TILE(next_k, QKV_PIECES, keys, row, k_from, T)
+        FETCH_TILE(next_v, QKV_PIECES, values, row, k_from, T)
+        LOAD_OWN(own_q, QKV_PIECES, head + q_from * row, row, first, queries)
+        LOAD_OWN(own_g, D_OUT_PIECES, gradients, width >> D_OUT_HALF, first, queries)
+        barrier();
         const uint query = min(first + my_row, queries - 1u), at_row = (z * heads + h) * queries + query;
         float sum_of_row = 0.0;
         for (uint c = 0u; c < D / 4u; c += SHARES) {
             const uint at = min(c + my_part, D / 4u - 1u);
-            const vec4 x = R4(results + query * width)[at].v * rounded4(R4(gradients + query * width)[at].v);
+            const vec4 x = R4(results + query * width)[at].v * widened4(own_g[my_row * PITCH + at / 2u], at % 2u);
             sum_of_row += c + my_part < D / 4u ? sum4(x) : 0.0;
         }
         sum_of_row = row_add(sum_of_row);
@@ -57,11 +60,11 @@ void main()
         SPREAD_ROWS(rest, rests)
     }
     for (uint k = k_from; k < end; k += STEP) {
-        PUT_TILE(tile_k, next_k)
-        PUT_TILE(tile_v, next_v)
+        PUT_TILE(tile_k, QKV_PIECES, next_k)
+        PUT_TILE(tile_v, QKV_PIECES, next_v)
         barrier();
-        FETCH_TILE(next_k, keys, row, k + STEP, T)
-        FETCH_TILE(next_v, values, row, k + STEP, T)
+        FETCH_TILE(next_k, QKV_PIECES, keys, row, k + STEP, T)
+        FETCH_TILE(next_v, QKV_PIECES, values, row, k + STEP, T)
         if (asks) {
             FOR_KEYS {
                 Sums s[UNROLL], ds[UNROLL];
@@ -80,5 +83,5 @@ void main()
         barrier();
     }
     STORE_SUMS(sum, first + r < T, first + r < queries ? scale : 0.0,
-               d_qkv + ((z * T + wrapped(q_from + first + r, T)) * row + h * D))
+               d_qkv + ((z * T + wrapped(q_from + first + r, T)) * (3u * width) + h * D >> STORED_HALF))
 }

@@ -34,6 +34,7 @@ static const struct attention_case {
     {2, 1, 2, 16, 0, 1, 0, 1, ""},
     {2, 67, 2, 16, 66, 67, 0, 1, ", last row asks"},
     {2, 21, 2, 16, 3, 20, 20, 1, ", 3 to 20 ask the last"},
+    {2, 21, 2, 16, 3, 20, 5, 2, ", doubled"},
     {2, 90, 2, 16, 0, 40, 45, 1, ", to 40 ask from 45"},
     {2, 5, 3, 8, 0, 5, 0, 1, ""},
     {1, 50, 2, 80, 0, 50, 0, 1, ""},
@@ -48,8 +49,7 @@ static void trace(struct check_net *n, const struct attention_case *c, enum part
 {
     const struct attention range = {c->heads, c->q_from, c->q_to, c->k_from};
     value qkv = check_input(n, SHAPE(c->batch, c->tokens, 3 * c->heads * c->width));
-    if (c->times != 1)
-        qkv = tape_affine(n->tape, qkv, c->times, 0);
+    qkv = tape_affine(n->tape, qkv, c->times, 0); /* which may store halves, other than 1 */
     value lse = tape_attention_lse(n->tape, qkv, range);
     if (part == LSE) {
         check_output(n, lse);
@@ -57,6 +57,7 @@ static void trace(struct check_net *n, const struct attention_case *c, enum part
     }
     value out = tape_attention_part(n->tape, qkv, range);
     value gradient = check_input(n, SHAPE(c->batch, c->q_to - c->q_from, c->heads * c->width));
+    gradient = tape_affine(n->tape, gradient, c->times, 0);
     check_output(n, out);
     check_output(n, tape_attention_back(n->tape, qkv, out, lse, gradient, range));
 }

@@ -18,9 +18,12 @@
 enum { TOKENS = 77, HEADS = 2, OUTPUTS = 3 };
 static const struct attention part = {HEADS, 3, TOKENS - 5, 2};
 
+/* Inputs are stored as floats, their double as a step has its own: as halves where kernels store these. */
+static const float twice = 2;
+
 struct small {
     struct tape *tape;
-    value qkv, gradient, out[OUTPUTS]; /* out: result, log-sum-exp, gradient */
+    value qkv, gradient, out[OUTPUTS]; /* operands before they are doubled; result, log-sum-exp, gradient */
 };
 
 static void trace_small(struct small *s, uint32_t width)
@@ -29,9 +32,10 @@ static void trace_small(struct small *s, uint32_t width)
     const int32_t all = HEADS * (int32_t)width;
     s->qkv = tape_leaf(t, LEAF_INPUT, SHAPE(1, TOKENS, 3 * all), 0, "qkv");
     s->gradient = tape_leaf(t, LEAF_INPUT, SHAPE(1, part.q_to - part.q_from, all), 1, "gradient");
-    s->out[0] = tape_attention_part(t, s->qkv, part);
-    s->out[1] = tape_attention_lse(t, s->qkv, part);
-    s->out[2] = tape_attention_back(t, s->qkv, s->out[0], s->out[1], s->gradient, part);
+    const value qkv = tape_affine(t, s->qkv, twice, 0), gradient = tape_affine(t, s->gradient, twice, 0);
+    s->out[0] = tape_attention_part(t, qkv, part);
+    s->out[1] = tape_attention_lse(t, qkv, part);
+    s->out[2] = tape_attention_back(t, qkv, s->out[0], s->out[1], gradient, part);
 }
 
 static size_t size_of(const struct tape *t, value v)
@@ -45,7 +49,7 @@ static int fill(struct run *run, const struct tape *t, value leaf, uint64_t stre
     struct rng g = {.seed = 17, .stream = stream};
     float *x = mem_alloc(count, sizeof *x);
     for (size_t i = 0; x && i < count; i++)
-        x[i] = number_round(number, (float)rng_normal(&g));
+        x[i] = number_round(number, (float)rng_normal(&g)) / twice;
     int rc = x ? run_write(run, leaf, x) : ERR_MEMORY;
     mem_free(x);
     return rc;
@@ -140,8 +144,8 @@ static void trace_pass(struct pass *p, const struct attention_task *task)
     const int32_t all = (int32_t)(task->heads * task->width), queries = (int32_t)task->queries;
     const struct attention range = {(int32_t)task->heads, 0, queries, (int32_t)(task->tokens - task->keys)};
     const struct shape rows = SHAPE((int32_t)task->batch, queries, all);
-    const value qkv = input(t, SHAPE((int32_t)task->batch, (int32_t)task->tokens, 3 * all), "qkv", 0);
-    p->leaves[0] = qkv;
+    p->leaves[0] = input(t, SHAPE((int32_t)task->batch, (int32_t)task->tokens, 3 * all), "qkv", 0);
+    const value qkv = tape_affine(t, p->leaves[0], twice, 0);
     if (task->pass == ATTENTION_FORWARD) {
         p->result = tape_attention_part(t, qkv, range);
     } else {
@@ -149,7 +153,8 @@ static void trace_pass(struct pass *p, const struct attention_task *task)
         p->leaves[1] = input(t, rows, "result", 1);
         p->leaves[2] = input(t, tape_shape(t, lse), "log-sum-exp", 2);
         p->leaves[3] = input(t, rows, "gradient", 3);
-        p->result = tape_attention_back(t, qkv, p->leaves[1], p->leaves[2], p->leaves[3], range);
+        p->result = tape_attention_back(t, qkv, p->leaves[1], p->leaves[2],
+                                        tape_affine(t, p->leaves[3], twice, 0), range);
     }
 }
 

@@ -2,6 +2,7 @@
 #include "lower_attention.h"
 
 #include "attention_ladder.h"
+#include "attention_matrix.h"
 #include "error.h"
 #include "gemm_cpu.h"
 
@@ -35,10 +36,20 @@ double attention_flops(const struct attention_sizes *z, int products)
     return 2.0 * products * z->batch * z->heads * z->queries * (z->tokens - z->k_from) * z->width;
 }
 
-double attention_bytes(const struct attention_sizes *z, int outs, int parts)
+double attention_bytes(const struct attention_sizes *z, int qkv, int outs, int parts)
 {
-    const double width = (double)z->heads * z->width, keys = z->tokens - z->k_from;
-    return 4 * z->batch * width * ((1 + outs) * (double)z->queries + 2 * keys + parts * (double)z->tokens);
+    const double width = (double)z->heads * z->width, keys = z->tokens - z->k_from, queries = z->queries;
+    return z->batch * width * (qkv * (queries + 2 * keys) + outs * queries + parts * (double)z->tokens);
+}
+
+static int bytes_of(struct stored s)
+{
+    return s.halves ? 2 : 4;
+}
+
+int attention_rounds(struct program *p, const struct node *n)
+{
+    return attention_matrix_unit(p->engine, p->number, sizes_of(p, n).width) != NULL;
 }
 
 static int in_tiles(const struct program *p, const struct attention_sizes *z)
@@ -71,10 +82,31 @@ int attention_leaves_panels(struct program *p, const struct node *n)
     return in_tiles(p, &z) && z.width % PANEL == 0;
 }
 
-static void apply(struct work *w, const struct attention_choice *c)
+/* An operand of the kernel's, which rounds it on matrix units. */
+static struct stored operand_of(struct program *p, const struct attention_choice *c, value v)
 {
+    return c->rung == RUNG_SUBGROUP ? program_operand(p, v, 0) : (struct stored){program_value(p, v), 0};
+}
+
+static struct stored result_of(struct program *p, const struct attention_choice *c, value v)
+{
+    struct stored s;
+    s.at = program_result(p, v, c->rung == RUNG_SUBGROUP, &s.halves);
+    return s;
+}
+
+/* What the kernel reads, the gradient of the result where there is one, and what it writes. */
+static void apply(const struct program *p, struct work *w, const struct attention_choice *c,
+                  struct stored qkv, struct stored d_out, struct stored to)
+{
+    const uint32_t halves[] = {(uint32_t)qkv.halves, (uint32_t)d_out.halves,
+                               (uint32_t)(to.halves ? p->number : NUMBER_FP32)};
     memcpy(w->constants, c->constants, sizeof c->constants);
     w->constant_count = c->constant_count;
+    if (c->rung == RUNG_SUBGROUP) {
+        memcpy(w->constants + w->constant_count, halves, sizeof halves);
+        w->constant_count += sizeof halves / sizeof *halves;
+    }
 }
 
 struct ref attention_scratch(struct program *p, const char *name, uint64_t floats)
@@ -82,26 +114,26 @@ struct ref attention_scratch(struct program *p, const char *name, uint64_t float
     return (struct ref){program_slot(p, name, floats * 4), 0};
 }
 
-static void emit_forward(struct program *p, const struct node *n, struct ref out, struct ref lse)
+static void emit_forward(struct program *p, const struct node *n, const struct attention_sizes *z,
+                         const struct attention_choice *c, struct stored out, struct ref lse)
 {
-    struct attention_sizes z = sizes_of(p, n);
-    const struct attention_choice c = choose(p, ATTENTION_FORWARD, &z);
-    if (in_tiles(p, &z)) {
-        attention_tiles_forward(p, n, &z, out, lse);
+    if (in_tiles(p, z)) {
+        attention_tiles_forward(p, n, z, out.at, lse);
         return;
     }
-    struct push_attention push = {.tokens = z.tokens,
-                                  .heads = z.heads,
-                                  .scale = z.scale,
-                                  .q_from = z.q_from,
-                                  .queries = z.queries,
-                                  .k_from = z.k_from};
-    const struct ref refs[] = {program_value(p, n->in[0]), out, lse};
-    const uint32_t groups[3] = {tiles(z.queries, c.owned), z.heads, z.batch};
-    struct work *w = program_emit(p, c.shader, &push, sizeof push, refs, 3, 2 | 4, groups);
-    apply(w, &c);
-    w->flops = attention_flops(&z, 2);
-    w->bytes = attention_bytes(&z, 1, 0);
+    struct push_attention push = {.tokens = z->tokens,
+                                  .heads = z->heads,
+                                  .scale = z->scale,
+                                  .q_from = z->q_from,
+                                  .queries = z->queries,
+                                  .k_from = z->k_from};
+    const struct stored qkv = operand_of(p, c, n->in[0]), none = {0};
+    const struct ref refs[] = {qkv.at, out.at, lse};
+    const uint32_t groups[3] = {tiles(z->queries, c->owned), z->heads, z->batch};
+    struct work *w = program_emit(p, c->shader, &push, sizeof push, refs, 3, 2 | 4, groups);
+    apply(p, w, c, qkv, none, out);
+    w->flops = attention_flops(z, 2);
+    w->bytes = attention_bytes(z, bytes_of(qkv), bytes_of(out), 0);
 }
 
 /* The live log-sum-exp of the same operand and ranges as the attention n, or 0. */
@@ -123,7 +155,8 @@ void lower_attention(struct program *p, value v, const struct node *n)
     value lse = find_lse(p, n);
     struct ref sums = lse ? program_value(p, lse)
                           : attention_scratch(p, "log sum exp", (uint64_t)z.batch * z.heads * z.queries);
-    emit_forward(p, n, program_value(p, v), sums);
+    const struct attention_choice c = choose(p, ATTENTION_FORWARD, &z);
+    emit_forward(p, n, &z, &c, result_of(p, &c, v), sums);
 }
 
 /* Written along with the attention of the same operand, when that is wanted too and came first. */
@@ -132,8 +165,10 @@ void lower_attention_lse(struct program *p, value v, const struct node *n)
     if (p->slot_of[v])
         return;
     struct attention_sizes z = sizes_of(p, n);
-    emit_forward(p, n, attention_scratch(p, "attention", (uint64_t)z.batch * z.queries * z.heads * z.width),
-                 program_value(p, v));
+    const struct attention_choice c = choose(p, ATTENTION_FORWARD, &z);
+    const struct stored scratch = {
+        attention_scratch(p, "attention", (uint64_t)z.batch * z.queries * z.heads * z.width), 0};
+    emit_forward(p, n, &z, &c, scratch, program_value(p, v));
 }
 
 /* Two halves, each ordered, so without atomics: the queries' gradient, then the keys' and values'. Both
@@ -153,13 +188,15 @@ void lower_attention_back(struct program *p, value v, const struct node *n)
                                        .q_from = z.q_from,
                                        .queries = z.queries,
                                        .k_from = z.k_from};
+    const struct stored qkv = operand_of(p, choices, n->in[0]), d_out = operand_of(p, choices, n->in[3]),
+                        d_qkv = result_of(p, choices, v);
     const struct ref refs[] = {
-        program_value(p, n->in[0]),
+        qkv.at,
         program_value(p, n->in[1]),
         program_value(p, n->in[2]),
-        program_value(p, n->in[3]),
+        d_out.at,
         attention_scratch(p, "attention delta", (uint64_t)z.batch * z.heads * z.queries),
-        program_value(p, v),
+        d_qkv.at,
     };
     static const struct half {
         int products, parts; /* parts: thirds of the gradient that it writes */
@@ -170,8 +207,9 @@ void lower_attention_back(struct program *p, value v, const struct node *n)
         const struct attention_choice *c = &choices[i];
         const uint32_t groups[3] = {tiles(z.tokens, c->owned), z.heads, z.batch};
         struct work *w = program_emit(p, c->shader, &push, sizeof push, refs, 6, h->writes, groups);
-        apply(w, c);
+        apply(p, w, c, qkv, d_out, d_qkv);
         w->flops = attention_flops(&z, h->products);
-        w->bytes = attention_bytes(&z, (i == 0 ? 2 : 1), h->parts);
+        w->bytes = attention_bytes(&z, bytes_of(qkv), bytes_of(d_out) + (i == 0 ? 4 : 0),
+                                   h->parts * bytes_of(d_qkv));
     }
 }

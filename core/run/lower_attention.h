@@ -12,9 +12,9 @@ struct attention_sizes {
 
 /* Multiplications and additions of `products` passes over all pairs of a query and a key. */
 double attention_flops(const struct attention_sizes *z, int products);
-/* What must be read and written once: queries, keys and values, `outs` tensors like the result, and `parts`
- * thirds of the fused tensor's gradient. */
-double attention_bytes(const struct attention_sizes *z, int outs, int parts);
+/* What must be read and written once, by the bytes of a number: of queries, keys and values, of all tensors like the
+ * result, and of all thirds of the fused tensor's gradient. */
+double attention_bytes(const struct attention_sizes *z, int qkv, int outs, int parts);
 struct ref attention_scratch(struct program *p, const char *name, uint64_t floats);
 
 /* The kernels of engine_attention_in_tiles. */

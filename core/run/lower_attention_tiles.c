@@ -89,7 +89,7 @@ void attention_tiles_forward(struct program *p, const struct node *n, const stru
             program_emit(p, SHADER_ATTENTION_TILE_CPU, &push, sizeof push, refs, 4, 2 | 4 | 8, groups);
         apply(w, &t);
         w->flops = attention_flops(&part, 2);
-        w->bytes = attention_bytes(&part, 1, 0);
+        w->bytes = attention_bytes(&part, 4, 4, 0);
     }
 }
 
@@ -127,10 +127,10 @@ void attention_tiles_back(struct program *p, value v, const struct node *n, cons
                                       64 | 32 | 16, by_query);
         apply(w, &t);
         w->flops = attention_flops(&part, 3);
-        w->bytes = attention_bytes(&part, 2, 1);
+        w->bytes = attention_bytes(&part, 4, 8, 4);
         w = program_emit(p, SHADER_ATTENTION_BACK_KV_TILE_CPU, &push, sizeof push, refs, 7, 32, by_key);
         apply(w, &t);
         w->flops = attention_flops(&part, 2);
-        w->bytes = attention_bytes(&part, 1, 2);
+        w->bytes = attention_bytes(&part, 4, 4, 8);
     }
 }

@@ -13,14 +13,14 @@ struct operand {
     uint32_t kind, row; /* numbers between its rows, which run along k unless it lies across */
 };
 
-/* An operand [outer][inner] in memory; halves where the kernel needs them or they are there anyway. */
+/* An operand [outer][inner] in memory. */
 static struct operand operand_of(struct program *p, value v, int across, uint32_t inner, int need_half)
 {
-    int half = need_half || (p->number != NUMBER_FP32 && program_has_half(p, v));
-    struct operand o = {.row = inner};
-    o.at = half ? program_narrow(p, v, LAYOUT_HALF) : program_value(p, v);
-    o.kind = (across ? KIND_ACROSS : 0) | (half ? KIND_HALF : 0) | (inner % 4 ? 0 : KIND_FOUR);
-    return o;
+    const struct stored s = program_operand(p, v, need_half);
+    return (struct operand){.at = s.at,
+                            .kind = (across ? KIND_ACROSS : 0) | (s.halves ? KIND_HALF : 0) |
+                                    (inner % 4 ? 0 : KIND_FOUR),
+                            .row = inner};
 }
 
 static enum shader shader_of(const struct tile *t, enum number number)

@@ -59,6 +59,12 @@ int program_has_half(const struct program *p, value v)
     return 0;
 }
 
+struct stored program_operand(struct program *p, value v, int needs)
+{
+    const int halves = needs || (p->number != NUMBER_FP32 && program_has_half(p, v));
+    return (struct stored){halves ? program_narrow(p, v, LAYOUT_HALF) : program_value(p, v), halves};
+}
+
 /* The bank's own halves, or the value itself. */
 static struct ref kept_halves(struct program *p, value root)
 {

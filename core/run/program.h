@@ -99,7 +99,7 @@ struct program {
     value *norm_add;  /* per normalisation: the addition before it, which it computes too */
     unsigned char *in_panels; /* per value: it is kept in panels (gemm_cpu.h); [0] is 0 */
     struct norm_params *norm_params; /* per normalisation's gradient: those of its parameters */
-    unsigned char *multiplied; /* per value: only products read it, and they may read halves; see halves.c */
+    unsigned char *multiplied; /* per value: only products and attention that rounds read it; see halves.c */
     unsigned char *halves;     /* per value: its producer stores it as halves of `number` */
     struct slot *slots;
     uint32_t slot_count, slot_room;
@@ -170,6 +170,12 @@ struct ref program_copy(struct program *p, value v, enum layout layout, uint64_t
 struct ref program_narrow(struct program *p, value v, enum layout layout);
 /* Whether it is there as halves of p->number already. */
 int program_has_half(const struct program *p, value v);
+struct stored { /* a value as a kernel finds it, or leaves it */
+    struct ref at;
+    int halves; /* of p->number; else floats */
+};
+/* For a kernel that rounds what it reads to p->number: halves where they are there, or where it `needs` them. */
+struct stored program_operand(struct program *p, value v, int needs);
 /* What the value is stored as: a frozen leaf by the bank, another by program_result. */
 enum number program_kept_as(const struct program *p, value v);
 /* The floats of a value that is stored as halves, made once. */
@@ -213,6 +219,8 @@ int norm_in_registers(const struct program *p, int64_t width);
 /* Whether its gradient's kernel gives the parameters' gradients, too: in registers, or lavapipe's. */
 int norm_gives_params(const struct program *p, int64_t width);
 
+/* Whether attention n, forward or backward, takes the kernels on matrix units, which round what products would. */
+int attention_rounds(struct program *p, const struct node *n);
 /* Whether the gradient of attention n may be in panels. */
 int attention_leaves_panels(struct program *p, const struct node *n);
 

@@ -1,5 +1,17 @@
-/* readers.c - what kinds of ops read each value: those that only products read may be kept in fewer bits. */
+/* readers.c - what kinds of ops read each value: what only products read may be kept in fewer bits. */
 #include "tape.h"
+
+/* How n reads its operand i. The gradient of attention asks for more of its result than products do. */
+static unsigned char reads(const struct node *n, int i)
+{
+    switch (n->op) {
+    case OP_MATMUL: return READER_PRODUCT;
+    case OP_ATTENTION:
+    case OP_ATTENTION_LSE: return READER_ATTENTION;
+    case OP_ATTENTION_BACK: return i == 0 || i == 3 ? READER_ATTENTION : READER_OTHER;
+    default: return READER_OTHER;
+    }
+}
 
 static int renames(const struct node *n, int kernel)
 {
@@ -20,6 +32,6 @@ void tape_readers(const struct tape *t, const unsigned char *live, const unsigne
             continue;
         }
         for (int i = kernel && kernels ? 1 : 0; i < op_arity[n->op]; i++)
-            readers[n->in[i]] |= n->op == OP_MATMUL ? READER_PRODUCT : READER_OTHER;
+            readers[n->in[i]] |= reads(n, i);
     }
 }

@@ -213,7 +213,11 @@ void tape_live_with(const struct tape *t, const value *roots, size_t count, cons
 /* Which kinds of ops read each value, by itself or through what renames it: adds to readers[v], tape_size bytes, where a
  * caller may have noted readers of its own. live NULL: all values count; kernels as for tape_live_with, NULL: a custom
  * value may read both its equivalent and its kernel's operands. */
-enum { READER_PRODUCT = 1, READER_OTHER = 2 };
+enum {
+    READER_PRODUCT = 1,   /* as an operand of a matrix product */
+    READER_ATTENTION = 2, /* as an operand of attention's products: queries, keys and values, the result's gradient */
+    READER_OTHER = 4
+};
 void tape_readers(const struct tape *t, const unsigned char *live, const unsigned char *kernels,
                   unsigned char *readers);
 

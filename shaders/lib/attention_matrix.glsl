@@ -7,6 +7,8 @@
 // l % MM there, and of its STEP numbers every SHARES-th eight. First they lie in it as floats, then, in the first half of each row, rounded. A number per
 // row (or per column) becomes a matrix by being loaded with a stride of 0.
 //
+// qkv, gradients and what is written may be stored as those 16 bits, two in a word; addresses count words: `n >> half`.
+//
 // core/run/attention_matrix.c chooses the constants: D is a multiple of NN and KK, STEP of NN, KK and 8 SHARES, all
 // of these of 8, LANES of MM; NN and KK are at most STEP.
 #extension GL_EXT_buffer_reference : require
@@ -23,9 +25,15 @@ layout(constant_id = 5) const uint NN = 16;
 layout(constant_id = 6) const uint KK = 16;
 layout(constant_id = 7) const uint UNROLL = 1; // matrices of keys (or queries) that are multiplied at a time
 layout(constant_id = 8) const uint SKIPS = 0;  // subgroups that own no row do nothing; not where they would be waited for
+layout(constant_id = 9) const uint QKV_HALF = 0;    // 1: it is stored as 16 bits
+layout(constant_id = 10) const uint D_OUT_HALF = 0; // likewise
+layout(constant_id = 11) const uint NUMBER = 0;     // other than fp32: what is written is stored as NUMBER
 layout(local_size_x_id = 3, local_size_y = 1, local_size_z = 1) in;
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer RF { float v; };
 layout(buffer_reference, std430, buffer_reference_align = 16) buffer R4 { vec4 v; };
+layout(buffer_reference, std430, buffer_reference_align = 16) buffer RU4 { uvec4 v; };
+layout(buffer_reference, std430, buffer_reference_align = 8) buffer RU2 { uvec2 v; };
+#include "number.glsl"
 #include "attention.glsl"
 
 const uint BQ = GROUP / LANES * MM, SHARES = LANES / MM;
@@ -33,6 +41,8 @@ const uint EIGHTS = D / 8, PITCH = EIGHTS + 1 - EIGHTS % 2; // of a row of a til
 const uint S_PITCH = STEP / 4 + 1;                          // of a row of the stash, in fours of floats; odd
 const uint FETCH = (STEP * EIGHTS + GROUP - 1) / GROUP;     // an invocation's share of a tile, in eights
 const uint DEPTH = D / KK, ACROSS = D / NN, KEYS = STEP / NN, PARTS_OF_ROW = STEP / 8 / SHARES;
+const uint QKV_PIECES = 2 - QKV_HALF, D_OUT_PIECES = 2 - D_OUT_HALF; // of 16 bytes, of eight numbers in memory
+const uint STORED_HALF = NUMBER == NUMBER_FP32 ? 0 : 1;
 
 #define Left coopmat<float16_t, gl_ScopeSubgroup, MM, KK, gl_MatrixUseA>
 #define Right coopmat<float16_t, gl_ScopeSubgroup, KK, NN, gl_MatrixUseB>
@@ -58,9 +68,17 @@ uvec4 narrow8(vec4 x, vec4 y)
                  packFloat2x16(f16vec2(y.zw)));
 }
 
-vec4 rounded4(vec4 x)
+// eight numbers from their first and their last piece
+uvec4 rounded8(uint pieces, uvec4 first, uvec4 last)
 {
-    return vec4(f16vec4(x));
+    return pieces == 1u ? first : narrow8(uintBitsToFloat(first), uintBitsToFloat(last));
+}
+
+// four of the eight again
+vec4 widened4(uvec4 eight, uint which)
+{
+    const uvec2 bits = which == 0u ? eight.xy : eight.zw;
+    return vec4(unpackFloat2x16(bits.x), unpackFloat2x16(bits.y));
 }
 
 float sum4(vec4 x)
@@ -88,27 +106,29 @@ float row_max(float x)
     return x;
 }
 
-// the workgroup's rows of a matrix of `total` rows, `stride` floats apart, from `first` on; rows beyond repeat the last
-#define LOAD_OWN(tile, p, stride, first, total)                                                            \
+// the workgroup's rows of a matrix of `total` rows, `stride` words apart, from `first` on; rows beyond repeat the last
+#define LOAD_OWN(tile, pieces, p, stride, first, total)                                                    \
     for (uint e = me; e < BQ * EIGHTS; e += GROUP) {                                                       \
         RF from = (p) + min((first) + e / EIGHTS, (total) - 1u) * (stride);                                \
         const uint at = e % EIGHTS;                                                                        \
-        tile[e / EIGHTS * PITCH + at] = narrow8(R4(from)[2u * at].v, R4(from)[2u * at + 1u].v);            \
+        tile[e / EIGHTS * PITCH + at] =                                                                    \
+            rounded8(pieces, RU4(from)[pieces * at].v, RU4(from)[pieces * at + (pieces - 1u)].v);          \
     }
 
 // STEP rows from `first` on, as they are, to registers, and from there, rounded, to shared memory
-#define FETCH_TILE(to, p, stride, first, total)                                                            \
+#define FETCH_TILE(to, pieces, p, stride, first, total)                                                    \
     [[unroll]] for (uint n = 0u; n < FETCH; n++) {                                                         \
         const uint e = min(me + n * GROUP, STEP * EIGHTS - 1u);                                            \
         RF from = (p) + min((first) + e / EIGHTS, (total) - 1u) * (stride);                                \
-        to[2u * n] = R4(from)[e % EIGHTS * 2u].v;                                                          \
-        to[2u * n + 1u] = R4(from)[e % EIGHTS * 2u + 1u].v;                                                \
+        [[unroll]] for (uint i = 0u; i < pieces; i++)                                                      \
+            to[pieces * n + i] = RU4(from)[e % EIGHTS * pieces + i].v;                                     \
     }
-#define PUT_TILE(tile, from)                                                                               \
+#define PUT_TILE(tile, pieces, from)                                                                       \
     [[unroll]] for (uint n = 0u; n < FETCH; n++) {                                                         \
         const uint e = me + n * GROUP;                                                                     \
         if (STEP * EIGHTS % GROUP == 0u || e < STEP * EIGHTS)                                              \
-            tile[e / EIGHTS * PITCH + e % EIGHTS] = narrow8(from[2u * n], from[2u * n + 1u]);              \
+            tile[e / EIGHTS * PITCH + e % EIGHTS] =                                                        \
+                rounded8(pieces, from[pieces * n], from[pieces * n + (pieces - 1u)]);                      \
     }
 
 // the tile's rows, UNROLL times NN from j NN on
@@ -169,8 +189,13 @@ float row_max(float x)
         subgroupBarrier();                                                                                 \
         for (uint e = lane; e < MM * (NN / 4u); e += LANES) {                                              \
             const uint r = mine + e / (NN / 4u), four = e % (NN / 4u);                                     \
-            if (EXISTS)                                                                                    \
-                R4(ROW)[c * (NN / 4u) + four].v = STASHED(stash, r, four) * (FACTOR);                             \
+            if (EXISTS) {                                                                                  \
+                const vec4 x = STASHED(stash, r, four) * (FACTOR);                                         \
+                if (STORED_HALF != 0u)                                                                     \
+                    RU2(ROW)[c * (NN / 4u) + four].v = uvec2(narrow2(NUMBER, x.xy), narrow2(NUMBER, x.zw)); \
+                else                                                                                       \
+                    R4(ROW)[c * (NN / 4u) + four].v = x;                                                   \
+            }                                                                                              \
         }                                                                                                  \
         subgroupBarrier();                                                                                 \
     }

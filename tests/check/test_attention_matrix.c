@@ -19,14 +19,6 @@
 enum { TOKENS = 45, HEADS = 2, WIDTH = 8, OUTPUTS = 2 };
 static const struct attention part = {HEADS, 3, TOKENS - 4, 2};
 
-static void need_units(void)
-{
-    if (!device_info(device)->has_coopmat) {
-        print_message("skipped: the device has no matrix units\n");
-        skip();
-    }
-}
-
 static void note_kernel(void *context, const struct kernel *kernel, const uint32_t *constants, uint32_t count)
 {
     int *seen = context;
@@ -142,9 +134,11 @@ static struct net trace(void)
     assert_non_null(n.tape);
     n.qkv = tape_leaf(n.tape, LEAF_INPUT, SHAPE(2, TOKENS, 3 * all), 1, "qkv");
     n.gradient = tape_leaf(n.tape, LEAF_INPUT, SHAPE(2, part.q_to - part.q_from, all), 2, "gradient");
-    n.outputs[0] = tape_attention_part(n.tape, n.qkv, part);
-    n.outputs[1] = tape_attention_back(n.tape, n.qkv, n.outputs[0], tape_attention_lse(n.tape, n.qkv, part),
-                                       n.gradient, part);
+    /* inputs are floats; half of them is computed, and stored as halves where attention rounds them */
+    const value qkv = tape_affine(n.tape, n.qkv, 0.5f, 0), gradient = tape_affine(n.tape, n.gradient, 0.5f, 0);
+    n.outputs[0] = tape_attention_part(n.tape, qkv, part);
+    n.outputs[1] = tape_attention_back(n.tape, qkv, n.outputs[0], tape_attention_lse(n.tape, qkv, part),
+                                       gradient, part);
     assert_null(tape_why(n.tape));
     for (size_t i = 0; i < OUTPUTS; i++)
         n.counts[i] = (size_t)shape_count(tape_shape(n.tape, n.outputs[i]));

@@ -42,6 +42,14 @@ static inline struct device_spec with_matrix_units(void)
     return as_it_is();
 }
 
+static inline void need_units(void)
+{
+    if (!device_info(device)->has_coopmat) {
+        print_message("skipped: the device has no matrix units\n");
+        skip();
+    }
+}
+
 /* The program's result; 77 without a device: there is nothing to test. */
 static inline int run_on_device(struct device_spec spec, const char *name, const struct CMUnitTest *tests,
                                 size_t count)

@@ -4,6 +4,8 @@
 
 #include "ladder.h"
 
+#include <string.h>
+
 /* Has every product that the tile suits computed by it, cut along k or not; 0: the device has no such tile. Unlike a pinned
  * choice it lasts when kernels are checked. */
 static inline int take_only(struct engine *e, const char *tile, enum number number)
@@ -17,6 +19,15 @@ static inline int take_only(struct engine *e, const char *tile, enum number numb
         if (t != choice.tile && t->rung == choice.tile->rung)
             ladder_forbid(e, t);
     return 1;
+}
+
+/* The same of a tile that suits every product, with attention on matrix units, which a rung for products alone would deny
+ * it. */
+static inline void take_beside_units(struct engine *e, const char *tile)
+{
+    for (const struct tile *t = ladder_tiles; t->name; t++)
+        if (strcmp(t->name, tile) != 0)
+            ladder_forbid(e, t);
 }
 
 #endif

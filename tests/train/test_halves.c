@@ -1,15 +1,18 @@
 /* test_halves.c - activations that only products read, stored as halves: trainings end in the same bits as with floats, and
  * take less memory. In the GPU style; run/test_stored_halves goes over the other rungs of the ladder. */
 #include "../run/take_only.h"
+#include "attention_matrix.h"
 #include "bank.h"
 #include "foresee.h"
 #include "train_world.h"
 
+#include <stdlib.h>
+
 enum { STEPS = 6, TRIALS = 6, PACK = 3 };
 
-/* Gradients of everything, dropout between two products, branches beside the network's products, prompts. */
+/* Gradients of everything, dropout between two products, prompts, branches beside the network's products. */
 static const char *const methods[TRIALS] = {
-    "full", "lora[r=4,dropout=0.3]", "adaptformer[r=8]", "vpt[prompts=3]", "linear", "convpass+bitfit"};
+    "full", "lora[r=4,dropout=0.3]", "vpt[prompts=3]", "adaptformer[r=8]", "linear", "convpass+bitfit"};
 
 static const struct rung_case {
     const char *tile;
@@ -127,6 +130,20 @@ static void nor_where_activations_are_computed_again_or_trials_packed(void **sta
     engine_destroy(e);
 }
 
+static void nor_where_attention_on_matrix_units_has_them_too(void **state)
+{
+    (void)state;
+    if (!device_info(device)->has_coopmat) {
+        print_message("skipped: the device has no matrix units\n");
+        skip();
+    }
+    struct engine *e = gpu();
+    take_beside_units(e, rungs[0].tile);
+    assert_non_null(attention_matrix_unit(e, NUMBER_FP16, (uint32_t)(vit->shape.dim / vit->shape.heads)));
+    same_bits(e, NUMBER_FP16, 1, 2, 1);
+    engine_destroy(e);
+}
+
 static uint64_t activations_of(struct engine *e, const char *name, enum number number, int halves)
 {
     struct method *method;
@@ -205,6 +222,7 @@ static int run(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(halves_change_no_bit_of_a_training),
         cmocka_unit_test(nor_where_activations_are_computed_again_or_trials_packed),
+        cmocka_unit_test(nor_where_attention_on_matrix_units_has_them_too),
         cmocka_unit_test(halves_take_less_memory),
         cmocka_unit_test(what_is_foreseen_is_what_is_taken),
     };
@@ -214,5 +232,7 @@ static int run(void)
 int main(void)
 {
     const char *const folders[] = {PLUGINS, NULL};
+    if (setenv("VITRO_VECTOR_WIDTH", "256", 0) != 0) /* run/device_world.h says why */
+        abort();
     return run_world(run, folders, 2);
 }
