@@ -29,6 +29,7 @@ static const struct made { /* golden/peft/NAMES_CASE, and the method that it is 
     {"timm_oft_shared", "oft[block=6,cayley=exact"},
     {"timm_boft", "boft[block=4,factors=2"},
     {"timm_adalora", "adalora[r=4,target_r=4,alpha=6"},
+    {"timm_lora_pickled", "lora[r=2,alpha=5,rslora=false,dropout=0,targets=qkv"}, /* adapter_model.bin */
     {"hf_lora_qv", "lora[r=3,alpha=5,rslora=false,dropout=0,targets=qv"},
     {"hf_lora_apart", "lora[r=2,alpha=5,rslora=false,dropout=0,targets=q_k_v"},
     {"hf_lora_some", "lora[r=2,alpha=5,rslora=false,dropout=0,targets=k"},
@@ -256,53 +257,105 @@ static void options_of_training_are_told_and_let_pass(void **state)
     remove_folder(scratch);
 }
 
-/* Tensor `skip` left out, or `extra` added, or the first axis of `cut` made shorter by one. */
-static void refuses_tensors(const char *name, const char *skip, const char *extra, const char *cut,
-                            const char *why)
+struct change {                     /* of an adapter's tensors */
+    const char *skip, *extra, *cut; /* left out; added; its first axis shorter by one */
+    const char *wild;               /* its first number is none */
+    const char *without;            /* left out of every name */
+};
+
+static void change_tensors(const char *name, const struct change *c)
 {
+    enum { MOST = 64 };
     struct safetensors *f = NULL;
-    struct safetensors_item items[64];
+    struct safetensors_item items[MOST];
     static const float zeros[4];
-    char path[1024];
-    size_t n = 0;
+    static float wild[256];
+    char path[1024], names[MOST][256];
+    size_t n = 0, renamed = 0;
     copy_adapter(name);
     snprintf(path, sizeof path, "%s/%s/adapter_model.safetensors", golden_peft, name);
     tiny_must(safetensors_open(&f, path));
     for (size_t i = 0; i < safetensors_count(f); i++) {
         const struct safetensors_entry *e = safetensors_at(f, i);
-        if (skip && !strcmp(e->name, skip))
+        const char *leave = c->without ? strstr(e->name, c->without) : NULL;
+        if (c->skip && !strcmp(e->name, c->skip))
             continue;
+        renamed += leave != NULL;
+        snprintf(names[n], sizeof names[n], "%.*s%s", leave ? (int)(leave - e->name) : 0, e->name,
+                 leave ? leave + strlen(c->without) : e->name);
         items[n] = (struct safetensors_item){
-            .name = e->name, .type = e->type, .rank = (int32_t)e->rank, .data = e->bytes};
-        for (size_t k = 0; k < e->rank; k++)
-            items[n].dim[k] = e->dim[k] - (cut && k == 0 && !strcmp(e->name, cut));
+            .name = names[n], .type = e->type, .rank = (int32_t)e->rank, .data = e->bytes};
+        int64_t count = 1;
+        for (size_t k = 0; k < e->rank; k++) {
+            count *= e->dim[k];
+            items[n].dim[k] = e->dim[k] - (c->cut && k == 0 && !strcmp(e->name, c->cut));
+        }
+        if (c->wild && !strcmp(e->name, c->wild)) {
+            assert_true(count * 4 <= (int64_t)sizeof wild && e->type == SAFETENSORS_F32);
+            memcpy(wild, e->bytes, (size_t)count * 4);
+            wild[0] = NAN;
+            items[n].data = wild;
+        }
         n++;
     }
-    if (extra)
+    if (c->extra)
         items[n++] = (struct safetensors_item){
-            .name = extra, .type = SAFETENSORS_F32, .rank = 1, .dim = {4}, .data = zeros};
+            .name = c->extra, .type = SAFETENSORS_F32, .rank = 1, .dim = {4}, .data = zeros};
+    assert_true(!c->without || renamed == n);
     snprintf(path, sizeof path, "%s/adapter_model.safetensors", scratch);
     tiny_must(safetensors_write(path, items, n, NULL, 0));
     safetensors_close(f);
+}
+
+static void refuses_tensors(const char *name, struct change c, const char *why)
+{
+    change_tensors(name, &c);
     expect_refusal(why, why);
 }
 
-static void missing_left_over_and_misshapen_tensors_are_named(void **state)
+static void wrong_tensors_are_named(void **state)
 {
 #define A "base_model.model.blocks.1.attn.qkv.lora_A.weight"
     (void)state;
-    refuses_tensors("timm_lora", A, NULL, NULL, A " is missing");
-    refuses_tensors("timm_lora", NULL, "base_model.model.norm.bias", NULL,
+    refuses_tensors("timm_lora", (struct change){.skip = A}, A " is missing");
+    refuses_tensors("timm_lora", (struct change){.extra = "base_model.model.norm.bias"},
                     "base_model.model.norm.bias is left over");
-    refuses_tensors("timm_lora", NULL, "base_model.model.blocks.7.attn.qkv.lora_A.weight", NULL, "blocks.7");
-    refuses_tensors("timm_lora", NULL, NULL, A, A " has the shape [2 24]");
-    refuses_tensors("timm_lora", NULL, NULL, "base_model.model.head.bias", "head.bias has the shape [6]");
-    refuses_tensors("timm_lora", "base_model.model.head.bias", NULL, NULL, "head.bias is missing");
-    refuses_tensors("timm_vera", "base_model.vera_A", NULL, NULL, "save_projection=True");
+    refuses_tensors("timm_lora", (struct change){.extra = "base_model.model.blocks.7.attn.qkv.lora_A.weight"},
+                    "blocks.7");
+    refuses_tensors("timm_lora", (struct change){.cut = A}, A " has the shape [2 24]");
+    refuses_tensors("timm_lora", (struct change){.cut = "base_model.model.head.bias"},
+                    "head.bias has the shape [6]");
+    refuses_tensors("timm_lora", (struct change){.skip = "base_model.model.head.bias"},
+                    "head.bias is missing");
+    refuses_tensors("timm_lora", (struct change){.wild = A}, "a number of " A " is infinite or not a number");
+    refuses_tensors("timm_vera", (struct change){.skip = "base_model.vera_A"}, "save_projection=True");
 #undef A
     copy_adapter("hf5_oft_apart");
     expect_refusal("rotations that differ",
                    "oft_R.weight has to be there and the same for query, key and value");
+}
+
+/* ViTModel's, without a head, have no "vit." in front. */
+static void names_of_the_network_without_its_head_are_read_too(void **state)
+{
+    static const char *const names[] = {"hf_lora_headless", "hf5_lora_headless"};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct peft_world w[2];
+        char path[1024], methods[2][1024];
+        snprintf(path, sizeof path, "%s/%s", golden_peft, names[i]);
+        import_from(&w[0], path, methods[0], sizeof methods[0]);
+        change_tensors(names[i], &(struct change){.without = "vit."});
+        import_from(&w[1], scratch, methods[1], sizeof methods[1]);
+        assert_string_equal(methods[0], methods[1]);
+        assert_int_equal(w[0].values.count, w[1].values.count);
+        for (size_t t = 0; t < w[0].values.count; t++)
+            assert_memory_equal(w[0].values.values[t], w[1].values.values[t],
+                                (size_t)shape_count(w[0].values.tensors[t].shape) * sizeof(float));
+        close_world(&w[0]);
+        close_world(&w[1]);
+        remove_folder(scratch);
+    }
 }
 
 static int make_scratch(void **state)
@@ -319,7 +372,8 @@ int main(void)
         cmocka_unit_test(what_peft_or_its_names_cannot_say_is_refused),
         cmocka_unit_test(options_without_a_counterpart_are_refused_by_name),
         cmocka_unit_test(options_of_training_are_told_and_let_pass),
-        cmocka_unit_test(missing_left_over_and_misshapen_tensors_are_named),
+        cmocka_unit_test(wrong_tensors_are_named),
+        cmocka_unit_test(names_of_the_network_without_its_head_are_read_too),
     };
     return cmocka_run_group_tests(tests, make_scratch, NULL);
 }
