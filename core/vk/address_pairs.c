@@ -38,6 +38,7 @@ enum { /* opcodes, from the SPIR-V specification */
        OP_I_MUL = 132,
        OP_I_ADD_CARRY = 149,
        OP_U_MUL_EXTENDED = 151,
+       OP_SELECT = 169,
        OP_COMPARE_FIRST = 170,
        OP_COMPARE_LAST = 191,
        OP_SHIFT_RIGHT = 194,
@@ -275,6 +276,7 @@ static void rewrite_wide(struct pass *p, uint32_t op, const uint32_t *a, uint32_
     case OP_OR:
     case OP_XOR:
     case OP_AND:
+    case OP_SELECT: /* of SPIR-V 1.4 on, one condition may choose a vector */
     case OP_PHI: put_to(p, p->now, op, a, count); break;
     default: refuse(p, op);
     }
