@@ -12,7 +12,7 @@ trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
 export XDG_CACHE_HOME=$folder/cache LC_ALL=C
 unset VITRO_PLUGIN_PATH VITRO_VULKAN_LOADER
-verbs="devices plugins lint selftest profile tasks pack model db train eval predict zeroshot pretrain study compare agree ensemble report robust wise export show diff
+verbs="devices plugins lint selftest tune profile tasks pack model db train eval predict merge import zeroshot pretrain study compare agree ensemble report robust wise export show diff
     repro demo version"
 
 vitro() { ${launcher:+"$launcher"} "$program" "$@"; }
@@ -420,6 +420,18 @@ a_profile_says_whose_time_it_is() {
         refuses 7 "no/such" -- "${profile[@]}" --trace no/such/folder.json
 }
 
+kernels_are_tuned_once_and_asked_for_by_name() {
+    local tune=(tune --model tiny.safetensors --method 'lora[r=2]' --image 32 --batch 8 --repeats 1 -o kernels.json)
+    local train=(train --data a.pack "${quick[@]}")
+    run 0 "${tune[@]}" && is_silent && says "nt fp32" && says "attention back_q 8x" && says "kept in kernels.json" || return 1
+    run 0 "${tune[@]}" --precision bf16 --json && says '"tuned_seconds"' || return 1
+    grep -qF 'nt fp32": ' kernels.json && grep -qF 'nt bf16": ' kernels.json || { echo "not both precisions: $(head -c 600 kernels.json)" && return 1; }
+    run 0 "${train[@]}" --tuning kernels.json --save tuned.safetensors && is_silent || return 1
+    sed 's/"device": "/&not /' kernels.json >other.json
+    refuses 5 "other.json was made for another device" -- "${train[@]}" --tuning other.json &&
+        refuses 5 "there is no none.json" -- "${train[@]}" --tuning none.json
+}
+
 what_a_training_takes_is_told_and_what_does_not_fit_is_refused() {
     local train=(train --data a.pack "${quick[@]}")
     run 0 "${train[@]}" --memory && is_silent && says "activations" && says "frozen weights" && says "there is" || return 1
@@ -446,7 +458,7 @@ work=(a_small_model_is_made truncated_weights_are_refused
     what_is_computed_once_changes_no_byte a_diverged_training_is_one_sentence a_full_disk_leaves_no_half_file
     a_wrong_device_is_refused
     a_test_split_opens_once_and_that_is_written_down the_demo_ends_with_a_table_and_a_report the_kernels_that_are_asked_for_agree
-    a_profile_says_whose_time_it_is
+    a_profile_says_whose_time_it_is kernels_are_tuned_once_and_asked_for_by_name
     what_a_training_takes_is_told_and_what_does_not_fit_is_refused activations_computed_again_change_no_byte)
 
 failed=0
