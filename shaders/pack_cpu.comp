@@ -41,7 +41,7 @@ void copy_row(RF to, RF row)
 
 void pack_row(RF to, RF row)
 {
-    if (NUMBER == 0u && LANES == 8u) {
+    if (NUMBER == NUMBER_FP32 && LANES == 8u) {
         copy_row(to, row);
         return;
     }

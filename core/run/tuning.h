@@ -26,8 +26,8 @@ struct tuning_row { /* one product, or pass; lent for the call of the report */
     uint32_t candidates;
     double first_seconds, best_seconds;
 };
-/* Times the choices that each product of the engine has (products_candidates), and writes the fastest to the file, with what was there
- * before. `report` returns other than 0 to stop, and then nothing is written. */
+/* Times the choices that each product of the engine has (products_candidates), and writes the fastest to the file, with
+ * what was there before. `report` returns other than 0 to stop, and then nothing is written. */
 int tuning_make(struct engine *e, const char *path, int repeats,
                 int (*report)(void *context, const struct tuning_row *row), void *context);
 
