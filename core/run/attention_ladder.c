@@ -84,18 +84,18 @@ int attention_is_in_tiles(const struct engine *e, enum number number, uint32_t w
 }
 
 uint32_t attention_candidates(const struct engine *e, const struct attention_task *task,
-                              struct attention_choice *out, uint32_t room)
+                              struct attention_choice out[ATTENTION_CANDIDATES])
 {
     struct attention_tile list[ATTENTION_CANDIDATES];
     const struct attention_limits limits = limits_of(e);
     const struct device_matrix *unit = attention_matrix_unit(e, task->number, task->width);
     const uint32_t count = task->pass == ATTENTION_BACK_KV ? task->keys : task->queries;
-    const uint32_t most = room < ATTENTION_CANDIDATES ? room : ATTENTION_CANDIDATES;
     uint32_t found = 0;
     if (unit)
-        found = attention_matrix_list(list, most, task->pass, task->width, count, &limits, unit);
+        found =
+            attention_matrix_list(list, ATTENTION_CANDIDATES, task->pass, task->width, count, &limits, unit);
     else if (!engine_cpu_style(e))
-        found = attention_tile_list(list, most, task->pass, task->width, count, &limits);
+        found = attention_tile_list(list, ATTENTION_CANDIDATES, task->pass, task->width, count, &limits);
     for (uint32_t i = 0; i < found; i++)
         out[i] = unit ? on_units(task, &list[i], unit) : in_fp32(task, &list[i]);
     if (!found)

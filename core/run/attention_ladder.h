@@ -26,10 +26,9 @@ struct attention_choice {
     uint32_t constants[ATTENTION_CONSTANTS], constant_count; /* CPU in tiles: none here */
 };
 
-/* Every choice that the task has on this engine's device, the likeliest first; returns how many, at most `room`, of which
- * ATTENTION_CANDIDATES are enough. There is always one. */
+/* The choices that the task has on this engine's device, the likeliest first; returns how many. There is always one. */
 uint32_t attention_candidates(const struct engine *e, const struct attention_task *task,
-                              struct attention_choice *out, uint32_t room);
+                              struct attention_choice out[ATTENTION_CANDIDATES]);
 
 /* Whether the CPU-device style's kernels in tiles compute it (lower_attention_tiles.c). */
 int attention_is_in_tiles(const struct engine *e, enum number number, uint32_t width);

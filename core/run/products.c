@@ -130,7 +130,7 @@ static uint32_t workgroups_of(const struct engine *e, const struct attention_tas
 {
     _Static_assert((int)ATTENTION_CANDIDATES <= (int)PRODUCTS_CANDIDATES, "there is room for all");
     struct attention_choice list[ATTENTION_CANDIDATES];
-    const uint32_t count = attention_candidates(e, task, list, ATTENTION_CANDIDATES);
+    const uint32_t count = attention_candidates(e, task, list);
     for (uint32_t i = 0; i < count; i++)
         attention_choice_text(&list[i], out[i]);
     return count;
@@ -256,7 +256,7 @@ int products_choose_attention(struct engine *e, const struct attention_task *tas
     struct products *p = engine_products(e);
     struct attention_choice list[ATTENTION_CANDIDATES];
     struct asked a = {.is_attention = 1, .of.attention = *task};
-    const uint32_t count = attention_candidates(e, task, list, ATTENTION_CANDIDATES);
+    const uint32_t count = attention_candidates(e, task, list);
     const char *told = tuned(p, attention_task_text(task, a.name));
     if (p->pinned[task->pass][0])
         told = p->pinned[task->pass];
@@ -311,51 +311,56 @@ static int verify_tile(struct engine *e, const struct tile *tile, enum number nu
     return 1;
 }
 
-/* The choice of a pass, with what the two other passes take by themselves. */
-static int verify_attention(struct engine *e, const struct asked *a)
+static int verify_attention(struct engine *e, enum number number, uint32_t width)
 {
-    const struct attention_task *task = &a->of.attention;
     double error = 0;
     begin_check(e);
-    products_pin_attention(e, task->pass, a->choice);
-    const int rc = attention_check(e, task->width, task->number, &error);
-    products_pin_attention(e, task->pass, NULL);
+    const int rc = attention_check(e, width, number, &error);
     end_check(e);
     TRY(rc);
-    if (!rc || error <= attention_right_enough[task->number])
+    if (!rc || error <= attention_right_enough[number])
         return 0;
-    engine_products(e)->attention_wrong[task->number] |= 1ull << task->width / HEAD_STEP;
-    engine_say(e,
-               "warning: attention on matrix units, with heads of width %u in %s, is wrong on %s (\"%s\", "
-               "error %.1g of the largest number) and computed in fp32",
-               (unsigned)task->width, number_names[task->number], device_info(engine_device(e))->name,
-               a->choice, error);
+    engine_products(e)->attention_wrong[number] |= 1ull << width / HEAD_STEP;
+    engine_say(
+        e,
+        "warning: attention on matrix units, with heads of width %u in %s, is wrong on %s (error %.1g of the "
+        "largest number) and computed in fp32",
+        (unsigned)width, number_names[number], device_info(engine_device(e))->name, error);
     return 1;
 }
 
-/* Whether they are computed by the same kernel with the same constants. */
-static int same_kernel(const struct asked *a, const struct asked *b)
+/* One check holds a choice of each pass for heads of this width; what more there are of a pass, the next one does. */
+static int verify_with(struct engine *e, uint32_t first)
 {
-    const struct attention_task *x = &a->of.attention, *y = &b->of.attention;
-    return b->is_attention && x->pass == y->pass && x->number == y->number && x->width == y->width &&
-           !strcmp(a->choice, b->choice);
+    struct products *p = engine_products(e);
+    const struct asked a = p->all.list[first];
+    char pinned[ATTENTION_PASSES][LADDER_TEXT];
+    memcpy(pinned, p->pinned, sizeof pinned);
+    memset(p->pinned, 0, sizeof p->pinned);
+    for (uint32_t i = first; i < p->all.count; i++) {
+        struct asked *b = &p->all.list[i];
+        const struct attention_task *task = &b->of.attention;
+        if (!b->unchecked || task->number != a.of.attention.number || task->width != a.of.attention.width)
+            continue;
+        if (!p->pinned[task->pass][0])
+            products_pin_attention(e, task->pass, b->choice);
+        b->unchecked = strcmp(p->pinned[task->pass], b->choice) != 0;
+    }
+    const int rc = verify_attention(e, a.of.attention.number, a.of.attention.width);
+    memcpy(p->pinned, pinned, sizeof pinned);
+    return rc;
 }
 
 static int verify_passes(struct engine *e)
 {
-    struct product_list *l = &engine_products(e)->all;
+    const struct product_list *l = &engine_products(e)->all;
     int wrong = 0;
-    for (uint32_t i = 0; i < l->count; i++) {
-        const struct asked a = l->list[i];
-        if (!a.is_attention || !a.unchecked)
-            continue;
-        for (uint32_t k = i; k < l->count; k++)
-            if (same_kernel(&a, &l->list[k]))
-                l->list[k].unchecked = 0;
-        const int rc = verify_attention(e, &a);
-        TRY(rc);
-        wrong += rc;
-    }
+    for (uint32_t i = 0; i < l->count; i++)
+        if (l->list[i].unchecked) {
+            const int rc = verify_with(e, i);
+            TRY(rc);
+            wrong += rc;
+        }
     return wrong;
 }
 

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-/* Has every product that the tile suits computed by it, cut along k or not; 0: the device has no such tile. Unlike a pinned
- * choice it lasts when kernels are checked. */
+/* Has every product that the tile suits computed by it, cut along k or not, which a pinned choice would say; 0: the device
+ * has no such tile. */
 static inline int take_only(struct engine *e, const char *tile, enum number number)
 {
     const struct product any = {.batches = 1, .m = 64, .n = 64, .k = 64, .number = number};

@@ -40,6 +40,30 @@ static uint32_t asked(const struct engine *e, const char *name)
     return 0;
 }
 
+static const char *const kernels[PASSES] = {"attention", "attention_back_q", "attention_back_kv"};
+
+struct wanted { /* a pass's kernel with the constants of a choice's text */
+    const char *kernel;
+    unsigned owned, step, group;
+    int made;
+};
+
+static void look_for(void *context, const struct kernel *kernel, const uint32_t *constants, uint32_t count)
+{
+    struct wanted *w = context;
+    if (!strcmp(kernel_name(kernel), w->kernel) && count == 5)
+        w->made |= constants[1] == w->step && constants[2] == w->group &&
+                   constants[3] * w->group / (w->step / 4) == w->owned;
+}
+
+static int was_made(const struct engine *e, int pass, const char *choice)
+{
+    struct wanted w = {.kernel = kernels[pass]};
+    assert_int_equal(sscanf(choice, "tiled %ux%u by %u", &w.owned, &w.step, &w.group), 3);
+    engine_kernels(e, look_for, &w);
+    return w.made;
+}
+
 static void a_choice_is_taken_and_told(void **state)
 {
     char untuned[HASH_TEXT], digest[HASH_TEXT], again[HASH_TEXT], list[PRODUCTS_CANDIDATES][LADDER_TEXT];
@@ -56,6 +80,7 @@ static void a_choice_is_taken_and_told(void **state)
         for (int i = 0; i < 2; i++) {
             struct engine *tuned = make_engine(ENGINE_GPU);
             compute(tuned, choices, i == 0 ? digest : again);
+            assert_true(was_made(tuned, pass, list[count - 1]) && !was_made(e, pass, list[count - 1]));
             engine_destroy(tuned);
         }
         assert_string_equal(digest, again);
