@@ -29,13 +29,20 @@ layout(push_constant) uniform Push {
     }
 #define STORE_TILE_ROW(place, x, d)                                                           \
     {                                                                                    \
-        if (NR == 2u && D % (2u * LANES) == 0u)                                          \
+        if (LANES == 8u && NR == 2u && D % (2u * LANES) == 0u)                           \
             lane_store2(place, x[0], x[NR - 1u]);                                        \
         else                                                                             \
             FOR_VECTORS                                                                  \
                 if ((d) + IN_ORDER(j) < D)                                               \
-                    lane_store((place) + j * LANES, x[j]);                               \
+                    lane_store((place) + along(j, rows), x[j]);                          \
     }
+
+// Where a row's vector j stands behind its first.
+uint along(uint j, uint rows)
+{
+    const uint at = j * LANES;
+    return PANELLED != 0u ? at / 16u * (16u * rows) + at % 16u : at;
+}
 
 void main()
 {

@@ -29,7 +29,7 @@ layout(constant_id = 9) const uint C_ROW = 0;  // c_row
 layout(constant_id = 10) const uint DEPTH = 0; // K
 layout(constant_id = 11) const uint DOWN = 0;  // 1: the grid's first dimension goes down the rows; 2: in blocks
 // Which matrices are in panels, [columns / 16][M][16], though not packed for this product: the sum of the next three. Then
-// strides are known and there is no batch; KU is a multiple of 16 for A, and for the others a tile is a panel wide.
+// strides are known and there is no batch; KU is a multiple of 16 for A, and for the others a tile is whole panels.
 layout(constant_id = 14) const uint PANELLED = 0;
 const uint PANELLED_A = 1, PANELLED_C = 2, PANELLED_PRE = 4;
 // Steps of a second product, of second_a [M][SECOND] and second_b in panels: second_alpha times it is added to alpha times
@@ -99,13 +99,21 @@ float epilogue(float x, RF kept, RF added)
     return x;
 }
 
-// A row of a tile whose vectors are all inside C, two vectors at a time.
-void store_row(RF to, float x[NR])
+// Where a row's vector j stands behind its first.
+uint along(uint j, bool in_panels)
 {
-    [[unroll]] for (uint j = 0u; j + 1u < NR; j += 2u)
-        lane_store2(to + j * LANES, x[j], x[j + 1u]);
-    if (NR % 2u != 0u)
-        lane_store(to + (NR - 1u) * LANES, x[NR - 1u]);
+    const uint at = j * LANES;
+    return in_panels ? at / 16u * (16u * M) + at % 16u : at;
+}
+
+// A row of a tile whose vectors are all inside C; of 8 lanes, two vectors at a time.
+void store_row(RF to, bool in_panels, float x[NR])
+{
+    const uint pairs = LANES == 8u ? NR / 2u : 0u;
+    [[unroll]] for (uint j = 0u; j < pairs; j++)
+        lane_store2(to + along(2u * j, in_panels), x[2u * j], x[2u * j + 1u]);
+    [[unroll]] for (uint j = 2u * pairs; j < NR; j++)
+        lane_store(to + along(j, in_panels), x[j]);
 }
 
 void main()
@@ -191,13 +199,13 @@ void main()
         FOR_ROWS {
             FOR_VECTORS acc[i][j] = SECOND != 0u ? acc[i][j] + shift[j] : fma(alpha, acc[i][j], shift[j]);
             if ((EPILOGUE & EPILOGUE_PRE) != 0u)
-                store_row(kept + i * pre_step, acc[i]);
+                store_row(kept + i * pre_step, PRE_PANELS, acc[i]);
             FOR_VECTORS {
-                RF kept_at = kept + (i * pre_step + j * LANES), added_at = added + (i * C_ROW + j * LANES);
+                RF kept_at = kept + (i * pre_step + along(j, PRE_PANELS)), added_at = added + (i * C_ROW + j * LANES);
                 acc[i][j] = epilogue(acc[i][j], kept_at, added_at);
             }
         }
-        FOR_ROWS store_row(top + i * c_step, acc[i]);
+        FOR_ROWS store_row(top + i * c_step, C_PANELS, acc[i]);
         return;
     }
     FOR_VECTORS {

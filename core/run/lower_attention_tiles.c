@@ -33,14 +33,15 @@ static uint64_t scratch_max(void)
     return (uint64_t)processor_count(MOST) * OF_A_PROCESSOR;
 }
 
-/* Tiles as for products: 6 x 2 vectors where there are 16 registers of 256 bits, 16 x 1 where there are 32 of
- * 512. Scratch memory has `floats` a query. */
+/* Tiles nearly as for products: 6 x 2 vectors where there are 16 registers of 256 bits, 8 x 2 where there are 32 of
+ * 512; with 8 x 3 a fifth of the queries of 197 would be none. Turns are what was fastest of 24 to 99 steps. Scratch memory
+ * has `floats` a query. */
 static struct partition partition_of(const struct program *p, const struct attention_sizes *z,
                                      uint32_t floats)
 {
-    enum { TURN = 48, D_TURN = 32 };
-    const uint32_t lanes = engine_lanes(p->engine), keys = z->tokens - z->k_from;
-    const uint32_t vectors = lanes == 16 ? 1 : 2, rows = lanes == 16 ? 16 : 6, tile = vectors * lanes;
+    enum { VECTORS = 2 };
+    const uint32_t lanes = engine_lanes(p->engine), keys = z->tokens - z->k_from, tile = VECTORS * lanes;
+    const uint32_t rows = lanes == 16 ? 8 : 6, turn = lanes == 16 ? 66 : 48, d_turn = lanes == 16 ? 64 : 32;
     struct partition t = {.tiles = tiles(z->queries, tile), .rows = rows < z->width ? rows : z->width};
     const uint32_t constants[] = {z->width,
                                   0, /* STEP, which these do not use */
@@ -48,10 +49,10 @@ static struct partition partition_of(const struct program *p, const struct atten
                                   keys,
                                   z->queries,
                                   t.rows,
-                                  vectors,
-                                  keys / tiles(keys, TURN),
-                                  z->queries / tiles(z->queries, TURN),
-                                  z->width / tiles(z->width, D_TURN),
+                                  VECTORS,
+                                  keys / tiles(keys, turn),
+                                  z->queries / tiles(z->queries, turn),
+                                  z->width / tiles(z->width, d_turn),
                                   (uint32_t)engine_in_step(p->engine),
                                   0 /* PANELLED */};
     memcpy(t.constants, constants, sizeof constants);

@@ -100,12 +100,20 @@ static uint32_t steps_of(uint32_t k, uint32_t longest)
     return k / tiles(k, longest);
 }
 
-/* 512-bit vectors: 32 registers, and a product takes its uniform operand from memory. 16 rows leave registers
- * for what a blend needs: with 24 it goes through memory. */
+/* 512-bit vectors: 32 registers, and a product can take its uniform operand from memory. 8 x 3 makes 24 sums of 11 loads a
+ * step, 12 x 2 of 14, where columns come in pairs of panels; 16 x 1, of which each sum needs a load of its own, is for the
+ * rest. A turn of 96 steps: with AVX-512 decoded instructions are not what is scarce. */
 static struct block block_of_wide(const struct product *r)
 {
-    if (!r->a_t && r->m >= 16 && r->k >= 64 && (uint64_t)r->batches * r->m * r->n * r->k >= worthwhile)
-        return (struct block){.rows = 16, .vectors = 1, .steps = steps_of(r->k, 64), .known = 1};
+    struct block t = {.rows = 8, .vectors = 3, .steps = steps_of(r->k, 96), .known = 1, .down = 1};
+    if (r->k % PANEL == 0 && t.steps > PANEL)
+        t.steps -= t.steps % PANEL; /* so that A may be in panels */
+    if (r->n % (3 * PANEL) != 0 && (r->n % (2 * PANEL) == 0 || r->n < 8 * PANEL)) {
+        t.vectors = r->n % (2 * PANEL) == 0 ? 2 : 1;
+        t.rows = r->a_t ? 8 : t.vectors == 2 ? 12 : 16; /* 8 divides the 16 rows of a panel */
+    }
+    if (r->m >= 16 && r->k >= 64 && (uint64_t)r->batches * r->m * r->n * r->k >= worthwhile)
+        return t;
     return (struct block){.rows = r->m <= 8 ? 8 : 16, .vectors = 1, .steps = r->k < 16 ? 8 : 16};
 }
 
@@ -188,7 +196,7 @@ static int packs_a(const struct product *r, const struct block *t)
 /* A^T B with so few columns that packing would cost more than it saves: panels of A are read where A is in them anyway. */
 static int is_thin(const struct product *r, const struct program *p)
 {
-    return r->a_t && r->n <= engine_lanes(p->engine) && engine_lanes(p->engine) <= 8;
+    return r->a_t && r->n <= engine_lanes(p->engine);
 }
 
 int gemm_cpu_serves(struct program *p, const struct product *r)
@@ -214,7 +222,8 @@ int gemm_cpu_adds(struct program *p, const struct product *r, const struct produ
 int gemm_cpu_leaves_panels(const struct program *p, const struct product *r)
 {
     const struct block t = block_of(r, engine_lanes(p->engine));
-    return t.known && t.vectors * engine_lanes(p->engine) == PANEL && r->n % PANEL == 0 && r->batches == 1;
+    const uint32_t columns = t.vectors * engine_lanes(p->engine);
+    return t.known && columns % PANEL == 0 && r->n % columns == 0 && r->batches == 1;
 }
 
 enum panel_use gemm_cpu_reads_panels(const struct program *p, const struct product *r, int operand)
