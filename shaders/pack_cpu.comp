@@ -27,32 +27,36 @@ layout(push_constant) uniform Push {
     uint from_batch, panels_batch;
 };
 
-// 16 floats, 8 pairs of them: loaded as floats, lavapipe would put each pair together anew.
-void copy_row(RF to, RF row)
+const uint ROWS = LANES == 16u ? 2u : 1u; // that are packed at once
+
+// ROWS rows of 16 floats, `apart`, as pairs, one a lane: loaded as floats, lavapipe would put each pair together anew.
+void copy_rows(RF to, RF rows, uint apart)
 {
-    PAIR pairs = PAIR(row);
+    PAIR pairs = PAIR(rows), next = PAIR(rows + apart);
     uint64_t x = pairs[0].bits;
     [[unroll]] for (uint l = 1u; l < LANES; l++) {
-        const uint64_t y = pairs[l].bits;
+        const uint64_t y = l < 8u ? pairs[l].bits : next[l - 8u].bits;
         x = lane_is[l] ? y : x;
     }
     PAIR(to)[lane].bits = x;
 }
 
-void pack_row(RF to, RF row)
+void pack_rows(RF to, RF rows, uint apart)
 {
-    if (NUMBER == NUMBER_FP32 && LANES == 8u) {
-        copy_row(to, row);
+    if (NUMBER == NUMBER_FP32 && (LANES == 8u || LANES == 16u)) {
+        copy_rows(to, rows, apart);
         return;
     }
-    float x[VECTORS];
-    [[unroll]] for (uint j = 0u; j < VECTORS; j++)
-        x[j] = rounded(NUMBER, lane_load(row + j * LANES));
-    if (VECTORS == 2u)
-        lane_store2(to, x[0], x[VECTORS - 1u]);
-    else
+    [[unroll]] for (uint u = 0u; u < ROWS; u++) {
+        float x[VECTORS];
         [[unroll]] for (uint j = 0u; j < VECTORS; j++)
-            lane_store(to + j * LANES, x[j]);
+            x[j] = rounded(NUMBER, lane_load(rows + u * apart + j * LANES));
+        if (VECTORS == 2u)
+            lane_store2(to + u * 16u, x[0], x[VECTORS - 1u]);
+        else
+            [[unroll]] for (uint j = 0u; j < VECTORS; j++)
+                lane_store(to + u * 16u + j * LANES, x[j]);
+    }
 }
 
 // x[i][lane] becomes x[lane][i]: three times, halves change places. The shuffles are known when compiling. (A build for
@@ -95,8 +99,8 @@ void main()
             if (EVEN == 2u)
                 pack_across(panel + k * 16u, columns + k);
             else
-                [[unroll]] for (uint u = 0u; u < TURN; u++)
-                    pack_row(panel + (k + u) * 16u, rows + (k + u) * k_stride);
+                [[unroll]] for (uint u = 0u; u < TURN; u += ROWS)
+                    pack_rows(panel + (k + u) * 16u, rows + (k + u) * k_stride, k_stride);
             if (is_last_turn(k - first, TURN, STEPS))
                 break;
         }
