@@ -74,9 +74,19 @@ void turn_around(inout float x[8])
 #endif
 }
 
-// Eight steps of k of a panel of columns that lie along k.
+// Eight steps of k of a panel of columns that lie along k. Vectors of 16 lanes would be shuffled lane by lane; each lane reads
+// pairs of its own column instead.
 void pack_across(RF to, RF columns)
 {
+    if (LANES == 16u) {
+        RF column = columns + lane * n_stride;
+        [[unroll]] for (uint k = 0u; k < 8u; k += 2u) {
+            const vec2 x = load_pair(PAIR(column + k));
+            lane_store(to + k * 16u, rounded(NUMBER, x.x));
+            lane_store(to + (k + 1u) * 16u, rounded(NUMBER, x.y));
+        }
+        return;
+    }
     float x[2][8];
     [[unroll]] for (uint h = 0u; h < 2u; h++) {
         [[unroll]] for (uint n = 0u; n < 8u; n++)

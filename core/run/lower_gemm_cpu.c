@@ -17,7 +17,7 @@ static enum even even_of(const struct program *p, const struct product *r, int h
         return UNEVEN;
     if (!r->b_t)
         return PANEL % lanes == 0 ? ROWS : UNEVEN;
-    return engine_in_step(p->engine) && lanes == 8 && r->k % 8 == 0 ? COLUMNS : UNEVEN;
+    return engine_in_step(p->engine) && (lanes == 8 || lanes == 16) && r->k % 8 == 0 ? COLUMNS : UNEVEN;
 }
 
 /* Of k, that a workgroup packs. Columns are read along k, and come from memory at twice the pace where they are long. */

@@ -34,11 +34,17 @@ static inline struct device_spec as_it_is(void)
     return (struct device_spec){.index = -1, .validate = getenv("VITRO_VALIDATE") != NULL};
 }
 
-/* The same for tests of matrix units: cooperative matrices crash lavapipe (Mesa 26.1) with vectors of 512 bits. */
-static inline struct device_spec with_matrix_units(void)
+/* Lavapipe's vectors are 256 bits wide from here on, unless the environment says more; before the first device. */
+static inline void with_vectors_of_256_bits(void)
 {
     if (setenv("VITRO_VECTOR_WIDTH", "256", 0) != 0)
         abort();
+}
+
+/* As it is for tests of matrix units: cooperative matrices crash lavapipe (Mesa 26.1) with vectors of 512 bits. */
+static inline struct device_spec with_matrix_units(void)
+{
+    with_vectors_of_256_bits();
     return as_it_is();
 }
 

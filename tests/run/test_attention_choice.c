@@ -165,8 +165,9 @@ int main(void)
         cmocka_unit_test(the_tuner_times_every_pass),
         cmocka_unit_test(the_validation_layers_have_nothing_to_say),
     };
-    /* a small device, which few workgroups fit: each is compiled for each tuning */
+    /* a small device, which few workgroups fit, and none of 16 lanes: each is compiled for each tuning */
     const struct device_limits small = {
         .shared_bytes = 1920, .max_invocations = 8, .no_fp16 = 1, .no_coopmat = 1};
+    with_vectors_of_256_bits();
     return RUN_ON_DEVICE(((struct device_spec){.index = -1, .limits = &small}), tests);
 }
