@@ -184,6 +184,8 @@ CASE(matmul_plain_left) { product(n, SHAPE(13, 40), SHAPE(6, 40, 19), 0, 0); }
 /* large enough for compiled-in strides, with rests along every axis */
 CASE(matmul_known_rests) { product(n, SHAPE(333, 211), SHAPE(211, 131), 0, 0); }
 CASE(matmul_known_batched) { product(n, SHAPE(3, 101, 130), SHAPE(3, 301, 130), 0, 1); }
+CASE(matmul_known_pairs) { product(n, SHAPE(333, 256), SHAPE(160, 256), 0, 1); } /* columns are pairs of panels, not threes */
+CASE(matmul_known_pairs_tn) { product(n, SHAPE(2000, 160), SHAPE(2000, 64), 1, 0); }
 CASE(matmul_large) { product(n, SHAPE(1576, 768), SHAPE(768, 768), 0, 1); }
 
 static value linear(struct check_net *n, int32_t rows, int32_t in, int32_t out)
@@ -428,6 +430,8 @@ const struct check_case check_cases[] = {
     {"matmul nn 197x576x192", PRODUCT, matmul_nn},
     {"matmul nt 197x576x192", PRODUCT, matmul_nt},
     {"matmul tn 192x576x1576", PRODUCT, matmul_tn},
+    {"matmul nt 333x160x256", PRODUCT, matmul_known_pairs},
+    {"matmul tn 160x64x2000", PRODUCT, matmul_known_pairs_tn},
     {"matmul nn 1000x72x136", PRODUCT, matmul_nn_edge},
     {"matmul tn 104x72x1200", PRODUCT, matmul_tn_edge},
     {"matmul tn 90x51x2000", PRODUCT, matmul_tn_odd},
