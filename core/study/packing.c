@@ -34,7 +34,7 @@ uint32_t packing_size(const struct packing *k)
 uint32_t packing_next(struct plan *p, uint32_t most, uint32_t workers, struct plan_trial *out[PACKED_MOST])
 {
     const int timed = p->study->tune.seconds > 0;
-    out[0] = plan_next(p);
+    out[0] = plan_next(p, workers);
     if (!out[0])
         return 0;
     if (timed || most <= 1 || out[0]->stage == STAGE_FINAL)

@@ -321,10 +321,40 @@ static int count_free(void *context, struct plan_trial *t)
     return 0;
 }
 
-struct plan_trial *plan_next(struct plan *p)
+static int see_earliest(void *context, struct plan_trial *t)
+{
+    struct search *s = context;
+    struct plan_trial *before = s->found;
+    if (see_free(context, t) && before && before->stage <= t->stage)
+        s->found = before;
+    return 0;
+}
+
+static int is_done(const struct plan *p, const struct plan_cell *c)
+{
+    int done = c->tuned;
+    for (uint32_t k = 0; k < p->study->seed_count && done && c->chosen >= 0; k++) {
+        const struct plan_trial *refit = c->refit[k], *final = c->final[k];
+        done = refit && is_over(refit) &&
+               (!p->final || (final ? is_over(final) : refit->outcome.state != PANEL_DONE));
+    }
+    return done;
+}
+
+/* Few enough cells are left that workers may soon wait for the last one's trials, each of which waits for another. */
+static int nears_its_end(const struct plan *p, uint32_t workers)
+{
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < p->cell_count; i++)
+        left += !is_done(p, &p->cells[i]);
+    return left <= 2 * workers;
+}
+
+struct plan_trial *plan_next(struct plan *p, uint32_t workers)
 {
     struct search s = {.plan = p};
-    if (each_trial(p, see_free, &s))
+    each_trial(p, nears_its_end(p, workers) ? see_earliest : see_free, &s);
+    if (s.found)
         s.found->started = 1;
     return s.found;
 }

@@ -54,8 +54,10 @@ struct plan {
 int plan_create(struct plan **out, const struct study *study, const struct store *store, int final);
 void plan_destroy(struct plan *p); /* NULL is fine */
 
-/* The next trial that nobody has begun, marked as started; NULL: none before some that run have ended, or ever. */
-struct plan_trial *plan_next(struct plan *p);
+/* The next trial that nobody has begun, marked as started; NULL: none before some that run have ended, or ever. Cell by cell,
+ * so that first results come early; once no more than twice as many cells are left as there are workers, the earliest stage
+ * first, as what follows it waits for it. */
+struct plan_trial *plan_next(struct plan *p, uint32_t workers);
 /* The same among those that can share a step with `first` (spec_can_share); and how many there are. */
 struct plan_trial *plan_next_beside(struct plan *p, const struct plan_trial *first);
 uint32_t plan_count_beside(struct plan *p, const struct plan_trial *first);

@@ -77,7 +77,7 @@ static void finish(struct plan_trial *t, struct hand h)
 static int run_all(struct hand (*outcome)(const struct plan_trial *t))
 {
     int n = 0;
-    for (struct plan_trial *t; (t = plan_next(plan)) != NULL && n < 10000; n++)
+    for (struct plan_trial *t; (t = plan_next(plan, 1)) != NULL && n < 10000; n++)
         finish(t, outcome(t));
     return n;
 }
@@ -88,23 +88,23 @@ static void without_tuning_there_is_one_trial_then_the_refits(void **state)
 {
     (void)state;
     begin("'lora'", "", "", 0);
-    struct plan_trial *t = plan_next(plan);
+    struct plan_trial *t = plan_next(plan, 1);
     assert_non_null(t);
     assert_int_equal(t->stage, STAGE_TUNE);
     assert_string_equal(word(t, "stage"), "tune");
     assert_string_equal(word(t, "split"), "train");
     assert_string_equal(word(t, "method"), "lora[r=8]");
     assert_null(json_get(json_get(t->spec, "pack"), "test"));
-    assert_null(plan_next(plan)); /* the refits wait for it */
+    assert_null(plan_next(plan, 1)); /* the refits wait for it */
     finish(t, usual(t));
     for (int k = 0; k < 2; k++) {
-        t = plan_next(plan);
+        t = plan_next(plan, 1);
         assert_int_equal(t->stage, STAGE_REFIT);
         assert_string_equal(word(t, "split"), "trainval");
         assert_string_equal(json_string(json_get(json_get(t->spec, "training"), "seed")), k ? "5" : "4");
         assert_null(json_get(json_get(t->spec, "pack"), "test"));
     }
-    assert_null(plan_next(plan));
+    assert_null(plan_next(plan, 1));
 }
 
 static void a_grid_is_all_of_its_points(void **state)
@@ -115,6 +115,46 @@ static void a_grid_is_all_of_its_points(void **state)
     assert_int_equal(plan->cells[0].tune_count, 6);
     assert_int_equal(run_all(usual), 2 * (6 + 2));
     assert_true(fabs(lr_of(plan->cells[0].refit[0]) - 0.03) < 1e-9);
+}
+
+/* Which cell and stage is begun after the first cell's search has ended. */
+static struct plan_trial *after_a_search(uint32_t workers)
+{
+    for (int k = 0; k < 3; k++) {
+        struct plan_trial *t = plan_next(plan, workers);
+        assert_true(t->cell == 0 && t->stage == STAGE_TUNE);
+        finish(t, usual(t));
+    }
+    return plan_next(plan, workers);
+}
+
+static void near_the_end_the_earliest_stage_comes_first(void **state)
+{
+    (void)state;
+    begin("'lora','bitfit','linear'", LR3, "'strategy': 'grid'", 1);
+    struct plan_trial *t = after_a_search(1); /* three cells are left to one worker */
+    assert_true(t->cell == 0 && t->stage == STAGE_REFIT);
+    while (t->cell == 0) {
+        finish(t, usual(t));
+        t = plan_next(plan, 1);
+    }
+    for (; t->cell == 1; t = plan_next(plan, 1)) { /* two */
+        assert_int_equal(t->stage, STAGE_TUNE);
+        finish(t, usual(t));
+    }
+    assert_true(t->cell == 2 && t->stage == STAGE_TUNE);
+    done(NULL);
+    afresh(NULL);
+    begin("'lora','bitfit','linear'", LR3, "'strategy': 'grid'", 1);
+    t = after_a_search(2);
+    assert_true(t->cell == 1 && t->stage == STAGE_TUNE);
+    plan_return(t);
+    enum stage last = STAGE_TUNE;
+    for (; (t = plan_next(plan, 2)) != NULL; last = t->stage) {
+        assert_true(t->stage >= last);
+        finish(t, usual(t));
+    }
+    assert_int_equal(last, STAGE_FINAL);
 }
 
 static void random_search_is_as_many_points_as_its_budget(void **state)
@@ -132,15 +172,15 @@ static void time_ends_a_search_and_resumes_it(void **state)
     (void)state;
     begin("'lora'", "'lr': {'log_uniform': [0.001, 0.1]}", "'strategy': 'random', 'seconds': 5", 0);
     for (int k = 0; k < 3; k++) { /* each takes two seconds: 2, 4, 6 */
-        struct plan_trial *t = plan_next(plan);
+        struct plan_trial *t = plan_next(plan, 1);
         assert_int_equal(t->stage, STAGE_TUNE);
-        assert_null(plan_next(plan)); /* who knows how long this one takes */
+        assert_null(plan_next(plan, 1)); /* who knows how long this one takes */
         finish(t, usual(t));
         replan(0);
     }
     assert_true(plan->cells[0].tuned);
     assert_int_equal(plan->cells[0].tune_count, 3);
-    assert_int_equal(plan_next(plan)->stage, STAGE_REFIT);
+    assert_int_equal(plan_next(plan, 1)->stage, STAGE_REFIT);
 }
 
 static void trials_may_end_a_timed_search_too(void **state)
@@ -254,13 +294,13 @@ static void finals_come_only_when_asked_for(void **state)
     assert_int_equal(run_all(usual), 3 + 2);
     replan(1);
     for (int k = 0; k < 2; k++) {
-        struct plan_trial *t = plan_next(plan);
+        struct plan_trial *t = plan_next(plan, 1);
         assert_int_equal(t->stage, STAGE_FINAL);
         assert_string_equal(word(t, "refit"), plan->cells[0].refit[k]->id);
         assert_non_null(json_get(json_get(t->spec, "pack"), "test"));
         finish(t, usual(t));
     }
-    assert_null(plan_next(plan));
+    assert_null(plan_next(plan, 1));
     replan(0);
     assert_null(plan->cells[0].final[0]);
     study->packs[0].count[2] = 0; /* a pack without a test split has none */
@@ -272,7 +312,7 @@ static void a_refit_that_failed_has_no_final(void **state)
 {
     (void)state;
     begin("'lora'", LR3, "'strategy': 'grid'", 1);
-    for (struct plan_trial *t; (t = plan_next(plan)) != NULL;)
+    for (struct plan_trial *t; (t = plan_next(plan, 1)) != NULL;)
         finish(t, t->stage == STAGE_REFIT && t->seed == 0 ? fails(t) : usual(t));
     assert_null(plan->cells[0].final[0]);
     assert_non_null(plan->cells[0].final[1]);
@@ -287,26 +327,26 @@ static void two_spellings_of_one_trial_run_once(void **state)
     begin("'lora'", "'lr': [0.001, '1e-3', 0.01]", "'strategy': 'grid'", 0);
     const struct plan_cell *c = &plan->cells[0];
     assert_string_equal(c->tune[0]->id, c->tune[1]->id);
-    struct plan_trial *first = plan_next(plan), *second = plan_next(plan);
+    struct plan_trial *first = plan_next(plan, 1), *second = plan_next(plan, 1);
     assert_ptr_equal(first, c->tune[0]);
     assert_ptr_equal(second, c->tune[2]);
-    assert_null(plan_next(plan));
+    assert_null(plan_next(plan, 1));
     finish(first, usual(first));
     assert_int_equal(c->tune[1]->outcome.state, PANEL_DONE);
-    assert_null(plan_next(plan));
+    assert_null(plan_next(plan, 1));
     finish(second, usual(second));
-    assert_int_equal(plan_next(plan)->stage, STAGE_REFIT);
+    assert_int_equal(plan_next(plan, 1)->stage, STAGE_REFIT);
 }
 
 static void a_trial_that_is_given_back_is_given_again(void **state)
 {
     (void)state;
     begin("'lora'", LR3, "'strategy': 'grid'", 0);
-    struct plan_trial *first = plan_next(plan);
+    struct plan_trial *first = plan_next(plan, 1);
     plan_return(first);
-    assert_ptr_equal(plan_next(plan), first);
+    assert_ptr_equal(plan_next(plan, 1), first);
     must(plan_done(plan, first)); /* whoever says done without a result has done nothing */
-    assert_ptr_equal(plan_next(plan), first);
+    assert_ptr_equal(plan_next(plan, 1), first);
 }
 
 /* --- successive halving */
@@ -330,7 +370,7 @@ static void halving_keeps_the_best_and_its_budget(void **state)
     assert_int_equal(c->tune_count, 6);
     const uint32_t right[6] = {2, 7, 1, 3, 6, 5};
     for (uint32_t k = 0; k < 6; k++) {
-        struct plan_trial *t = plan_next(plan);
+        struct plan_trial *t = plan_next(plan, 1);
         assert_int_equal(t->epochs, 3);
         double epochs, warmup;
         json_number(json_get(json_get(t->spec, "training"), "epochs"), &epochs);
@@ -342,14 +382,14 @@ static void halving_keeps_the_best_and_its_budget(void **state)
     assert_int_equal(c->tune[6]->point, 1);
     assert_int_equal(c->tune[7]->point, 4);
     assert_true(epochs_spent() <= 4 * 9);
-    struct plan_trial *t = plan_next(plan);
+    struct plan_trial *t = plan_next(plan, 1);
     assert_int_equal(t->epochs, 9);
     finish(t, (struct hand){PANEL_DONE, 4, 1, 1});
-    t = plan_next(plan);
+    t = plan_next(plan, 1);
     finish(t, (struct hand){PANEL_DONE, 5, 1, 1});
     assert_int_equal(c->chosen, 7); /* though 1 was better when it was short */
     assert_int_equal(c->ties, 0);
-    assert_int_equal(plan_next(plan)->point, 4);
+    assert_int_equal(plan_next(plan, 1)->point, 4);
 }
 
 static void halving_stays_within_every_budget(void **state)
@@ -477,7 +517,7 @@ static void go_randomly(uint64_t seed, char last[HASH_TEXT])
         uint32_t busy = 0;
         for (int w = 0; w < 3; w++) {
             if (!running[w])
-                running[w] = plan_next(plan);
+                running[w] = plan_next(plan, 3);
             busy += running[w] != NULL;
         }
         if (!busy)
@@ -531,7 +571,7 @@ static void the_plan_is_what_the_store_alone_gives_in_any_order(void **state)
         for (uint64_t seed = 0; seed < 4; seed++) {
             begin("'lora','bitfit'", i ? LR3 ", 'decay': [0.1, 0.2, 0.3]" : "", tunes[i], 1);
             go_randomly(seed, ends[seed]);
-            assert_null(plan_next(plan));
+            assert_null(plan_next(plan, 1));
             assert_string_equal(ends[seed], ends[0]); /* the same end whatever the order */
             done(NULL);
             afresh(NULL);
@@ -599,6 +639,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(without_tuning_there_is_one_trial_then_the_refits),
         T(a_grid_is_all_of_its_points),
+        T(near_the_end_the_earliest_stage_comes_first),
         T(random_search_is_as_many_points_as_its_budget),
         T(time_ends_a_search_and_resumes_it),
         T(trials_may_end_a_timed_search_too),
