@@ -7,7 +7,7 @@
 // g is divided by the loss's scale where it has one (a power of two: exact). A step whose gradients are not finite
 // changes nothing; t counts the others.
 //
-// Grid: (ceil(blocks / 16), 1, 1).
+// Grid: (ceil(blocks / each), 1, 1).
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "lanes.glsl"
@@ -25,11 +25,11 @@ layout(push_constant) uniform Push {
     Steps steps; // from control.first on
     Factors factors;
     Control control;
-    uint blocks;
+    uint blocks, each; // each: of a workgroup
     float beta1, beta2, eps, decay;
     float log_beta1, log_beta2; // natural logarithms
 };
-const uint BLOCK = 64, BLOCKS = 16;
+const uint BLOCK = 64;
 
 // 1 - exp(x) for x < 0; near 0 by its series, whose next term is 3e-8 of the first at -0.5
 float one_minus_exp(float x)
@@ -51,8 +51,8 @@ void main()
         now.y = 1.0 / one_minus_exp(log_beta1 * t);
         now.z = 1.0 / sqrt(one_minus_exp(log_beta2 * t));
     }
-    uint end = min((gl_WorkGroupID.x + 1u) * BLOCKS, blocks);
-    for (uint block = gl_WorkGroupID.x * BLOCKS; block < end; block++) {
+    uint end = min((gl_WorkGroupID.x + 1u) * each, blocks);
+    for (uint block = gl_WorkGroupID.x * each; block < end; block++) {
         vec2 factor = factors[block].v;
         float rate = now.x * factor.x;
         [[unroll]] for (uint k = 0u; k < BLOCK; k += LANES) {

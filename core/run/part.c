@@ -147,13 +147,21 @@ static void emit_logs(struct part *r, const struct run_spec *s)
 }
 
 /* Whether the gradients overflowed: then there is no update. */
+/* Blocks of the arenas that a workgroup takes: `least`, or more where the device has no room for so many workgroups (65,535 of
+ * 16 blocks are 67 million floats, and ViT-B has 86). */
+static uint32_t blocks_a_group(const struct program *p, uint32_t blocks, uint32_t least)
+{
+    const uint32_t most = device_info(engine_device(p->engine))->max_groups[0], groups = tiles(blocks, least);
+    return least * (groups / most + 1); /* `most` may be all that 32 bits hold */
+}
+
 static void emit_finite(struct program *p, struct ref gradients, uint32_t blocks)
 {
     enum { BLOCKS_A_GROUP = 64 };
-    struct push_finite push = {.blocks = blocks};
+    struct push_finite push = {.blocks = blocks, .each = blocks_a_group(p, blocks, BLOCKS_A_GROUP)};
     const struct ref refs[] = {gradients, {p->control, 0}};
     struct work *w = program_emit(p, SHADER_FINITE, &push, sizeof push, refs, 2, 2,
-                                  (const uint32_t[3]){(blocks + BLOCKS_A_GROUP - 1) / BLOCKS_A_GROUP, 1, 1});
+                                  (const uint32_t[3]){tiles(blocks, push.each), 1, 1});
     w->label = "finite";
     w->bytes = (double)blocks * BANK_BLOCK * 4;
 }
@@ -166,6 +174,7 @@ static void emit_update(struct part *r, const struct run_spec *s)
         return;
     uint32_t blocks = (uint32_t)(bank_arena_floats(s->bank) / BANK_BLOCK);
     struct push_adamw push = {.blocks = blocks,
+                              .each = blocks_a_group(p, blocks, BLOCKS_A_GROUP),
                               .beta1 = s->beta1,
                               .beta2 = s->beta2,
                               .eps = s->eps,
@@ -183,7 +192,7 @@ static void emit_update(struct part *r, const struct run_spec *s)
     if (s->scale)
         emit_finite(p, refs[BANK_GRADIENTS], blocks);
     struct work *w = program_emit(p, SHADER_ADAMW, &push, sizeof push, refs, 7, 1 | 4 | 8,
-                                  (const uint32_t[3]){(blocks + BLOCKS_A_GROUP - 1) / BLOCKS_A_GROUP, 1, 1});
+                                  (const uint32_t[3]){tiles(blocks, push.each), 1, 1});
     w->label = "adamw";
     w->bytes = (double)blocks * BANK_BLOCK * 4 * 7;
 }

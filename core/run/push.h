@@ -108,12 +108,12 @@ struct push_advance { /* advance.comp */
 };
 struct push_adamw { /* adamw.comp */
     uint64_t w, g, m, v, steps, factors, control;
-    uint32_t blocks;
+    uint32_t blocks, each;
     float beta1, beta2, eps, decay, log_beta1, log_beta2;
 };
 struct push_finite { /* finite.comp */
     uint64_t g, control;
-    uint32_t blocks;
+    uint32_t blocks, each;
 };
 
 #endif

@@ -79,6 +79,74 @@ static void adamw_is_pytorchs(void **state)
     tape_destroy(t);
 }
 
+enum { MANY = 10, EACH = 16 * BANK_BLOCK }; /* tensors, and floats of each */
+
+/* One scaled step over many tensors; the last gradient of all is `last`. */
+static void update_on(const struct device_limits *limits, float last, float out[MANY * EACH])
+{
+    static float grad[MANY * EACH];
+    const float rate = 1e-2f;
+    struct device *d;
+    struct engine *e;
+    struct bank *bank;
+    struct run *run;
+    struct bank_tensor tensors[MANY];
+    struct run_gradient gradients[MANY];
+    struct tape *t = tape_create();
+    must(device_open(&d, &(struct device_spec){.index = -1, .limits = limits}));
+    must(engine_create(&e, d, ENGINE_AUTO));
+    for (int i = 0; i < MANY * EACH; i++)
+        grad[i] = (float)(i % 7 - 3) * 1e3f;
+    grad[MANY * EACH - 1] = last;
+    for (uint32_t i = 0; i < MANY; i++)
+        tensors[i] =
+            (struct bank_tensor){.name = "w", .shape = SHAPE(EACH), .kind = LEAF_TRAINABLE, .lr_mul = 1};
+    must(bank_create(&bank, e, tensors, MANY));
+    for (uint32_t i = 0; i < MANY; i++) {
+        tape_leaf(t, LEAF_TRAINABLE, SHAPE(EACH), i, "w");
+        gradients[i] = (struct run_gradient){i, tape_leaf(t, LEAF_INPUT, SHAPE(EACH), MANY + i, "g")};
+    }
+    value scale = tape_leaf(t, LEAF_INPUT, SHAPE(1), 2 * MANY, "scale");
+    must(run_create(&run, &(struct run_spec){.tape = t,
+                                             .bank = bank,
+                                             .gradients = gradients,
+                                             .gradient_count = MANY,
+                                             .scale = scale,
+                                             .update = 1,
+                                             .beta1 = 0.9f,
+                                             .beta2 = 0.999f,
+                                             .eps = 1e-8f,
+                                             .series = 1}));
+    for (uint32_t i = 0; i < MANY; i++)
+        must(run_write(run, gradients[i].gradient, grad + i * EACH));
+    must(run_begin(run, &(struct run_series){.steps = 1, .rates = &rate}));
+    must(run_go(run, 1));
+    must(run_wait(run, 0));
+    for (uint32_t i = 0; i < MANY; i++)
+        must(bank_read(bank, i, out + i * EACH));
+    run_destroy(run);
+    bank_destroy(bank);
+    tape_destroy(t);
+    engine_destroy(e);
+    device_close(d);
+}
+
+/* ViT-B's 86 million floats on a device that allows 65,535 workgroups, in small. */
+static void more_floats_than_workgroups_are_all_updated(void **state)
+{
+    (void)state;
+    static float usual[MANY * EACH], few[MANY * EACH];
+    const struct device_limits limits = {.max_groups = 2};
+    update_on(NULL, 1, usual);
+    update_on(&limits, 1, few);
+    assert_memory_equal(few, usual, sizeof few);
+    for (int i = 0; i < MANY * EACH; i++)
+        assert_true((few[i] != 0) == (i % 7 != 3 || i == MANY * EACH - 1));
+    update_on(&limits, INFINITY, few);
+    for (int i = 0; i < MANY * EACH; i++)
+        assert_true(few[i] == 0); /* a step that is not finite is left out */
+}
+
 /* One batch with padding rows against the same images alone. */
 static void masked_rows_do_not_count(void **state)
 {
@@ -335,6 +403,7 @@ static int run(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(adamw_is_pytorchs),
+        cmocka_unit_test(more_floats_than_workgroups_are_all_updated),
         cmocka_unit_test(masked_rows_do_not_count),
         cmocka_unit_test(the_same_seed_gives_the_same_bits),
         cmocka_unit_test(another_seed_gives_other_bits),
