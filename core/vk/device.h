@@ -48,6 +48,7 @@ struct device_info {      /* read only */
     uint32_t subgroup_operations;                      /* in compute shaders, as VkSubgroupFeatureFlags */
     int has_subgroup_sums; /* workgroups that are one subgroup can be had, whose lanes sum and exchange */
     double timestamp_ns;   /* nanoseconds a tick; 0: no timestamps */
+    int backwards;         /* it only pretends: programs are recorded as record.c says there */
 };
 
 struct device; /* an opened device with one queue; one thread at a time */
@@ -58,12 +59,13 @@ struct device; /* an opened device with one queue; one thread at a time */
 int device_list(struct device_info *infos, int room);
 
 /* What a device pretends to lack, for tests and for VITRO_PRETEND: a number that is not 0 replaces the
- * device's own where that is larger, a flag takes something away. */
+ * device's own where that is larger, a flag takes something away. One pretence is of another kind: `backwards`, that what
+ * may run in any order runs in the other one. */
 struct device_limits {
     uint32_t subgroup_size; /* as kernels see it: the driver's own must allow it or !has_subgroup_sums */
     uint32_t shared_bytes, max_invocations, max_groups;
     uint64_t max_storage_range, max_allocation; /* the latter: of buffers, too */
-    int no_int64, no_fp16, no_coopmat, no_subgroup_arithmetic, no_subgroup_control, no_timestamps;
+    int no_int64, no_fp16, no_coopmat, no_subgroup_arithmetic, no_subgroup_control, no_timestamps, backwards;
 };
 /* Reads "shared_bytes=16384,no_fp16": the members' names, separated by commas. */
 int device_limits_parse(struct device_limits *out, const char *text);

@@ -1,4 +1,5 @@
-/* limits.c - a device that pretends to be a smaller one, so that what other devices lack is tested on this. */
+/* limits.c - a device that pretends to be a smaller one, or one that works in another order, so that what other devices
+ * lack or do is tested on this. */
 #include "vk_private.h"
 
 #include <errno.h>
@@ -29,6 +30,7 @@ static const struct limit {
     LIMIT(FLAG, no_subgroup_arithmetic),
     LIMIT(FLAG, no_subgroup_control),
     LIMIT(FLAG, no_timestamps),
+    LIMIT(FLAG, backwards),
 #undef LIMIT
 };
 enum { LIMITS = sizeof limits / sizeof limits[0] };
@@ -136,4 +138,5 @@ void limits_apply(const struct device_limits *l, struct device_info *info, struc
         info->has_subgroup_sums = 0;
     if (l->no_timestamps)
         info->timestamp_ns = 0;
+    info->backwards = l->backwards;
 }

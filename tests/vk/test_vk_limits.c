@@ -63,7 +63,8 @@ static void a_smaller_device_is_reported(void **state)
                                          .no_fp16 = 1,
                                          .no_coopmat = 1,
                                          .no_subgroup_arithmetic = 1,
-                                         .no_timestamps = 1};
+                                         .no_timestamps = 1,
+                                         .backwards = 1};
     struct device *d = opened(&limits, 0);
     const struct device_info *info = device_info(d);
     struct buffer b;
@@ -72,6 +73,7 @@ static void a_smaller_device_is_reported(void **state)
     assert_int_equal(info->max_invocations, 256);
     assert_true(info->max_groups[1] <= 65535);
     assert_int_equal(info->max_allocation, 128 << 20);
+    assert_true(info->backwards);
     assert_false(info->has_fp16 || info->has_coopmat || info->has_subgroup_sums);
     assert_int_equal(buffer_create(&b, d, BUFFER_DEVICE, (size_t)129 << 20, "too large"), ERR_DEVICE);
     assert_int_equal(buffer_create(&b, d, BUFFER_DEVICE, (size_t)100 << 20, "fits"), 0);
