@@ -187,7 +187,8 @@ static void emit_update(struct part *r, const struct run_spec *s)
                                                bank_arena_address(s->bank, (enum bank_arena)a)),
                                0};
     refs[4] = (struct ref){program_slot_at(p, "rates", r->rates.size, r->rates.address), 0};
-    refs[5] = (struct ref){program_slot_at(p, "factors", 4, bank_factors_address(s->bank)), 0};
+    refs[5] = (struct ref){
+        program_slot_at(p, "factors", 2ull * blocks * sizeof(float), bank_factors_address(s->bank)), 0};
     refs[6] = (struct ref){p->control, 0};
     if (s->scale)
         emit_finite(p, refs[BANK_GRADIENTS], blocks);

@@ -14,6 +14,8 @@ enum {
 };
 
 struct buffer_object {
+    struct buffer_object *next, *before; /* of the device's */
+    struct buffer as;                    /* what its owner holds */
     VkBuffer buffer;
     VkDeviceMemory memory;
     uint64_t counted; /* bytes this buffer adds to the device's account */
@@ -204,22 +206,47 @@ static void invent(struct buffer *b, struct device *d)
         d->peak = d->used;
 }
 
+static void enter(struct buffer *b, struct device *d)
+{
+    struct buffer_object *o = b->object;
+    o->next = d->objects;
+    if (o->next)
+        o->next->before = o;
+    d->objects = o;
+    d->buffers++;
+}
+
+static void leave(struct buffer_object *o, struct device *d)
+{
+    if (o->next)
+        o->next->before = o->before;
+    *(o->before ? &o->before->next : &d->objects) = o->next;
+    d->buffers--;
+}
+
 int buffer_create(struct buffer *out, struct device *d, enum buffer_kind kind, size_t size, const char *name)
 {
+    int rc = 0;
     memset(out, 0, sizeof *out);
     out->object = mem_alloc(1, sizeof *out->object);
     if (!out->object)
         return ERR_MEMORY;
     out->size = size;
-    d->buffers++;
-    if (d->compile_only && !d->rehearses) {
+    enter(out, d);
+    if (d->compile_only && !d->rehearses)
         invent(out, d);
-        return 0;
-    }
-    int rc = fill_in(out, d, kind, name ? name : "unnamed");
+    else
+        rc = fill_in(out, d, kind, name ? name : "unnamed");
+    out->object->as = *out;
     if (rc < 0)
         buffer_destroy(d, out);
     return rc;
+}
+
+void buffer_each(const struct device *d, buffer_see *see, void *context)
+{
+    for (const struct buffer_object *o = d->objects; o; o = o->next)
+        see(context, &o->as);
 }
 
 void buffer_destroy(struct device *d, struct buffer *b)
@@ -236,7 +263,7 @@ void buffer_destroy(struct device *d, struct buffer *b)
     if (o->memory)
         d->vk.vkFreeMemory(d->handle, o->memory, NULL); /* unmaps it, too */
     d->used -= o->rehearsed ? 0 : o->counted;
-    d->buffers--;
+    leave(o, d);
     mem_free(o);
     memset(b, 0, sizeof *b);
 }

@@ -27,4 +27,8 @@ void buffer_destroy(struct device *d, struct buffer *b); /* zeroes *b; NULL and 
 int buffer_write(struct device *d, const struct buffer *b, size_t offset, const void *bytes, size_t size);
 int buffer_read(struct device *d, const struct buffer *b, size_t offset, void *bytes, size_t size);
 
+/* For tests: every buffer that there is on the device. */
+typedef void buffer_see(void *context, const struct buffer *b);
+void buffer_each(const struct device *d, buffer_see *see, void *context);
+
 #endif

@@ -122,7 +122,8 @@ struct device {
     struct device_limits limits; /* the spec's */
     size_t lose_in; /* test feature: the lose_in-th submit from now loses the device; 0: off */
     int lost, losses; /* now; how often it was */
-    uint32_t buffers; /* there are */
+    struct buffer_object *objects; /* of the buffers there are, the newest first */
+    uint32_t buffers;              /* so many */
     struct pipeline_cache cache;
     struct binaries binaries;
     struct lane lanes[LANES]; /* for copies and fills, used in turn */

@@ -2,7 +2,6 @@
  * dispatch's parts the other way round, trains every method to the same bits. On a small random ViT and random images. */
 #include "../run/take_only.h"
 #include "all_methods.h"
-#include "attention_matrix.h"
 #include "bank.h"
 #include "train_world.h"
 
@@ -144,21 +143,32 @@ static void nor_in_the_kernels_for_gpus(void **state)
     engine_destroy(other);
 }
 
-/* In fp16 the loss is scaled; products and attention read and store halves. */
+/* Products by one tile; in fp16 attention is on matrix units, where there are some. */
+static struct engine *engine_for(struct device *d, enum number number)
+{
+    struct engine *e = engine_on(d, ENGINE_GPU);
+    if (number == NUMBER_FP16)
+        take_beside_units(e, "tiled 32x32");
+    else
+        assert_true(take_only(e, "tiled 32x32", number));
+    return e;
+}
+
+/* In fp16 the loss is scaled; products, and attention, read and store halves. */
 static void nor_in_fp16_and_bf16(void **state)
 {
     (void)state;
     static const char *const some[] = {"full", "lora[r=2,dropout=0.3]"};
-    for (int number = NUMBER_FP16; number < NUMBER_COUNT; number++) {
-        struct engine *one = engine_on(device, ENGINE_GPU), *other = engine_on(backwards, ENGINE_GPU);
-        const struct way usual = {.engine = one, .number = (enum number)number},
-                         turned = {.engine = other, .number = (enum number)number, .again = 1};
-        take_beside_units(one, "tiled 32x32");
-        take_beside_units(other, "tiled 32x32");
-        if (number == NUMBER_FP16)
-            same_bits(&usual, &turned, some, 2);
-        else
-            same_bits(&usual, &turned, some, 1);
+    static const struct {
+        enum number number;
+        uint32_t count;
+    } rows[] = {{NUMBER_FP16, 2}, {NUMBER_BF16, 1}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct engine *one = engine_for(device, rows[i].number),
+                      *other = engine_for(backwards, rows[i].number);
+        const struct way usual = {.engine = one, .number = rows[i].number},
+                         turned = {.engine = other, .number = rows[i].number, .again = 1};
+        same_bits(&usual, &turned, some, rows[i].count);
         engine_destroy(one);
         engine_destroy(other);
     }
@@ -190,5 +200,5 @@ int main(void)
     static const char *const folders[] = {PLUGINS, NULL};
     if (setenv("VITRO_VECTOR_WIDTH", "256", 0) != 0) /* run/device_world.h says why */
         abort();
-    return run_world(run, folders, 2);
+    return run_world_of(run, folders, 4, 2);
 }
