@@ -208,10 +208,11 @@ static int check_dispatch(const struct stream *s, const struct dispatch *work, c
         return fail(ERR_INPUT, "kernel %s: a part of a dispatch needs a kernel that was made for parts",
                     work->kernel->name);
     for (int i = 0; i < 3; i++) {
-        if (work->groups[i] > most[i] - base[i])
+        const uint64_t groups = (uint64_t)base[i] + work->groups[i];
+        if (groups > most[i])
             return fail(
-                ERR_DEVICE, "kernel %s: %u workgroups along axis %d, but %s allows %u; use a smaller batch",
-                work->kernel->name, (unsigned)work->groups[i], i, s->device->info.name, (unsigned)most[i]);
+                ERR_DEVICE, "kernel %s: %llu workgroups along axis %d, but %s allows %u; use a smaller batch",
+                work->kernel->name, (unsigned long long)groups, i, s->device->info.name, (unsigned)most[i]);
     }
     return 0;
 }
