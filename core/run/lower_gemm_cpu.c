@@ -2,6 +2,7 @@
 #include "gemm_cpu.h"
 
 #include "error.h"
+#include "processors.h"
 
 #include <string.h>
 
@@ -137,6 +138,7 @@ static struct block block_of(const struct product *r, uint32_t lanes)
 }
 
 enum order { ACROSS, DOWN, DOWN_IN_BLOCKS }; /* of tiles: DOWN of gemm_cpu.comp */
+enum { LOW = 8, HIGH = 64 };                 /* blocks of tiles */
 
 /* How high blocks of tiles are: whole teams, about `high` tiles, and few beyond the last of `down`. */
 static uint32_t height_of(uint32_t down, uint32_t team, uint32_t high)
@@ -154,14 +156,14 @@ static uint32_t height_of(uint32_t down, uint32_t team, uint32_t high)
 /* The grid. Going down the rows, a panel of B stays in the caches; in blocks, their rows of A do, too. In low blocks the
  * lines of C (and of what an epilogue reads) come soon after their neighbours, likely soon enough for a processor to
  * fetch them ahead: with 8 tiles instead of 32 or more, products of up to 1576x768x768 took 10 to 15 % less time. But a
- * block reads all of B, and one that does not stay in the last cache is better read for 64 tiles. Along the first dimension
- * the groups are teams. */
+ * block reads all of B, and one that does not stay in the last cache is better read for 64 tiles, unless rows of A are
+ * in panels: those have to stay in the second cache (stays_near). Along the first dimension the groups are teams. */
 static enum order order_of(const struct product *r, const struct block *t, uint32_t columns, uint32_t team,
-                           uint32_t groups[3])
+                           int panelled, uint32_t groups[3])
 {
-    enum { CACHED = 1 << 20, LOW = 8, HIGH = 64 }; /* floats of B; tiles */
+    enum { CACHED = 1 << 20 }; /* floats of B */
     const uint32_t across = tiles(r->n, columns), down = tiles(r->m, t->rows),
-                   high = (uint64_t)r->n * r->k <= CACHED ? LOW : HIGH;
+                   high = (uint64_t)r->n * r->k <= CACHED || panelled ? LOW : HIGH;
     const enum order order = !t->down ? ACROSS : r->batches > 1 || down <= high ? DOWN : DOWN_IN_BLOCKS;
     if (order == DOWN_IN_BLOCKS) {
         const uint32_t height = height_of(down, team, high);
@@ -173,6 +175,15 @@ static enum order order_of(const struct product *r, const struct block *t, uint3
     }
     groups[0] = tiles(groups[0], team);
     return order;
+}
+
+/* Whether a low block's rows of A and a tile's columns of B stay in a processor's second cache. In panels, 16 steps of k are a
+ * matrix apart, and no processor fetches them ahead: with 2 MiB, 1576 x 768 x 2304 takes as long as with rows, and
+ * 1576 x 768 x 3072 a third longer, which is more than panels save. */
+static int stays_near(const struct product *r, const struct block *t, uint32_t lanes)
+{
+    const uint64_t bytes = (uint64_t)(LOW * t->rows + t->vectors * lanes) * r->k * sizeof(float);
+    return bytes <= processor_second_cache() / 8 * 5;
 }
 
 /* Whether a row-major B is packed first, although it changes every step: so many rows of A make up for it. */
@@ -232,8 +243,10 @@ enum panel_use gemm_cpu_reads_panels(const struct program *p, const struct produ
     if (r->number != NUMBER_FP32 || r->batches != 1) /* else they are rounded first */
         return PANELS_UNREAD;
     if (!r->a_t)
-        return operand == 0 && t.known && t.steps % PANEL == 0 && r->k % PANEL == 0 ? PANELS_READ
-                                                                                    : PANELS_UNREAD;
+        return operand == 0 && t.known && t.steps % PANEL == 0 && r->k % PANEL == 0 &&
+                       stays_near(r, &t, engine_lanes(p->engine))
+                   ? PANELS_READ
+                   : PANELS_UNREAD;
     const int takes = operand == 0 ? r->m % PANEL == 0 && (packs_a(r, &t) || is_thin(r, p))
                                    : r->n % PANEL == 0 && packs_both(r, &t) && !r->b_t;
     return takes && t.known ? PANELS_WANTED : PANELS_UNREAD;
@@ -302,7 +315,7 @@ void lower_gemm_cpu(struct program *p, value out, const struct fusion *f, const 
     const uint64_t subgroups = (uint64_t)tiles(r->n, columns) * tiles(r->m, t.rows) * r->batches;
     const uint32_t team = t.known ? engine_team(p->engine, subgroups) : 1;
     uint32_t groups[3];
-    const enum order order = order_of(r, &t, columns, team, groups);
+    const enum order order = order_of(r, &t, columns, team, a_there && !a_packed, groups);
     struct work *w =
         program_emit(p, SHADER_GEMM_CPU, &push, sizeof push, refs, 8, 4 | (f->keep ? 32 : 0), groups);
     const uint32_t constants[] = {fusion_epilogue(f),
