@@ -324,10 +324,9 @@ static int count_free(void *context, struct plan_trial *t)
 static int see_earliest(void *context, struct plan_trial *t)
 {
     struct search *s = context;
-    struct plan_trial *before = s->found;
-    if (see_free(context, t) && before && before->stage <= t->stage)
-        s->found = before;
-    return 0;
+    if (s->found && s->found->stage <= t->stage)
+        return 0;
+    return see_free(s, t) && t->stage == STAGE_TUNE; /* none is earlier */
 }
 
 static int is_done(const struct plan *p, const struct plan_cell *c)
