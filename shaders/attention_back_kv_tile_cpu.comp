@@ -29,8 +29,8 @@ layout(push_constant) uniform Push {
     }
 #define STORE_TILE_ROW(place, x, d)                                                           \
     {                                                                                    \
-        if (LANES == 8u && NR == 2u && D % (2u * LANES) == 0u)                           \
-            lane_store2(place, x[0], x[NR - 1u]);                                        \
+        if (LANES == 8u && D % (2u * LANES) == 0u)                                       \
+            lane_store2(place, x[0], x[1]);                                              \
         else                                                                             \
             FOR_VECTORS                                                                  \
                 if ((d) + IN_ORDER(j) < D)                                               \

@@ -12,7 +12,7 @@ layout(constant_id = 3) const uint HEADS = 1;
 layout(constant_id = 4) const uint KEYS = 1;
 layout(constant_id = 5) const uint QUERIES = 1;
 layout(constant_id = 6) const uint MR = 4;         // rows of a tile, even, at most D
-layout(constant_id = 7) const uint NR = 2;         // vectors of a tile's row, 1 or 2
+layout(constant_id = 7) const uint NR = 2;         // vectors of a tile's row: two, which are stored as pairs
 layout(constant_id = 8) const uint KEY_TURN = 8;   // keys in a turn of a loop over them
 layout(constant_id = 9) const uint QUERY_TURN = 8; // queries, likewise
 layout(constant_id = 10) const uint D_TURN = 8;    // columns, likewise
@@ -37,10 +37,7 @@ const uint WIDTH = HEADS * D, ROW = 3u * WIDTH;
 // A row of scratch memory from vectors of PAIRED queries.
 void store_paired(RF p, float x[NR])
 {
-    if (NR == 2u)
-        store_pair(PAIR(p + 2u * lane), vec2(x[0], x[NR - 1u]));
-    else
-        lane_store(p, x[0]);
+    store_pair(PAIR(p + 2u * lane), vec2(x[0], x[1]));
 }
 
 // What the lanes of a workgroup have stored can be loaded by the others of it.
